@@ -1,0 +1,17 @@
+"""Are wider nets better given the same number of parameters?"""
+
+from wider import data, models, sparsity
+from wider.errors import InputError
+from wider.families import Family
+from wider.sparsity import connectivity, count_weights, sparsify
+
+__all__ = [
+    "Family",
+    "InputError",
+    "connectivity",
+    "count_weights",
+    "data",
+    "models",
+    "sparsify",
+    "sparsity",
+]

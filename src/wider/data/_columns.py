@@ -1,0 +1,78 @@
+"""Which column of a dataset holds the images, and which the labels."""
+
+from typing import TYPE_CHECKING, Any
+
+from wider.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+
+def image_column(features: "Features", location: str) -> str:
+    """Finds the column of images.
+
+    Args:
+        features: the dataset's columns with their types.
+        location: where the dataset lies, for the message.
+
+    Returns:
+        The only column of type Image, or else "image" or "img" if that holds encoded images.
+
+    Raises:
+        InputError: if there is no such column.
+    """
+    from datasets import Image  # noqa: PLC0415
+
+    declared = [column for column, feature in features.items() if isinstance(feature, Image)]
+    if len(declared) == 1:
+        return declared[0]
+    for column in ("image", "img"):
+        if column in features and _holds_encoded_images(features[column]):
+            return column
+    raise InputError(
+        f"The dataset {location} has the columns {_listed(features)}, and none is clearly that of "
+        "the images. Give one column the type Image, or store encoded images as 'image' or 'img'."
+    )
+
+
+def label_column(features: "Features", location: str) -> str:
+    """Finds the column of labels.
+
+    Args:
+        features: the dataset's columns with their types.
+        location: where the dataset lies, for the message.
+
+    Returns:
+        "label", or else "fine_label" (as in CIFAR-100), or else the only column of type ClassLabel.
+
+    Raises:
+        InputError: if there is no such column or if it does not hold whole numbers.
+    """
+    from datasets import ClassLabel  # noqa: PLC0415
+
+    named = [column for column in ("label", "fine_label") if column in features]
+    declared = [column for column, feature in features.items() if isinstance(feature, ClassLabel)]
+    if not named and len(declared) != 1:
+        raise InputError(
+            f"The dataset {location} has the columns {_listed(features)}, and none is clearly that "
+            "of the labels. Name it 'label', or give just one column the type ClassLabel."
+        )
+    column = (named or declared)[0]
+    kind = getattr(features[column], "dtype", "list")
+    if not kind.startswith(("int", "uint")):
+        raise InputError(
+            f"The labels of {location}, column {column!r}, are of type {kind}. "
+            "Store them as whole numbers from 0, or as a ClassLabel."
+        )
+    return column
+
+
+def _holds_encoded_images(feature: Any) -> bool:
+    from datasets import Image, Value  # noqa: PLC0415
+
+    plain = (Value("binary"), {"bytes": Value("binary"), "path": Value("string")})
+    return isinstance(feature, Image) or feature in plain
+
+
+def _listed(features: "Features") -> str:
+    return ", ".join(repr(column) for column in features)

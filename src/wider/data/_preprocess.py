@@ -1,0 +1,166 @@
+"""Drawing the images to use and bringing their pixels to one scale."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Literal
+
+import pydantic
+import torch
+from jaxtyping import Float32, Float64, Int64, UInt8
+from torch import Tensor
+
+from wider.data._images import ImageData
+from wider.errors import InputError
+from wider.randomness import stream
+
+# Sums are taken over so few images at a time that their widened pixels fit a processor's cache.
+CHUNK = 64
+
+Normalisation = Literal["channel", "pixel", "unit"]
+
+
+class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Which images are used, and how their pixels are scaled."""
+
+    dataset: str = "mnist"
+    """The dataset: digits, mnist, cifar10, cifar100, svhn, a name on the Hugging Face Hub, or a
+    folder in the data folder."""
+
+    normalisation: Normalisation = "channel"
+    """How pixels are scaled. channel: mean 0 and standard deviation 1 over each colour channel;
+    pixel: the same for each pixel by itself; unit: 0 to 1."""
+
+    num_train: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """How many training images are used, drawn at random; all of them by default."""
+
+    num_validation: Annotated[int, pydantic.Field(ge=0)] = 0
+    """How many training images are set aside for validation, drawn at random."""
+
+    split_seed: int = 0
+    """Which images are drawn: the same seed draws the same ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedData:
+    """Images and labels that are ready for training.
+
+    Args:
+        train_images: scaled images to learn from.
+        train_labels: their classes, from 0.
+        test_images: scaled images to judge by.
+        test_labels: their classes.
+        validation_images: scaled images set aside from the training images; there may be none.
+        validation_labels: their classes.
+        num_classes: how many classes there are.
+    """
+
+    train_images: Float32[Tensor, "train channels height width"]
+    train_labels: Int64[Tensor, "train"]
+    test_images: Float32[Tensor, "test channels height width"]
+    test_labels: Int64[Tensor, "test"]
+    validation_images: Float32[Tensor, "validation channels height width"]
+    validation_labels: Int64[Tensor, "validation"]
+    num_classes: int
+
+    def to(self, device: torch.device | str) -> "PreparedData":
+        """The same data on a device.
+
+        Args:
+            device: such as "cpu" or "cuda".
+
+        Returns:
+            Data of which every tensor is on the device.
+        """
+        tensors = {
+            field.name: getattr(self, field.name).to(device)
+            for field in fields(self)
+            if field.name != "num_classes"
+        }
+        return replace(self, **tensors)
+
+
+def prepare(data: ImageData, preprocessing: Preprocessing) -> PreparedData:
+    """Draws the images to use and scales their pixels.
+
+    Validation images are drawn first, the training images from the rest. With the same seed a
+    smaller draw is part of every larger one. Mean and standard deviation come from the training
+    images that are used and from no other.
+
+    Args:
+        data: a loaded dataset.
+        preprocessing: what to draw and how to scale.
+
+    Returns:
+        Images as 32-bit floating-point numbers; in each part they keep their original order.
+
+    Raises:
+        InputError: if more images are asked for than there are.
+    """
+    train_rows, validation_rows = _drawn(data, preprocessing)
+    train_pixels = data.train.images[train_rows]
+    mean, deviation = _mean_and_deviation(train_pixels, preprocessing.normalisation)
+    return PreparedData(
+        train_images=_scaled(train_pixels, mean, deviation),
+        train_labels=data.train.labels[train_rows],
+        test_images=_scaled(data.test.images, mean, deviation),
+        test_labels=data.test.labels,
+        validation_images=_scaled(data.train.images[validation_rows], mean, deviation),
+        validation_labels=data.train.labels[validation_rows],
+        num_classes=data.num_classes,
+    )
+
+
+def _drawn(
+    data: ImageData, preprocessing: Preprocessing
+) -> tuple[Int64[Tensor, "train"], Int64[Tensor, "validation"]]:
+    available = len(data.train.labels)
+    num_validation = preprocessing.num_validation
+    wanted = num_validation + (preprocessing.num_train or 1)
+    if wanted > available:
+        raise InputError(
+            f"num_train = {preprocessing.num_train} and num_validation = {num_validation} need "
+            f"{wanted} images, but {data.name} has {available} training images. Ask for fewer."
+        )
+    seed = preprocessing.split_seed
+    for_validation = torch.randperm(available, generator=stream(seed, "validation split"))
+    validation_rows = for_validation[:num_validation]
+    order = torch.randperm(available, generator=stream(seed, "training subset"))
+    rest = order[~torch.isin(order, validation_rows)]
+    return rest[: preprocessing.num_train].sort().values, validation_rows.sort().values
+
+
+def _mean_and_deviation(
+    images: UInt8[Tensor, "images channels height width"], normalisation: Normalisation
+) -> tuple[Float64[Tensor, "channels #height #width"], Float64[Tensor, "channels #height #width"]]:
+    """What to subtract from pixels between 0 and 1, and what to divide by then."""
+    if normalisation == "unit":
+        return torch.zeros(1, 1, 1, dtype=torch.float64), torch.ones(1, 1, 1, dtype=torch.float64)
+    total, squares = _pixel_sums(images)
+    count = len(images)
+    if normalisation == "channel":
+        count *= total[0].numel()
+        total, squares = (sums.sum(dim=(1, 2), keepdim=True) for sums in (total, squares))
+    mean = total.double() / count
+    deviation = (squares.double() / count - mean**2).sqrt()
+    # What never varies has nothing to be divided by.
+    return mean / 255, torch.where(deviation == 0, 1.0, deviation / 255)
+
+
+def _pixel_sums(
+    images: UInt8[Tensor, "images channels height width"],
+) -> tuple[Int64[Tensor, "channels height width"], Int64[Tensor, "channels height width"]]:
+    """Exact sums over all images of each pixel's value and of its square."""
+    total = torch.zeros(images.shape[1:], dtype=torch.int64)
+    squares = torch.zeros_like(total)
+    for chunk in images.split(CHUNK):
+        values = chunk.int()
+        total += values.sum(dim=0)
+        squares += values.square().sum(dim=0)
+    return total, squares
+
+
+def _scaled(
+    images: UInt8[Tensor, "images channels height width"],
+    mean: Float64[Tensor, "channels #height #width"],
+    deviation: Float64[Tensor, "channels #height #width"],
+) -> Float32[Tensor, "images channels height width"]:
+    return images.float().div_(255).sub_(mean.float()).div_(deviation.float())

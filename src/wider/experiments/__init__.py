@@ -1,0 +1,24 @@
+"""The paper's figures and tables: each with its runs and its drawing."""
+
+from wider.errors import InputError
+from wider.experiments import demo, figure_4
+from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._table import runs_table
+
+__all__ = ["EXPERIMENTS", "Experiment", "Picture", "Scale", "find", "runs_table"]
+
+EXPERIMENTS = {
+    experiment.name: experiment for experiment in (demo.EXPERIMENT, figure_4.EXPERIMENT)
+}
+
+
+def find(name: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in EXPERIMENTS:
+        known = ", ".join(EXPERIMENTS)
+        raise InputError(f"unknown experiment {name!r}; use one of: {known}")
+    return EXPERIMENTS[name]

@@ -1,0 +1,81 @@
+"""What an experiment is: a set of runs and the pictures drawn from them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+import pandas as pd
+
+from wider.errors import InputError
+from wider.runs import RunSpec
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A size at which an experiment can be run.
+
+    Attributes:
+        name: "smoke", "laptop", "gpu" or "paper".
+        description: what is cut short, in a few words; written on every picture.
+        specs: makes the runs, the most telling first.
+    """
+
+    name: str
+    description: str
+    specs: Callable[[], Sequence[RunSpec]]
+
+    @property
+    def label(self) -> str:
+        """Name and description, for pictures."""
+        return f"scale {self.name}: {self.description}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart and what is seen on it.
+
+    Attributes:
+        name: of its files, without the ending.
+        chart: the chart.
+        caption: one or two sentences with the numbers that matter; also its text alternative.
+    """
+
+    name: str
+    chart: alt.TopLevelMixin
+    caption: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One figure or table: its runs at each scale, and how their results are shown.
+
+    Attributes:
+        name: such as "figure-4".
+        title: one line.
+        question: what it answers, in a sentence or two.
+        source: where it comes from.
+        datasets: what it trains on.
+        scales: {name: scale}, the smallest first.
+        summarise: from the table of runs (see `runs_table`) to one row per point of the figure.
+        draw: from the same table and a scale to pictures.
+    """
+
+    name: str
+    title: str
+    question: str
+    source: str
+    datasets: tuple[str, ...]
+    scales: Mapping[str, Scale]
+    summarise: Callable[[pd.DataFrame], pd.DataFrame]
+    draw: Callable[[pd.DataFrame, Scale], list[Picture]]
+
+    def scale(self, name: str) -> Scale:
+        """The scale of that name.
+
+        Raises:
+            InputError: the experiment does not have it.
+        """
+        if name not in self.scales:
+            known = ", ".join(self.scales)
+            raise InputError(f"{self.name} has no scale {name!r}; use one of: {known}")
+        return self.scales[name]

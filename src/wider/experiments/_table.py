@@ -1,0 +1,115 @@
+"""Runs as a table, and means over seeds with their uncertainty."""
+
+import json
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+from scipy import stats
+
+from wider.runs import Run
+
+
+def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row per run: what was asked for, what came out, where it comes from.
+
+    Args:
+        runs: finished runs.
+
+    Returns:
+        A table of plain numbers and strings, which a CSV file can hold. Accuracies are fractions.
+    """
+    return pd.DataFrame([_asked(run) | _came_out(run) | _origin(run) for run in runs])
+
+
+def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Means over seeds of the final and the best-epoch test accuracy.
+
+    Diverged runs are counted and left out of the means.
+
+    Args:
+        table: one row per run.
+        by: the columns that name a point of the figure.
+
+    Returns:
+        One row per point: `by`, `seeds` (finished runs), `diverged`, and for each of
+        `final_test_accuracy` and `best_test_accuracy` the mean, its standard deviation over seeds
+        (`..._deviation`) and the half-width of its 95% t-interval (`..._interval`; NaN for one seed).
+    """
+    rows = []
+    for point, group in table.groupby(by, sort=True):
+        finished = group[group["status"] == "finished"]
+        row: dict[str, object] = dict(zip(by, point, strict=True))
+        row |= {"seeds": len(finished), "diverged": len(group) - len(finished)}
+        for column in ("best_test_accuracy", "final_test_accuracy"):
+            row |= _mean_and_spread(column, finished[column])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _mean_and_spread(column: str, values: pd.Series) -> dict[str, float]:
+    count = len(values)
+    deviation = float(values.std(ddof=1)) if count > 1 else math.nan
+    quantile = float(stats.t.ppf(0.975, count - 1)) if count > 1 else math.nan
+    return {
+        column: float(values.mean()) if count else math.nan,
+        f"{column}_deviation": deviation,
+        f"{column}_interval": quantile * deviation / math.sqrt(count) if count else math.nan,
+    }
+
+
+def _asked(run: Run) -> dict[str, object]:
+    spec = run.spec
+    widening = spec.widening
+    return {
+        "dataset": spec.data.dataset,
+        "normalisation": spec.data.normalisation,
+        "num_train": spec.data.num_train,
+        "model": spec.model.name,
+        "hidden_layers": spec.model.num_hidden_layers,
+        "activation": spec.model.activation,
+        "parametrization": spec.model.parametrization,
+        "method": widening.method,
+        "base_width": widening.base_width,
+        "width": widening.width,
+        "allocation": json.dumps(widening.allocation).strip('"'),
+        "pattern": widening.pattern,
+        **spec.recipe.model_dump(),
+        "seed": spec.seed,
+    }
+
+
+def _came_out(run: Run) -> dict[str, object]:
+    result = run.result
+    last = run.history[-1]
+    validation = result.best_validation
+    return {
+        "status": result.status,
+        "num_weights": result.num_weights,
+        "connectivity": result.connectivity[""],
+        "output_connectivity": result.connectivity["output"],
+        "epochs_trained": result.epochs,
+        "final_train_accuracy": last.train_accuracy,
+        "final_test_accuracy": result.final.test_accuracy,
+        "best_test_accuracy": result.best_test.test_accuracy,
+        "best_test_epoch": result.best_test.epoch,
+        "validated_test_accuracy": validation.test_accuracy if validation else None,
+        "seconds": round(result.seconds, 2),
+        "peak_memory_mb": round(result.peak_memory / 1e6),
+    }
+
+
+def _origin(run: Run) -> dict[str, object]:
+    provenance = run.result.provenance
+    return {
+        "engine": provenance.engine,
+        "device": provenance.device,
+        "threads": provenance.threads,
+        "machine": provenance.machine,
+        "commit": provenance.commit,
+        **provenance.versions,
+        "data_encoding": provenance.data_encoding,
+        "data_digest": provenance.data_digest[:16],
+        "started": provenance.started,
+        "key": run.spec.key,
+    }

@@ -1,0 +1,311 @@
+"""Figure 4: MNIST, an MLP of 3,970 weights; its width against the last layer's connectivity."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from wider.data import Preprocessing
+from wider.errors import InputError
+from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._style import BLUE, ORANGE, finish
+from wider.experiments._table import over_seeds
+from wider.models import Activation
+from wider.runs import ModelSpec, RunSpec, Widening
+from wider.sparsity import allocate
+from wider.training import Recipe
+
+BASE_WIDTH, NUM_FEATURES, NUM_CLASSES = 5, 784, 10
+NUM_WEIGHTS = BASE_WIDTH * (NUM_FEATURES + NUM_CLASSES)
+WIDTHS = (5, 10, 20, 40, 80, 160, 320, 640)
+ACTIVATIONS: dict[Activation, str] = {"relu": "ReLU", "identity": "linear"}
+POINT = ["activation", "width", "output_connectivity"]
+
+# {activation: {width: best test accuracy}}. Golubeva et al. 2021, Figure 4 and Section 2.4; the
+# baselines are given there as "about".
+PAPER = {"relu": {5: 0.90, 80: 0.963, 160: 0.963}, "identity": {5: 0.90, 40: 0.927}}
+PAPER_COLUMN = "paper"
+
+
+def grid(
+    *,
+    widths: Sequence[int] = WIDTHS,
+    output_connectivities: Sequence[float],
+    epochs: int,
+    num_seeds: int,
+    num_train: int | None = None,
+) -> list[RunSpec]:
+    """The runs of one scale: every cell of the grid that exists, all cells of one seed first.
+
+    Args:
+        widths: of the hidden layer.
+        output_connectivities: of the last layer.
+        epochs: of each run.
+        num_seeds: runs per cell, seeds 0, 1, ...
+        num_train: training images; None for all.
+    """
+    return [
+        RunSpec(
+            data=Preprocessing(dataset="mnist", num_train=num_train),
+            model=ModelSpec(activation=activation),
+            widening=Widening(
+                base_width=BASE_WIDTH, width=width, allocation={"output": output_connectivity}
+            ),
+            recipe=Recipe(epochs=epochs),
+            seed=seed,
+        )
+        for seed, activation, width, output_connectivity in itertools.product(
+            range(num_seeds), ACTIVATIONS, widths, output_connectivities
+        )
+        if _exists(width, output_connectivity)
+    ]
+
+
+def _exists(width: int, output_connectivity: float) -> bool:
+    sizes = {"hidden.0": width * NUM_FEATURES, "output": width * NUM_CLASSES}
+    try:
+        allocate(sizes, NUM_WEIGHTS, {"output": output_connectivity})
+    except InputError:
+        return False
+    return True
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell of the grid."""
+    cells = over_seeds(table, POINT)
+    cells.insert(2, "connectivity", NUM_WEIGHTS / (cells["width"] * (NUM_FEATURES + NUM_CLASSES)))
+    return cells
+
+
+def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
+    """The grid of each activation, and the cut through it along the width."""
+    cells = summarise(table)
+    return [_grid_picture(cells, scale), _cut_picture(cells, scale)]
+
+
+def best_cell(cells: pd.DataFrame, activation: str) -> pd.Series | None:
+    """The cell with the highest mean best-epoch test accuracy; None before any run."""
+    of_activation = cells[(cells["activation"] == activation) & (cells["seeds"] > 0)]
+    if of_activation.empty:
+        return None
+    return of_activation.loc[of_activation["best_test_accuracy"].idxmax()]
+
+
+def _grid_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
+    panels = [_panel(cells, name) for name in ACTIVATIONS if (cells["activation"] == name).any()]
+    chart = finish(
+        alt.hconcat(*panels, spacing=40).resolve_scale(color="independent"),
+        f"Figure 4: MNIST, MLP of {NUM_WEIGHTS:,} weights at every width",
+        [
+            "Test accuracy in %, best epoch (picked on the test set, as in the paper), mean over "
+            f"seeds; {scale.label}",
+            "★ best cell. White: no such net. Column “paper”: its value at that width, over all "
+            "connectivities of the last layer.",
+        ],
+    )
+    return Picture("figure-4", chart, " ".join(_finding(cells, name) for name in ACTIVATIONS))
+
+
+def _finding(cells: pd.DataFrame, activation: Activation) -> str:
+    best = best_cell(cells, activation)
+    if best is None:
+        return f"{ACTIVATIONS[activation]}: not run yet."
+    sentence = (
+        f"{ACTIVATIONS[activation]}: best {best.best_test_accuracy:.1%} at width {best.width} "
+        f"(connectivity {best.connectivity:.2g}, last layer {best.output_connectivity:g})"
+    )
+    baseline = cells[(cells["activation"] == activation) & (cells["width"] == BASE_WIDTH)]
+    if len(baseline) and baseline["seeds"].iloc[0]:
+        sentence += f", dense baseline {baseline['best_test_accuracy'].iloc[0]:.1%}"
+    paper = PAPER[activation]
+    widths = [width for width in paper if width != BASE_WIDTH]
+    return (
+        f"{sentence}. The paper: {paper[widths[0]]:.1%} at width {' or '.join(map(str, widths))}, "
+        f"baseline about {paper[BASE_WIDTH]:.0%}."
+    )
+
+
+def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart:
+    ours = cells[cells["activation"] == activation].copy()
+    columns = [f"{value:g}" for value in sorted(ours["output_connectivity"].unique())]
+    widths = sorted(ours["width"].unique(), reverse=True)
+    ours["column"] = ours["output_connectivity"].map("{:g}".format)
+    ours["percent"] = 100 * ours["best_test_accuracy"]
+    ours["text"] = [_cell_text(row) for row in ours.itertuples()]
+    best = best_cell(cells, activation)
+    if best is not None:
+        ours.loc[best.name, "text"] = "★ " + ours.loc[best.name, "text"]
+    paper = pd.DataFrame(
+        [
+            {
+                "width": width,
+                "column": PAPER_COLUMN,
+                "percent": 100 * value,
+                "text": f"{'≈' if width == BASE_WIDTH else ''}{100 * value:.1f}",
+            }
+            for width, value in PAPER[activation].items()
+            if width in widths
+        ]
+    )
+    shown = pd.concat([ours, paper])
+    shown["row"] = shown["width"].map(_row_label)
+    shown["dark"] = shown["percent"] < shown["percent"].mean()
+    base = alt.Chart(shown).encode(
+        x=alt.X(
+            "column:N",
+            scale=alt.Scale(domain=[*columns, PAPER_COLUMN]),
+            axis=alt.Axis(labelAngle=0, orient="bottom"),
+            title="connectivity of the last layer",
+        ),
+        y=alt.Y(
+            "row:N",
+            scale=alt.Scale(domain=[_row_label(width) for width in widths]),
+            title="width (connectivity of the net)",
+        ),
+    )
+    return alt.layer(
+        base.mark_rect(stroke="white").encode(
+            color=alt.Color("percent:Q", scale=alt.Scale(scheme="viridis"), title="test accuracy, %"),
+            tooltip=[
+                alt.Tooltip("width:Q"),
+                alt.Tooltip("output_connectivity:Q", title="last layer"),
+                alt.Tooltip("percent:Q", title="best epoch, %", format=".2f"),
+                alt.Tooltip("final_test_accuracy:Q", title="last epoch", format=".2%"),
+                alt.Tooltip("best_test_accuracy_deviation:Q", title="deviation", format=".2%"),
+                alt.Tooltip("seeds:Q"),
+                alt.Tooltip("diverged:Q"),
+            ],
+        ),
+        base.mark_text(fontSize=11).encode(
+            text="text:N",
+            color=alt.condition("datum.dark", alt.value("white"), alt.value("black")),
+        ),
+    ).properties(
+        width=44 * (len(columns) + 1), height=30 * len(widths), title=ACTIVATIONS[activation]
+    )
+
+
+def _cell_text(row) -> str:
+    return "diverged" if math.isnan(row.best_test_accuracy) else f"{row.percent:.1f}"
+
+
+def _row_label(width: int) -> str:
+    return f"{width} ({NUM_WEIGHTS / (width * (NUM_FEATURES + NUM_CLASSES)):.2g})"
+
+
+def _cut_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
+    finished = cells[cells["seeds"] > 0]
+    densest = finished.loc[
+        finished.groupby(["activation", "width"])["output_connectivity"].idxmax()
+    ].copy()
+    densest["net"] = densest["activation"].map(ACTIVATIONS)
+    densest["low"] = densest["best_test_accuracy"] - densest["best_test_accuracy_interval"]
+    densest["high"] = densest["best_test_accuracy"] + densest["best_test_accuracy_interval"]
+    paper = pd.DataFrame(
+        [
+            {"net": ACTIVATIONS[activation], "width": width, "best_test_accuracy": value}
+            for activation, values in PAPER.items()
+            for width, value in values.items()
+        ]
+    )
+    colour = alt.Color(
+        "net:N",
+        scale=alt.Scale(domain=list(ACTIVATIONS.values()), range=[BLUE, ORANGE]),
+        title="ours",
+    )
+    x = alt.X(
+        "width:Q",
+        scale=alt.Scale(type="log", base=2, domain=[4, 800], nice=False),
+        axis=alt.Axis(values=list(WIDTHS), labelAngle=0),
+        title=f"width, at {NUM_WEIGHTS:,} weights",
+    )
+    y = alt.Y(
+        "best_test_accuracy:Q",
+        scale=alt.Scale(zero=False),
+        axis=alt.Axis(format=".0%"),
+        title="test accuracy, best epoch",
+    )
+    ours = alt.Chart(densest).encode(x=x, y=y, color=colour)
+    chart = alt.layer(
+        ours.mark_line(strokeWidth=2),
+        ours.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=y.title), y2="high:Q"),
+        ours.mark_circle(size=50, opacity=1).encode(
+            tooltip=[
+                "net:N",
+                "width:Q",
+                alt.Tooltip("output_connectivity:Q", title="last layer"),
+                alt.Tooltip("best_test_accuracy:Q", title="best epoch", format=".2%"),
+                alt.Tooltip("final_test_accuracy:Q", title="last epoch", format=".2%"),
+                alt.Tooltip("best_test_accuracy_interval:Q", title="95% interval ±", format=".2%"),
+                "seeds:Q",
+            ]
+        ),
+        alt.Chart(paper)
+        .mark_point(shape="diamond", size=90, strokeWidth=2)
+        .encode(x=x, y=y, stroke=alt.Stroke("net:N", scale=colour.scale, title="paper ◇")),
+    ).properties(width=520, height=320)
+    finished_chart = finish(
+        chart,
+        f"Wider is better at {NUM_WEIGHTS:,} weights, up to a width",
+        [
+            f"MNIST, {scale.label}",
+            "Mean over seeds with its 95% interval; last layer as dense as the grid has it.",
+        ],
+    )
+    return Picture("figure-4-cut", finished_chart, _cut_caption(densest))
+
+
+def _cut_caption(densest: pd.DataFrame) -> str:
+    parts = []
+    for activation, label in ACTIVATIONS.items():
+        line = densest[densest["activation"] == activation]
+        values = ", ".join(
+            f"{row.best_test_accuracy:.1%} at width {row.width}" for row in line.itertuples()
+        )
+        parts.append(f"{label}: {values}.")
+    return " ".join(parts)
+
+
+SCALES = [
+    Scale(
+        "smoke",
+        "500 images, 2 epochs, 1 seed",
+        lambda: grid(
+            widths=(5, 80, 640),
+            output_connectivities=(1.0, 0.5),
+            epochs=2,
+            num_seeds=1,
+            num_train=500,
+        ),
+    ),
+    Scale(
+        "laptop",
+        "all images, 20 epochs instead of 300, 3 seeds",
+        lambda: grid(output_connectivities=(1.0, 0.75, 0.5, 0.25, 0.1), epochs=20, num_seeds=3),
+    ),
+    Scale(
+        "paper",
+        "all images, 300 epochs, 3 seeds",
+        lambda: grid(
+            output_connectivities=(1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1),
+            epochs=300,
+            num_seeds=3,
+        ),
+    ),
+]
+
+EXPERIMENT = Experiment(
+    name="figure-4",
+    title="MNIST, MLP of 3,970 weights: width against the last layer's connectivity",
+    question=(
+        "Is a wider, sparser net with the same number of weights better, how wide is best, and "
+        "which layer should give up its weights?"
+    ),
+    source="Golubeva et al. 2021, Figure 4",
+    datasets=("mnist",),
+    scales={scale.name: scale for scale in SCALES},
+    summarise=summarise,
+    draw=draw,
+)

@@ -1,0 +1,118 @@
+"""One run, from its spec to its folder."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from wider.data import ImageData, PreparedData, Preprocessing, load, prepare
+from wider.runs import _provenance
+from wider.runs._result import Provenance
+from wider.runs._spec import RunSpec
+from wider.runs._store import DamagedRun, Run, Store
+from wider.sparsity import connectivity, count_weights
+from wider.training import Epoch, Trainer
+
+CHECKPOINT_SECONDS = 20.0
+
+
+def execute(
+    spec: RunSpec,
+    store: Store,
+    *,
+    data_dir: Path | None = None,
+    device: str = "cpu",
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_damage: Callable[[str], None] = lambda _: None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    wait: bool = True,
+) -> Run:
+    """Returns a run from the store, training it (or the rest of it) where it is missing.
+
+    Another process that executes the same spec on the same store waits for the first and then
+    finds the run. A damaged run is set aside and trained again.
+
+    Args:
+        spec: the run.
+        store: where it is kept.
+        data_dir: the folder of datasets; see `wider.data.load`.
+        device: "cpu" or "cuda".
+        on_epoch: called after each epoch.
+        on_damage: called with a sentence for each damaged run that is set aside.
+        checkpoint_seconds: an interrupted run loses at most about this much work.
+        wait: whether to wait for another process that is training this run.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: the data, the net or the device do not exist.
+        filelock.Timeout: another process is training this run, and `wait` is False.
+    """
+    with store.lock(spec).acquire(blocking=wait):
+        try:
+            if run := store.read(spec):
+                return run
+            checkpoint = store.read_checkpoint(spec)
+        except DamagedRun as damage:
+            on_damage(f"{damage}; moved to {store.set_aside(spec)}, running it again")
+            checkpoint = None
+        place = torch.device(device)
+        images, data = _prepared(spec.data, data_dir, place)
+        model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
+        trainer = Trainer(model.to(place), data, spec.recipe, seed=spec.seed)
+        if checkpoint is not None:
+            trainer.load_state(checkpoint)
+        started = datetime.now().astimezone().isoformat(timespec="seconds")
+        _train(spec, store, trainer, on_epoch, checkpoint_seconds)
+        measured = {
+            "num_weights": count_weights(model),
+            "connectivity": connectivity(model),
+            "image_shape": images.image_shape,
+            "num_classes": images.num_classes,
+            "peak_memory": _provenance.peak_memory(place),
+            "provenance": _provenance_of(images, place, started),
+        }
+        return store.write(spec, trainer.history, model, measured)
+
+
+def _train(
+    spec: RunSpec,
+    store: Store,
+    trainer: Trainer,
+    on_epoch: Callable[[Epoch], None],
+    checkpoint_seconds: float,
+) -> None:
+    last_checkpoint = time.monotonic()
+    while not trainer.finished:
+        epoch = trainer.run_epoch()
+        if not trainer.finished and time.monotonic() - last_checkpoint >= checkpoint_seconds:
+            store.write_checkpoint(spec, trainer.state())
+            last_checkpoint = time.monotonic()
+        on_epoch(epoch)
+
+
+# One run after another usually wants the same images; two sets of them may not fit.
+@lru_cache(maxsize=1)
+def _prepared(
+    preprocessing: Preprocessing, data_dir: Path | None, device: torch.device
+) -> tuple[ImageData, PreparedData]:
+    images = load(preprocessing.dataset, data_dir=data_dir)
+    return images, prepare(images, preprocessing).to(device)
+
+
+def _provenance_of(images: ImageData, device: torch.device, started: str) -> Provenance:
+    return Provenance(
+        started=started,
+        commit=_provenance.commit(),
+        versions=_provenance.versions(),
+        machine=_provenance.machine(device),
+        engine="torch, masked",
+        device=device.type,
+        threads=torch.get_num_threads(),
+        data_digest=images.digest,
+        data_encoding=images.encoding,
+    )

@@ -1,0 +1,66 @@
+"""Facts about this machine and this code."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("wider", "torch", "numpy")
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the repository that this code runs from, or None outside one."""
+    folder = Path(__file__).parent
+    try:
+        revision = _git(folder, "rev-parse", "HEAD")
+        tracked = _git(folder, "ls-files", Path(__file__).name)
+        changes = _git(folder, "status", "--porcelain", "--untracked-files=no", str(folder.parent))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    if not tracked:  # installed into an environment that lies inside someone's repository
+        return None
+    return revision + ("+changes" if changes else "")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that compute."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def machine(device: torch.device) -> str:
+    """The processor and its number of cores, and the GPU where one is used."""
+    processor = f"{_processor()}, {os.cpu_count()} cores"
+    if device.type != "cuda":
+        return processor
+    return f"{torch.cuda.get_device_name(device)}; {processor}"
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory used so far, in bytes: of the GPU where one is used, else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts kibibytes
+
+
+@cache
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,142 @@
+"""Many runs, on several processes, with progress."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from filelock import Timeout
+from joblib import Parallel, delayed, parallel_config
+from rich.console import Console
+
+from wider.data import ImageData, load
+from wider.runs._cost import estimated_seconds
+from wider.runs._execute import execute
+from wider.runs._progress import Progress
+from wider.runs._spec import RunSpec
+from wider.runs._store import DamagedRun, Run, Store
+
+
+def train_missing(
+    specs: Sequence[RunSpec],
+    store: Store,
+    *,
+    data_dir: Path | None = None,
+    device: str = "cpu",
+    jobs: int = 1,
+    console: Console | None = None,
+) -> list[Run]:
+    """Trains the runs that a store lacks, and returns all of them.
+
+    Several calls may work on one store at the same time; none trains what another is training.
+    Interrupted at any moment, the same call goes on where it was.
+
+    Args:
+        specs: the runs, the most urgent first.
+        store: where they are kept.
+        data_dir: the folder of datasets; see `wider.data.load`.
+        device: "cpu" or "cuda".
+        jobs: worker processes; where there is more than one, each computes on one thread.
+        console: where progress goes; standard error by default.
+
+    Returns:
+        The finished runs, in the order of `specs`.
+
+    Raises:
+        InputError: the data, a net or the device do not exist.
+    """
+    console = console or Console(stderr=True)
+    missing = [spec for spec in _unique(specs) if not _is_finished(spec, store)]
+    present = len(_unique(specs)) - len(missing)
+    if missing:
+        costs = _costs(missing, data_dir)
+        with Progress(costs, store, console=console, present=present) as progress:
+            arguments = _Arguments(store.path, data_dir, device)
+            elsewhere = _train(missing, arguments, jobs, progress, wait=False)
+            # What other processes were training may be done by now; what they left is trained here.
+            _train(elsewhere, arguments, jobs, progress, wait=True)
+    runs = {spec.key: store.read(spec) for spec in _unique(specs)}
+    return [run for spec in specs if (run := runs[spec.key])]
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """What every worker needs, small enough to send."""
+
+    store_path: Path
+    data_dir: Path | None
+    device: str
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    spec: RunSpec
+    run: Run | None  # None: another process is training it
+    messages: tuple[str, ...]
+
+
+def _train(
+    specs: Sequence[RunSpec], arguments: _Arguments, jobs: int, progress: Progress, *, wait: bool
+) -> list[RunSpec]:
+    """Trains specs and returns those that another process was training."""
+    elsewhere = []
+    # One thread each: small nets gain nothing from more, and several processes would fight.
+    workers = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
+    with parallel_config(**workers):
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+        outcomes = parallel(delayed(_execute_in_worker)(spec, arguments, wait) for spec in specs)
+        for outcome in cast(Iterator[_Outcome], outcomes):
+            for message in outcome.messages:
+                progress.say(message)
+            if outcome.run is None:
+                elsewhere.append(outcome.spec)
+            else:
+                progress.finish(outcome.run)
+    return elsewhere
+
+
+def _execute_in_worker(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:
+    messages: list[str] = []
+    try:
+        run = execute(
+            spec,
+            Store(arguments.store_path),
+            data_dir=arguments.data_dir,
+            device=arguments.device,
+            on_damage=messages.append,
+            wait=wait,
+        )
+    except Timeout:
+        run = None
+    return _Outcome(spec, run, tuple(messages))
+
+
+def _is_finished(spec: RunSpec, store: Store) -> bool:
+    try:
+        return store.read(spec) is not None
+    except DamagedRun:
+        return False  # `execute` says so, sets it aside and trains it again
+
+
+def _costs(specs: Sequence[RunSpec], data_dir: Path | None) -> dict[RunSpec, float]:
+    # Loading the images here, before any worker starts, means that bad input is found at once and
+    # that the workers find them decoded.
+    images: dict[str, ImageData] = {}
+    for spec in specs:
+        name = spec.data.dataset
+        if name not in images:
+            images[name] = load(name, data_dir=data_dir)
+    return {spec: _cost(spec, images[spec.data.dataset]) for spec in specs}
+
+
+def _cost(spec: RunSpec, images: ImageData) -> float:
+    return estimated_seconds(
+        spec,
+        num_images=len(images.train.labels),
+        num_features=images.num_features,
+        num_classes=images.num_classes,
+    )
+
+
+def _unique(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    return list({spec.key: spec for spec in specs}.values())

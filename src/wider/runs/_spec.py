@@ -1,0 +1,130 @@
+"""The complete description of one run, and the key that follows from it."""
+
+import hashlib
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import nn
+
+from wider.data import Preprocessing
+from wider.families import Family
+from wider.models import MLP, Activation, Parametrization
+from wider.sparsity import AllocationName, Pattern
+from wider.training import Recipe
+
+SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to mean another run
+
+
+class ModelSpec(BaseModel):
+    """The architecture, apart from its width."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["mlp"] = "mlp"
+    """The architecture."""
+    num_hidden_layers: Annotated[int, Field(ge=1)] = 1
+    """Hidden layers, all of the same width."""
+    activation: Activation = "relu"
+    """After each hidden layer; "identity" gives a linear net."""
+    bias: bool = True
+    """Whether the layers have biases."""
+    parametrization: Parametrization = "standard"
+    """PyTorch's own, or that of the neural tangent kernel."""
+
+
+class Widening(BaseModel):
+    """How the net is widened."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    method: Literal["dense", "sparse"] = "sparse"
+    """Sparse keeps the number of weights of the base width; dense, the control, lets it grow."""
+    base_width: Annotated[int, Field(ge=1)] = 5
+    """Width of the dense baseline, which sets the number of weights."""
+    width: Annotated[int, Field(ge=1)] = 80
+    """Width of this net."""
+    allocation: AllocationName | dict[str, int | float] = "level"
+    """How many weights each layer keeps: a rule, or LAYER NUMBER pairs, where a whole number counts
+    weights and a fraction is the layer's connectivity; layers not named share the rest."""
+    pattern: Pattern = "uniform"
+    """Which weights a layer keeps."""
+
+    @model_validator(mode="after")
+    def _at_least_base_width(self) -> Self:
+        if self.width < self.base_width:
+            raise ValueError(
+                f"width {self.width} is below base_width {self.base_width}: use a larger width or "
+                "a smaller base_width"
+            )
+        return self
+
+
+class RunSpec(BaseModel):
+    """Everything that the outcome of a run depends on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Preprocessing = Preprocessing()
+    """Images and how they are prepared."""
+    model: ModelSpec = ModelSpec()
+    """The architecture."""
+    widening: Widening = Widening()
+    """The member of the family."""
+    recipe: Recipe = Recipe()
+    """How it is trained."""
+    seed: int = 0
+    """Initial weights, masks and the order of the images are separate streams of this seed."""
+
+    def __hash__(self) -> int:
+        return hash(self.key)  # an explicit allocation is a dict, which has no hash
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON of all fields and the schema version, in hexadecimal."""
+        document = {"schema_version": SCHEMA_VERSION, **self.model_dump(mode="json")}
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def title(self) -> str:
+        """A short name for progress lines and tables."""
+        widening = self.widening
+        if isinstance(widening.allocation, str):
+            allocation = widening.allocation
+        else:
+            allocation = ", ".join(f"{name} {kept}" for name, kept in widening.allocation.items())
+        parts = [self.data.dataset, self.model.name, self.model.activation, widening.method]
+        if widening.method == "sparse":
+            parts.append(f"({allocation})")
+        return " ".join([*parts, f"width {widening.width}", f"seed {self.seed}"])
+
+    def build(self, *, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+        """The freshly initialised net of this run.
+
+        Args:
+            image_shape: channels, height, width of an image.
+            num_classes: outputs of the net.
+
+        Returns:
+            The net, on the CPU; the same one for the same spec, on every machine.
+
+        Raises:
+            InputError: the member does not exist (see `Family`).
+        """
+        channels, height, width = image_shape
+        family = Family(
+            MLP,
+            base_width=self.widening.base_width,
+            in_features=channels * height * width,
+            num_classes=num_classes,
+            **self.model.model_dump(exclude={"name"}),
+        )
+        if self.widening.method == "dense":
+            return family.dense(self.widening.width, seed=self.seed)
+        return family.sparse(
+            self.widening.width,
+            seed=self.seed,
+            allocation=self.widening.allocation,
+            pattern=self.widening.pattern,
+        )

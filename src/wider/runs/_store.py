@@ -1,0 +1,243 @@
+"""A folder of runs. Every file appears whole or not at all."""
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import safetensors.torch
+from filelock import FileLock
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from wider.errors import InputError
+from wider.runs._result import RunResult, summarise
+from wider.runs._spec import SCHEMA_VERSION, RunSpec
+from wider.training import History
+
+SPEC, HISTORY, MODEL, RESULT = "spec.json", "history.parquet", "model.safetensors", "result.json"
+CHECKPOINT = "checkpoint.safetensors"
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class DamagedRun(Exception):  # noqa: N818 - a state of the store that callers handle, not a bug
+    """A file of a run is torn, edited or missing; the message names it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: what was asked for and what came out."""
+
+    spec: RunSpec
+    result: RunResult
+    history: History
+
+
+class Store:
+    """Runs on disk, one folder per key.
+
+    A run's folder holds `spec.json`; while it trains, `checkpoint.safetensors`; when it is done,
+    `history.parquet`, `model.safetensors` and, written last, `result.json` with the digests of the
+    others. So a kill at any moment leaves a finished run, a resumable one, or nothing.
+
+    Args:
+        path: the folder; made when it does not exist.
+
+    Raises:
+        InputError: it cannot be written, or a newer version of wider wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        description = self.path / "store.json"
+        try:
+            (self.path / "locks").mkdir(parents=True, exist_ok=True)
+            if not description.exists():
+                _write(description, _json_bytes({"schema_version": SCHEMA_VERSION}))
+            found = json.loads(description.read_bytes())["schema_version"]
+        except OSError as error:
+            raise InputError(
+                f"cannot use {str(self.path)!r} as a store ({error.strerror}): "
+                "choose a folder that can be written with --store"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{str(description)!r} is not the description of a store: choose another folder "
+                "with --store, or remove that file if the folder is one"
+            ) from error
+        if found != SCHEMA_VERSION:
+            raise InputError(
+                f"the store {str(self.path)!r} has schema version {found!r}, this wider reads "
+                f"{SCHEMA_VERSION}: use the version of wider that wrote it, or another --store"
+            )
+
+    def folder(self, spec: RunSpec) -> Path:
+        """Where a run is kept."""
+        return self.path / spec.key
+
+    def lock(self, spec: RunSpec) -> FileLock:
+        """Held while a run trains; the system frees it when the process dies, however it dies."""
+        return FileLock(self.path / "locks" / f"{spec.key}.lock")
+
+    def read(self, spec: RunSpec) -> Run | None:
+        """A finished run, or None where there is none.
+
+        Raises:
+            DamagedRun: a file of it is torn, edited or missing.
+        """
+        folder = self.folder(spec)
+        if not (folder / RESULT).exists():
+            return None
+        document = _sealed_document(folder / RESULT)
+        for name, digest in document["files"].items():
+            if not (folder / name).exists():
+                raise DamagedRun(f"{folder / name} is missing")
+            if _digest((folder / name).read_bytes()) != digest:
+                raise DamagedRun(f"{folder / name} is not what was written (torn or edited)")
+        try:
+            result = RunResult.model_validate(document["result"])
+            history = History.from_table(pd.read_parquet(folder / HISTORY))
+            stored_spec = RunSpec.model_validate_json((folder / SPEC).read_bytes())
+        except (ValidationError, KeyError, ValueError, OSError) as error:
+            raise DamagedRun(f"{folder} does not hold a run: {error}") from error
+        if stored_spec.key != spec.key:
+            raise DamagedRun(f"{folder / SPEC} describes another run")
+        return Run(spec, result, history)
+
+    def runs(self) -> list[Run]:
+        """All finished runs, by title; damaged ones are left out."""
+        found = []
+        for path in self.path.glob(f"*/{SPEC}"):
+            try:
+                found.append(self.read(RunSpec.model_validate_json(path.read_bytes())))
+            except (DamagedRun, ValidationError):
+                continue
+        return sorted((run for run in found if run), key=lambda run: (run.spec.title, run.spec.key))
+
+    def write(
+        self, spec: RunSpec, history: History, model: nn.Module, measured: dict[str, object]
+    ) -> Run:
+        """Adds a finished run.
+
+        Args:
+            spec: what was asked for.
+            history: all of its epochs.
+            model: as it is after the last one.
+            measured: the fields of `RunResult` that do not follow from the history.
+        """
+        folder = self.folder(spec)
+        table = io.BytesIO()
+        history.to_table().to_parquet(table, index=False)
+        contents = {
+            SPEC: _spec_bytes(spec),
+            HISTORY: table.getvalue(),
+            MODEL: safetensors.torch.save(
+                {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+            ),
+        }
+        for name, content in contents.items():
+            _write(folder / name, content)
+        result = RunResult.model_validate({**summarise(history), **measured})
+        document = {
+            "result": result.model_dump(mode="json"),
+            "files": {name: _digest(content) for name, content in contents.items()},
+        }
+        sealed = {**document, "seal": _digest(_json_bytes(document))}
+        _write(folder / RESULT, _json_bytes(sealed))
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        return Run(spec, result, history)
+
+    def load_model(self, run: Run) -> nn.Module:
+        """The trained net of a finished run, on the CPU."""
+        model = run.spec.build(
+            image_shape=run.result.image_shape, num_classes=run.result.num_classes
+        )
+        model.load_state_dict(safetensors.torch.load_file(self.folder(run.spec) / MODEL))
+        return model
+
+    def write_checkpoint(self, spec: RunSpec, state: dict[str, Tensor]) -> None:
+        """Keeps what an interrupted run goes on from."""
+        folder = self.folder(spec)
+        _write(folder / SPEC, _spec_bytes(spec))
+        content = safetensors.torch.save(state)
+        # The digest stands before the tensors, so that one rename replaces both together.
+        _write(folder / CHECKPOINT, hashlib.sha256(content).digest() + content)
+
+    def read_checkpoint(self, spec: RunSpec) -> dict[str, Tensor] | None:
+        """What `write_checkpoint` kept, or None.
+
+        Raises:
+            DamagedRun: the file is torn or edited.
+        """
+        path = self.folder(spec) / CHECKPOINT
+        if not path.exists():
+            return None
+        content = path.read_bytes()
+        digest, tensors = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        if hashlib.sha256(tensors).digest() != digest:
+            raise DamagedRun(f"{path} is not what was written (torn or edited)")
+        try:
+            return safetensors.torch.load(tensors)
+        except SafetensorError as error:
+            raise DamagedRun(f"{path} cannot be read: {error}") from error
+
+    def epochs_done(self, spec: RunSpec) -> int:
+        """How many epochs the checkpoint of an unfinished run holds; 0 where there is none.
+
+        Reads the head of the file only, so that progress can be watched while others write it.
+        """
+        try:
+            with (self.folder(spec) / CHECKPOINT).open("rb") as file:
+                file.seek(DIGEST_BYTES)
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+                return header["history"]["shape"][0]
+        except (OSError, ValueError, KeyError):
+            return 0
+
+    def set_aside(self, spec: RunSpec) -> Path:
+        """Moves a damaged run out of the way, for its owner to look at; returns where to."""
+        number = 1
+        while (target := self.path / "set-aside" / f"{spec.key}-{number}").exists():
+            number += 1
+        target.parent.mkdir(exist_ok=True)
+        return self.folder(spec).rename(target)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _sealed_document(path: Path) -> dict:
+    try:
+        document = json.loads(path.read_bytes())
+        seal = document.pop("seal")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DamagedRun(f"{path} is not a result (torn or edited)") from error
+    if seal != _digest(_json_bytes(document)):
+        raise DamagedRun(f"{path} is not what was written (torn or edited)")
+    return document
+
+
+def _spec_bytes(spec: RunSpec) -> bytes:
+    return _json_bytes(spec.model_dump(mode="json"))
+
+
+def _json_bytes(document: object) -> bytes:
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,49 @@
+"""The parametrisation that keeps removed weights at exactly zero."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from wider.sparsity._layers import parametrizations_of
+
+
+class Mask(nn.Module):
+    """Multiplies a weight tensor by a 0/1 mask (masked execution: the zeros are stored).
+
+    Used through `torch.nn.utils.parametrize`, so the layer's `weight` is always the masked one.
+    Removed weights get a gradient of zero and start at zero, hence momentum, weight decay and
+    Adam leave them there.
+
+    Attributes:
+        mask: True where the weight is kept; a buffer, so it is in the state dict and follows
+            `.to(device)`.
+    """
+
+    mask: Bool[Tensor, "..."]
+
+    def __init__(self, mask: Bool[Tensor, "..."]) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask)
+
+    def forward(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The weight with its removed entries at zero."""
+        return weight * self.mask
+
+    def right_inverse(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """What is stored when a weight is assigned: the removed entries never hold anything."""
+        return weight * self.mask
+
+
+def mask_of(layer: nn.Module) -> Bool[Tensor, "..."] | None:
+    """The mask on a layer's weight.
+
+    Args:
+        layer: any module.
+
+    Returns:
+        The mask, shaped like the weight, or None where the layer is not sparse.
+    """
+    if not parametrize.is_parametrized(layer, "weight"):
+        return None
+    steps = (step for step in parametrizations_of(layer) if isinstance(step, Mask))
+    return next((step.mask for step in steps), None)

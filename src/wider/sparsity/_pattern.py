@@ -1,0 +1,73 @@
+"""Patterns: which weights of a layer are kept. How many is the allocation's business."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from wider.errors import InputError
+
+Pattern = Literal["uniform", "io"]
+
+
+def draw_mask(
+    shape: Sequence[int],
+    num_weights: int,
+    pattern: Pattern = "uniform",
+    *,
+    generator: torch.Generator,
+) -> Bool[Tensor, "..."]:
+    """Draws which weights of one layer are kept.
+
+    - `"uniform"`: every set of `num_weights` entries of the tensor is equally likely.
+    - `"io"`: the first two dimensions (input and output) only; kernels are kept or removed as a
+      whole, so the number kept is the nearest whole number of kernels, at least one.
+
+    Args:
+        shape: the shape of the weight tensor, input and output dimensions first.
+        num_weights: how many to keep, from 1 to all.
+        pattern: the rule.
+        generator: the stream to draw from, on the CPU, so that every device gets the same mask.
+
+    Returns:
+        A mask of that shape, True where the weight is kept.
+
+    Raises:
+        InputError: the pattern is unknown, or the number is out of range.
+
+    Source:
+        Golubeva et al. 2021, Section 2.1 (uniform) and Appendix C (io).
+    """
+    size = math.prod(shape)
+    if not 1 <= num_weights <= size:
+        raise InputError(f"cannot keep {num_weights:,} of {size:,} weights; keep 1 to {size:,}")
+    if pattern not in PATTERNS:
+        raise InputError(f"unknown pattern {pattern!r}; use " + " or ".join(map(repr, PATTERNS)))
+    return PATTERNS[pattern](tuple(shape), num_weights, generator)
+
+
+def _uniform(
+    shape: tuple[int, ...], num_weights: int, generator: torch.Generator
+) -> Bool[Tensor, "..."]:
+    mask = torch.zeros(math.prod(shape), dtype=torch.bool)
+    mask[torch.randperm(mask.numel(), generator=generator)[:num_weights]] = True
+    return mask.reshape(shape)
+
+
+def _io(
+    shape: tuple[int, ...], num_weights: int, generator: torch.Generator
+) -> Bool[Tensor, "..."]:
+    kernel_size = math.prod(shape[2:])
+    # Integer arithmetic for the nearest whole number: round() would send halves to even.
+    kernels = max(1, (2 * num_weights + kernel_size) // (2 * kernel_size))
+    kept = _uniform(shape[:2], kernels, generator)
+    return kept.reshape(*shape[:2], *(1 for _ in shape[2:])).expand(shape).contiguous()
+
+
+PATTERNS: dict[str, Callable[[tuple[int, ...], int, torch.Generator], Bool[Tensor, "..."]]] = {
+    "uniform": _uniform,
+    "io": _io,
+}

@@ -1,0 +1,82 @@
+"""What a run measured, epoch by epoch."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, astuple, dataclass, fields
+
+import pandas as pd
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of a history. Accuracies are fractions, losses are means in nats.
+
+    Attributes:
+        epoch: 1 for the first.
+        learning_rate: of its last step.
+        train_loss: mean over the epoch's batches, each before its own step.
+        train_accuracy: over the same batches.
+        test_loss: after the epoch.
+        test_accuracy: after the epoch.
+        validation_accuracy: after the epoch; NaN where there is no validation split.
+        seconds: wall time, evaluation included.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    validation_accuracy: float
+    seconds: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the training loss is no longer a finite number."""
+        return not math.isfinite(self.train_loss)
+
+
+class History(tuple[Epoch, ...]):
+    """All epochs of a run so far."""
+
+    __slots__ = ()
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run ended because its loss was no longer finite."""
+        return bool(self) and self[-1].diverged
+
+    def to_table(self) -> pd.DataFrame:
+        """One row per epoch."""
+        return pd.DataFrame([asdict(row) for row in self], columns=_names())
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame) -> "History":
+        """The inverse of `to_table`.
+
+        Raises:
+            KeyError: a column is missing.
+        """
+        return cls._from_rows(table[_names()].itertuples(index=False))
+
+    def to_tensor(self) -> Float64[Tensor, "epochs columns"]:
+        """The same numbers as one tensor, for a checkpoint."""
+        rows = [astuple(row) for row in self]
+        return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(_names()))
+
+    @classmethod
+    def from_tensor(cls, rows: Float64[Tensor, "epochs columns"]) -> "History":
+        """The inverse of `to_tensor`."""
+        return cls._from_rows(rows.tolist())
+
+    @classmethod
+    def _from_rows(cls, rows: Iterable[Iterable[float]]) -> "History":
+        return cls(Epoch(int(epoch), *map(float, numbers)) for epoch, *numbers in rows)
+
+
+def _names() -> list[str]:
+    return [field.name for field in fields(Epoch)]

@@ -1,0 +1,239 @@
+import math
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import wider
+from wider import Family, InputError
+from wider.models import MLP
+from wider.randomness import default_generator_from
+from wider.sparsity import BudgetWarning, connectivity, count_weights, mask_of, weight_layers
+from wider.sparsity._allocation import ALLOCATIONS
+
+WIDTHS = [5, 10, 20, 40, 80, 160, 320, 640]
+MEMBERS = ["dense", "sparse"]  # the names of Family's methods
+every_member = pytest.mark.parametrize("member", MEMBERS)
+
+
+def papers_family(**keywords):
+    return Family(MLP, base_width=5, in_features=784, num_classes=10, **keywords)
+
+
+def member_of(family, member, width, seed=0):
+    return getattr(family, member)(width, seed=seed)
+
+
+def convolutional(width, channels=3):
+    """A user's architecture: a plain callable."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3),
+        nn.BatchNorm2d(width),
+        nn.Conv2d(width, width, 3),
+        nn.Flatten(),
+        nn.Linear(width * 16, 10),
+    )
+
+
+def same_net(one, other):
+    states = one.state_dict(), other.state_dict()
+    return list(states[0]) == list(states[1]) and all(map(torch.equal, *map(dict.values, states)))
+
+
+def global_states():
+    """The states of all generators that belong to everybody."""
+    return torch.get_rng_state().tolist(), pickle.dumps(np.random.get_state()), random.getstate()  # noqa: NPY002
+
+
+def masks_of(net):
+    return {name: mask_of(layer) for name, layer in weight_layers(net).items()}
+
+
+def test_the_budget_is_that_of_the_papers_baseline():
+    assert papers_family().num_weights == 3970
+
+
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_sparse_member_has_the_budget(width, allocation):
+    net = papers_family().sparse(width, allocation=allocation)
+    assert count_weights(net) == 3970
+    assert sum(int(layer.weight.count_nonzero()) for layer in weight_layers(net).values()) == 3970
+    assert connectivity(net)[""] == 5 / width
+
+
+@pytest.mark.parametrize("last", [0.1, 0.3, 0.5, 0.7, 1.0])
+def test_figure_4_sets_the_connectivity_of_the_last_layer(last):
+    net = papers_family().sparse(80, allocation={"output": last})
+    parts = connectivity(net)
+    assert parts["output"] == last  # 800 weights
+    assert parts["hidden.0"] == (3970 - 800 * last) / 62_720
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_dense_control_grows(width):
+    assert count_weights(papers_family().dense(width)) == 794 * width
+
+
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+def test_the_sparse_member_of_the_base_width_is_the_dense_one_bit_for_bit(allocation):
+    family = papers_family()
+    assert same_net(family.sparse(5, seed=3, allocation=allocation), family.dense(5, seed=3))
+
+
+def test_sparse_and_dense_members_start_from_the_same_weights():
+    family = papers_family()
+    sparse, dense = family.sparse(80, seed=3), family.dense(80, seed=3)
+    assert torch.equal(
+        weight_layers(sparse)["output"].weight, weight_layers(dense)["output"].weight
+    )
+    mask = mask_of(weight_layers(sparse)["hidden.0"])
+    assert mask is not None
+    scale = math.sqrt(62_720 / 3170)
+    torch.testing.assert_close(
+        weight_layers(sparse)["hidden.0"].weight,
+        weight_layers(dense)["hidden.0"].weight * scale * mask,
+        rtol=3e-7,  # two roundings of float32
+        atol=0,
+    )
+
+
+# What every member promises
+
+
+@every_member
+def test_a_member_computes_scores_at_its_width(member):
+    net = member_of(papers_family(), member, 40)
+    assert weight_layers(net)["hidden.0"].weight.shape == (40, 784)
+    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+@every_member
+def test_a_member_is_reproducible_and_its_seed_counts(member):
+    family = papers_family()
+    net = member_of(family, member, 40, seed=1)
+    assert same_net(net, member_of(papers_family(), member, 40, seed=1))
+    assert not same_net(net, member_of(family, member, 40, seed=2))
+
+
+@every_member
+def test_members_share_no_tensor(member):
+    family = papers_family()
+    one, other = (member_of(family, member, 40) for _ in range(2))
+    with torch.no_grad():
+        for parameter in one.parameters():
+            parameter.zero_()
+    assert all(parameter.any() for parameter in other.parameters())
+
+
+@every_member
+def test_a_member_neither_touches_nor_asks_a_global_generator(member):
+    family = papers_family()
+    before = global_states()
+    net = member_of(family, member, 40)
+    assert global_states() == before
+    with default_generator_from(99, "elsewhere"):
+        assert same_net(net, member_of(family, member, 40))
+
+
+@every_member
+@pytest.mark.parametrize("width", [4, 1, 0, -5])
+def test_a_width_below_the_base_width_is_refused(member, width):
+    with pytest.raises(InputError, match=f"width {width} is below the family's base width 5"):
+        member_of(papers_family(), member, width)
+
+
+@every_member
+def test_keywords_reach_the_architecture(member):
+    family = Family(
+        MLP, base_width=4, in_features=6, num_classes=3, num_hidden_layers=2, bias=False
+    )
+    assert family.num_weights == 6 * 4 + 4 * 4 + 4 * 3
+    net = member_of(family, member, 8)
+    assert list(weight_layers(net)) == ["hidden.0", "hidden.1", "output"]
+    assert all(layer.bias is None for layer in weight_layers(net).values())
+
+
+@every_member
+def test_any_callable_is_an_architecture(member):
+    family = Family(convolutional, base_width=4, channels=1)
+    net = member_of(family, member, 8)
+    assert net(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+
+
+# Sparse members
+
+
+def test_a_users_architecture_keeps_the_budget():
+    family = Family(convolutional, base_width=4)
+    assert family.num_weights == 3 * 4 * 9 + 4 * 4 * 9 + 4 * 16 * 10
+    assert count_weights(family.dense(8)) == 3 * 8 * 9 + 8 * 8 * 9 + 8 * 16 * 10
+    assert count_weights(family.sparse(8)) == family.num_weights
+
+
+def test_a_lambda_is_an_architecture():
+    family = Family(lambda width: nn.Linear(7, width), base_width=2)
+    assert count_weights(family.sparse(9)) == family.num_weights == 14
+
+
+def test_masks_and_initial_weights_are_separate_streams_of_one_seed():
+    """Else the mask would be a function of the very numbers that the weights were drawn from."""
+    family = papers_family()
+    net, dense = family.sparse(80, seed=0), family.dense(80, seed=0)
+    mask = mask_of(weight_layers(net)["hidden.0"])
+    assert mask is not None
+    for values in (
+        weight_layers(dense)["hidden.0"].weight.detach(),
+        weight_layers(dense)["hidden.0"].weight.detach().abs(),
+    ):
+        standard_error = values.std() * math.sqrt(1 / 3170 - 1 / 62_720)
+        assert abs(values[mask].mean() - values.mean()) < 4 * standard_error
+
+
+def test_masks_depend_on_the_seed_and_not_on_the_parametrization():
+    one = masks_of(papers_family().sparse(80, seed=4))
+    other = masks_of(papers_family(parametrization="ntk").sparse(80, seed=4))
+    assert torch.equal(one["hidden.0"], other["hidden.0"])  # pyright: ignore[reportArgumentType]
+
+
+def test_the_pattern_is_passed_on_and_its_deviation_reported():
+    family = Family(convolutional, base_width=4)
+    with pytest.warns(BudgetWarning, match=r"instead of 892 \([+-]\d+\)"):
+        net = family.sparse(8, pattern="io")
+    for layer in weight_layers(net).values():
+        mask = mask_of(layer)
+        if mask is not None:
+            kernels = mask.reshape(*mask.shape[:2], -1)
+            assert torch.equal(kernels.all(-1), kernels.any(-1))
+    assert mask_of(weight_layers(net)["2"]) is not None
+
+
+def test_an_allocation_that_empties_a_layer_is_refused():
+    family = Family(MLP, base_width=1, in_features=10, num_classes=1, num_hidden_layers=2)
+    with pytest.raises(InputError, match="leaves layer 'output' with nothing"):
+        family.sparse(100, allocation="proportional")  # 12 weights of 11,100: 0.1 of 100
+
+
+# The family itself
+
+
+@pytest.mark.parametrize("base_width", [0, -1])
+def test_a_base_width_below_one_is_refused(base_width):
+    with pytest.raises(InputError, match=f"base_width is {base_width}; it must be at least 1"):
+        Family(MLP, base_width=base_width)
+
+
+def test_the_budget_costs_no_global_randomness():
+    before = torch.get_rng_state()
+    assert papers_family().num_weights == 3970
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_public_names_are_those_of_the_design():
+    assert wider.Family is Family
+    assert wider.count_weights is count_weights
+    assert wider.connectivity is connectivity
+    assert wider.sparsify is wider.sparsity.sparsify
