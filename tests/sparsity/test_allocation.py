@@ -64,12 +64,18 @@ def appendix_b(sizes, num_weights):
 
 def erdos_renyi_by_bisection(shapes, num_weights):
     """Weights min(size, factor * sum of dimensions), in floats, with the factor that fits."""
-    low, high = 0.0, float(max(map(math.prod, shapes.values())))
-    for _ in range(200):
-        factor = (low + high) / 2
-        kept = {name: min(math.prod(s), factor * sum(s)) for name, s in shapes.items()}
-        low, high = (factor, high) if sum(kept.values()) < num_weights else (low, factor)
-    return kept
+
+    def kept(factor):
+        return {name: min(math.prod(s), factor * sum(s)) for name, s in shapes.items()}
+
+    low, high = 0.0, float(total_of(shapes))
+    for _ in range(100):
+        middle = (low + high) / 2
+        if sum(kept(middle).values()) < num_weights:
+            low = middle
+        else:
+            high = middle
+    return kept(high)
 
 
 # What every allocation promises

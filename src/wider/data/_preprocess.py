@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
+import numpy as np
 import pydantic
 import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
@@ -149,13 +150,15 @@ def _pixel_sums(
     images: UInt8[Tensor, "images channels height width"],
 ) -> tuple[Int64[Tensor, "channels height width"], Int64[Tensor, "channels height width"]]:
     """Exact sums over all images of each pixel's value and of its square."""
-    total = torch.zeros(images.shape[1:], dtype=torch.int64)
-    squares = torch.zeros_like(total)
-    for chunk in images.split(CHUNK):
-        values = chunk.int()
-        total += values.sum(dim=0)
-        squares += values.square().sum(dim=0)
-    return total, squares
+    # NumPy, as PyTorch is ten times slower at sums of whole numbers over the images.
+    pixels = images.numpy()
+    total = np.zeros(pixels.shape[1:], dtype=np.int64)
+    squares = np.zeros_like(total)
+    for start in range(0, len(pixels), CHUNK):
+        values = pixels[start : start + CHUNK].astype(np.int64)
+        total += values.sum(axis=0)
+        squares += np.square(values).sum(axis=0)
+    return torch.from_numpy(total), torch.from_numpy(squares)
 
 
 def _scaled(

@@ -2,14 +2,21 @@
 
 from wider.errors import InputError
 from wider.experiments import demo, figure_4
+from wider.experiments._cost import estimated_core_seconds
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import runs_table
 
-__all__ = ["EXPERIMENTS", "Experiment", "Picture", "Scale", "find", "runs_table"]
+__all__ = [
+    "EXPERIMENTS",
+    "Experiment",
+    "Picture",
+    "Scale",
+    "estimated_core_seconds",
+    "find",
+    "runs_table",
+]
 
-EXPERIMENTS = {
-    experiment.name: experiment for experiment in (demo.EXPERIMENT, figure_4.EXPERIMENT)
-}
+EXPERIMENTS = {experiment.name: experiment for experiment in (demo.EXPERIMENT, figure_4.EXPERIMENT)}
 
 
 def find(name: str) -> Experiment:

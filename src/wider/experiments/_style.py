@@ -15,7 +15,12 @@ def finish(chart: Any, title: str, subtitle: list[str]) -> Any:
     return (
         chart.properties(
             title=alt.TitleParams(
-                title, subtitle=subtitle, anchor="start", fontSize=16, subtitleFontSize=12, offset=12
+                title,
+                subtitle=subtitle,
+                anchor="start",
+                fontSize=16,
+                subtitleFontSize=12,
+                offset=12,
             ),
             background="white",
             padding=14,

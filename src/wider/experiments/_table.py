@@ -34,7 +34,8 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     Returns:
         One row per point: `by`, `seeds` (finished runs), `diverged`, and for each of
         `final_test_accuracy` and `best_test_accuracy` the mean, its standard deviation over seeds
-        (`..._deviation`) and the half-width of its 95% t-interval (`..._interval`; NaN for one seed).
+        (`..._deviation`) and the half-width of its 95% t-interval (`..._interval`); both are NaN
+        for one seed.
     """
     rows = []
     for point, group in table.groupby(by, sort=True):

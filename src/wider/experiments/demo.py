@@ -10,7 +10,7 @@ from wider.data import Preprocessing
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._style import BLUE, ORANGE, finish
 from wider.experiments._table import over_seeds
-from wider.runs import RunSpec, Widening
+from wider.runs import Method, RunSpec, Widening
 from wider.training import Recipe
 
 BASE_WIDTH = 4
@@ -18,7 +18,7 @@ WIDTHS = (4, 8, 16, 32, 64, 128)
 NUM_WEIGHTS = BASE_WIDTH * (64 + 10)
 SPARSE = f"sparse, {NUM_WEIGHTS} weights at every width"
 DENSE = "dense, weights grow with the width"
-METHODS = {"sparse": SPARSE, "dense": DENSE}
+METHODS: dict[Method, str] = {"sparse": SPARSE, "dense": DENSE}
 
 
 def family_and_control(*, widths: Sequence[int], epochs: int, num_seeds: int) -> list[RunSpec]:
@@ -101,7 +101,7 @@ def finding(means: pd.DataFrame) -> str:
     baseline = sparse[sparse["width"] == BASE_WIDTH]
     if baseline.empty:
         return "The baseline has not been trained yet."
-    best = sparse.loc[sparse["final_test_accuracy"].idxmax()]
+    best = sparse.sort_values("final_test_accuracy").iloc[-1]
     gain = best.final_test_accuracy - baseline["final_test_accuracy"].iloc[0]
     return (
         f"With {NUM_WEIGHTS} weights, the net of width {best.width} reaches "

@@ -16,6 +16,9 @@ from wider.training import Recipe
 SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to mean another run
 
 
+Method = Literal["dense", "sparse"]
+
+
 class ModelSpec(BaseModel):
     """The architecture, apart from its width."""
 
@@ -38,7 +41,7 @@ class Widening(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    method: Literal["dense", "sparse"] = "sparse"
+    method: Method = "sparse"
     """Sparse keeps the number of weights of the base width; dense, the control, lets it grow."""
     base_width: Annotated[int, Field(ge=1)] = 5
     """Width of the dense baseline, which sets the number of weights."""

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,14 +109,21 @@ class Store:
             raise DamagedRun(f"{folder / SPEC} describes another run")
         return Run(spec, result, history)
 
-    def runs(self) -> list[Run]:
-        """All finished runs, by title; damaged ones are left out."""
+    def runs(self, on_damage: Callable[[str], None] = lambda _: None) -> list[Run]:
+        """All finished runs, by title.
+
+        Args:
+            on_damage: called with a sentence for each damaged run, which is left out.
+        """
         found = []
-        for path in self.path.glob(f"*/{SPEC}"):
+        for path in self.path.glob(f"*/{RESULT}"):
             try:
-                found.append(self.read(RunSpec.model_validate_json(path.read_bytes())))
-            except (DamagedRun, ValidationError):
-                continue
+                spec = RunSpec.model_validate_json((path.parent / SPEC).read_bytes())
+                if spec.key != path.parent.name:
+                    raise DamagedRun(f"{path.parent / SPEC} describes another run")
+                found.append(self.read(spec))
+            except (DamagedRun, ValidationError, OSError) as damage:
+                on_damage(f"{path.parent} is damaged and left out: {damage}")
         return sorted((run for run in found if run), key=lambda run: (run.spec.title, run.spec.key))
 
     def write(

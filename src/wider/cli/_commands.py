@@ -1,0 +1,188 @@
+"""The commands. Each returns whether a run that it was asked for diverged."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from wider.cli._output import print_experiments, print_summary
+from wider.errors import InputError
+from wider.experiments import EXPERIMENTS, find
+from wider.report import Section, section_of, write_page, write_pictures
+from wider.runs import RunSpec, Store, train_missing
+
+ExperimentName = Annotated[str, tyro.conf.Positional]
+"""An experiment's name."""
+
+
+def demo(
+    store: Path = Path("demo-runs"), output: Path = Path("demo-report.html"), jobs: int = 2
+) -> bool:
+    """One minute: a sparse family of nets and its dense control on 8x8 digits, table and page.
+
+    Args:
+        store: folder of the runs.
+        output: the page to write.
+        jobs: worker processes.
+    """
+    section = _run("demo", "laptop", Store(store), data_dir=None, device="cpu", jobs=jobs)
+    print_summary(section.summary)
+    write_page(Store(store), output)
+    _say(section.pictures[0].caption)
+    _say(f"page written to {output}")
+    return _any_diverged(section)
+
+
+def experiments() -> bool:
+    """What can be run, what it needs, and what it costs at each scale."""
+    print_experiments(EXPERIMENTS.values())
+    return False
+
+
+def run(
+    experiment: ExperimentName,
+    *,
+    scale: str = "laptop",
+    store: Path = Path("runs"),
+    data_dir: Path | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+    jobs: int = 1,
+) -> bool:
+    """Trains what the store lacks of an experiment and prints its results.
+
+    Args:
+        experiment: its name; `wider experiments` lists them.
+        scale: smoke, laptop or paper.
+        store: folder of the runs; the same one can serve all experiments.
+        data_dir: folder of datasets, each in the Hugging Face layout (mnist/train.parquet);
+            without it they are fetched from the Hugging Face hub.
+        device: where to train.
+        jobs: worker processes; with more than one, each computes on one thread.
+    """
+    section = _run(experiment, scale, Store(store), data_dir=data_dir, device=device, jobs=jobs)
+    print_summary(section.summary)
+    for picture in section.pictures:
+        _say(picture.caption)
+    return _any_diverged(section)
+
+
+def results(
+    experiment: ExperimentName,
+    *,
+    scale: str = "laptop",
+    store: Path = Path("runs"),
+    format: Literal["table", "json", "csv"] = "table",  # noqa: A002 - the name of the flag
+) -> bool:
+    """Prints the results of an experiment that are in a store, without training anything.
+
+    Args:
+        experiment: its name.
+        scale: smoke, laptop or paper.
+        store: folder of the runs.
+        format: table shows means over seeds; json and csv give every run with its provenance.
+    """
+    chosen = find(experiment)
+    found = {run.spec.key: run for run in _existing(store).runs(on_damage=_say)}
+    section = section_of(chosen, chosen.scale(scale), found)
+    if not section.runs:
+        raise InputError(
+            f"the store {str(store)!r} holds no run of {experiment} at scale {scale}: train them "
+            f"with `wider run {experiment} --scale {scale} --store {store}`"
+        )
+    if len(section.runs) < section.num_runs:
+        _say(f"{len(section.runs)} of {section.num_runs} runs are there")
+    if format == "csv":
+        section.table.to_csv(sys.stdout, index=False, lineterminator="\n")
+    elif format == "json":
+        section.table.to_json(sys.stdout, orient="records", indent=1)
+        sys.stdout.write("\n")
+    else:
+        print_summary(section.summary)
+    return False
+
+
+def report(
+    store: Path = Path("runs"), output: Path = Path("report.html"), pictures: Path | None = None
+) -> bool:
+    """Writes all that a store holds as one page that works offline.
+
+    Args:
+        store: folder of the runs.
+        output: the page to write.
+        pictures: a folder for the same charts as PNG and SVG.
+    """
+    sections = write_page(_existing(store), output, on_damage=_say)
+    _say(f"page written to {output}")
+    if pictures is not None:
+        for path in write_pictures(sections, pictures):
+            _say(f"picture written to {path}")
+    return False
+
+
+def train(
+    spec: Annotated[RunSpec, tyro.conf.arg(name="")],
+    store: Path = Path("runs"),
+    data_dir: Path | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+) -> bool:
+    """Trains one net, or finds it in the store; every field of its spec is a flag.
+
+    Args:
+        spec: the run.
+        store: folder of the runs.
+        data_dir: folder of datasets; see `wider run --help`.
+        device: where to train.
+    """
+    opened = Store(store)
+    (run,) = train_missing([spec], opened, data_dir=data_dir, device=device)
+    result = run.result
+    table = Table(title=spec.title, show_header=False)
+    table.add_row("status", result.status)
+    table.add_row("weights", f"{result.num_weights:,}")
+    table.add_row("connectivity", f"{result.connectivity['']:.4g}")
+    table.add_row("test accuracy, last epoch", f"{result.final.test_accuracy:.2%}")
+    best = result.best_test
+    table.add_row(f"test accuracy, best epoch ({best.epoch})", f"{best.test_accuracy:.2%}")
+    if validated := result.best_validation:
+        label = f"test accuracy, best validated epoch ({validated.epoch})"
+        table.add_row(label, f"{validated.test_accuracy:.2%}")
+    table.add_row("seconds", f"{result.seconds:.1f}")
+    table.add_row("folder", str(opened.folder(spec)))
+    Console(soft_wrap=True).print(table)
+    return result.status == "diverged"
+
+
+COMMANDS = {
+    "demo": demo,
+    "experiments": experiments,
+    "run": run,
+    "results": results,
+    "report": report,
+    "train": train,
+}
+
+
+def _run(
+    name: str, scale_name: str, store: Store, *, data_dir: Path | None, device: str, jobs: int
+) -> Section:
+    experiment = find(name)
+    scale = experiment.scale(scale_name)
+    runs = train_missing(scale.specs(), store, data_dir=data_dir, device=device, jobs=jobs)
+    return section_of(experiment, scale, {run.spec.key: run for run in runs})
+
+
+def _existing(store: Path) -> Store:
+    if not store.is_dir():
+        raise InputError(f"there is no store {str(store)!r}: name one with --store")
+    return Store(store)
+
+
+def _any_diverged(section: Section) -> bool:
+    return any(run.result.status == "diverged" for run in section.runs)
+
+
+def _say(message: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(message, markup=False)

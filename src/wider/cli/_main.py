@@ -1,0 +1,54 @@
+"""Where the command line starts, and what its exit codes mean."""
+
+import sys
+from collections.abc import Sequence
+
+import pydantic
+import tyro
+from rich.console import Console
+
+from wider.cli import _commands
+from wider.errors import InputError
+
+DONE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 2, 3, 130
+
+DESCRIPTION = """Are wider nets better given the same number of weights?
+
+Results go to standard output, messages to standard error. Exit codes: 0 done, 2 bad input (the
+message says what to change), 3 a trained run diverged, 130 interrupted (the same command goes
+on)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the entry point of `wider`.
+
+    Args:
+        arguments: those of the command line by default.
+
+    Returns:
+        The exit code.
+    """
+    messages = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        diverged = tyro.extras.subcommand_cli_from_dict(
+            _commands.COMMANDS,
+            prog="wider",
+            description=DESCRIPTION,
+            args=arguments,
+        )
+    except InputError as error:
+        messages.print(f"wider: {error}", markup=False, style="red")
+        return BAD_INPUT
+    except pydantic.ValidationError as error:
+        for problem in error.errors():
+            place = ".".join(map(str, problem["loc"]))
+            messages.print(f"wider: {place}: {problem['msg']}", markup=False, style="red")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        messages.print("\nwider: interrupted; the same command goes on where this one was")
+        return INTERRUPTED
+    return DIVERGED if diverged else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Numbers as a reader sees them."""
+
+from typing import Any
+
+import pandas as pd
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary as it is shown: each mean accuracy with its interval in one column of text.
+
+    Args:
+        table: what an experiment's `summarise` returns.
+
+    Returns:
+        The same rows; "96.27% ± 0.15" is a mean and half of its 95% interval, in points.
+    """
+    shown = table.copy()
+    for column in [name for name in table.columns if name.endswith("_accuracy")]:
+        intervals = shown.pop(f"{column}_interval")
+        shown.pop(f"{column}_deviation")
+        shown[column] = [
+            _text(column, mean) + ("" if pd.isna(interval) else f" ± {100 * interval:.2f}")
+            for mean, interval in zip(table[column], intervals, strict=True)
+        ]
+    return shown
+
+
+def heading(column: str) -> str:
+    """The name of a column in words."""
+    return column.replace("_", " ")
+
+
+def cells(table: pd.DataFrame) -> list[list[str]]:
+    """The rows of a table as text: accuracies in percent, other fractions to three digits."""
+    columns = [[_text(name, value) for value in table[name]] for name in table.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _text(column: str, value: Any) -> str:
+    if pd.isna(value):
+        return "-"
+    if isinstance(value, float) and "accuracy" in column:
+        return f"{100 * value:.2f}%"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value)

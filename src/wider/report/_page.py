@@ -1,0 +1,119 @@
+"""The page: one HTML file that needs nothing else."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import jinja2
+import vl_convert
+from markupsafe import Markup
+
+from wider.errors import InputError
+from wider.experiments import runs_table
+from wider.report._format import cells, heading, with_intervals
+from wider.report._sections import Section, sections_of
+from wider.runs import Run, Store
+
+# Shown of every run; the rest is in `wider results --format csv`.
+RUN_COLUMNS = {
+    "dataset": "dataset",
+    "model": "model",
+    "activation": "activation",
+    "method": "method",
+    "width": "width",
+    "allocation": "allocation",
+    "seed": "seed",
+    "num_weights": "weights",
+    "connectivity": "connectivity",
+    "epochs_trained": "epochs",
+    "final_test_accuracy": "last epoch",
+    "best_test_accuracy": "best epoch",
+    "status": "status",
+    "seconds": "seconds",
+}
+ORIGIN_COLUMNS = ["commit", "wider", "torch", "python", "engine", "device", "threads", "machine"]
+
+
+def write_page(
+    store: Store, output: Path, *, on_damage: Callable[[str], None] = lambda _: None
+) -> list[Section]:
+    """Writes everything that a store holds as one HTML file, with no reference to anything else.
+
+    Args:
+        store: where the runs are.
+        output: the file to write.
+        on_damage: called with a sentence for each damaged run, which is left out.
+
+    Returns:
+        The sections of the page.
+
+    Raises:
+        InputError: the store holds no finished run, or the file cannot be written.
+    """
+    runs = store.runs(on_damage)
+    if not runs:
+        raise InputError(
+            f"the store {str(store.path)!r} holds no finished run: train some with `wider run`"
+        )
+    sections = list(sections_of(runs))
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            sections=sections,
+            summaries={section.anchor: _summary(section) for section in sections},
+            specs=_chart_specs(sections),
+            runs=_runs(runs),
+            origins=_origins(runs),
+            lossy=sorted({run.spec.data.dataset for run in runs if _is_lossy(run)}),
+            made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+            # The bundle is code of ours to run, not text to show: it must not be escaped.
+            script=Markup(vl_convert.javascript_bundle()),  # pyright: ignore[reportCallIssue]
+        )
+    )
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot write {str(output)!r} ({error.strerror}): choose another file with --output"
+        ) from error
+    return sections
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("wider.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _chart_specs(sections: Sequence[Section]) -> dict[str, dict]:
+    return {
+        f"{section.anchor}-{picture.name}": json.loads(picture.chart.to_json())
+        for section in sections
+        for picture in section.pictures
+    }
+
+
+def _summary(section: Section) -> dict[str, list]:
+    table = with_intervals(section.summary)
+    return {"columns": [heading(name) for name in table.columns], "rows": cells(table)}
+
+
+def _runs(runs: Sequence[Run]) -> dict[str, list]:
+    table = runs_table(runs)[list(RUN_COLUMNS)]
+    return {"columns": list(RUN_COLUMNS.values()), "rows": cells(table)}
+
+
+def _origins(runs: Sequence[Run]) -> dict[str, list]:
+    table = runs_table(runs).fillna({"commit": "none"})
+    counts = table.groupby(ORIGIN_COLUMNS).size().rename("runs").reset_index()
+    return {"columns": list(counts.columns), "rows": cells(counts)}
+
+
+def _is_lossy(run: Run) -> bool:
+    return run.result.provenance.data_encoding in {"jpeg", "mixed"}
