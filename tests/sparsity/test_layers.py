@@ -6,7 +6,7 @@ from torch import nn
 
 from wider.errors import InputError
 from wider.sparsity import sparsify, weight_layers
-from wider.sparsity._layers import stored_weight, tied_weights
+from wider.sparsity._layers import stored_weight, tied_tensors
 
 
 def lazy_linear(out_features):
@@ -70,12 +70,12 @@ def test_the_stored_weight_is_the_parameter_that_an_optimiser_sees():
 
 def test_tied_weights_are_named_in_pairs():
     net = nn.ModuleDict({"a": nn.Embedding(4, 3), "b": nn.Linear(3, 4), "c": nn.Linear(3, 4)})
-    assert tied_weights(net) == []
+    assert tied_tensors(net) == []
     net["b"].weight = net["a"].weight
     net["c"].weight = net["a"].weight
-    assert tied_weights(net) == [("a.weight", "b.weight"), ("a.weight", "c.weight")]
+    assert tied_tensors(net) == [("a.weight", "b.weight"), ("a.weight", "c.weight")]
 
 
 def test_a_layer_used_twice_is_not_tied_to_itself():
     layer = nn.Linear(2, 2)
-    assert tied_weights(nn.Sequential(layer, layer)) == []
+    assert tied_tensors(nn.Sequential(layer, layer)) == []

@@ -1,6 +1,6 @@
 """Where the command line starts, and what its exit codes mean."""
 
-import sys
+import os
 from collections.abc import Sequence
 
 import pydantic
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    # tyro shows what pydantic says of a bad flag; a link to pydantic's manual does not help there.
+    os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
     messages = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         diverged = tyro.extras.subcommand_cli_from_dict(
@@ -48,7 +50,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         messages.print("\nwider: interrupted; the same command goes on where this one was")
         return INTERRUPTED
     return DIVERGED if diverged else DONE
-
-
-if __name__ == "__main__":
-    sys.exit(main())

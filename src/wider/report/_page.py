@@ -105,7 +105,8 @@ def _summary(section: Section) -> dict[str, list]:
 
 
 def _runs(runs: Sequence[Run]) -> dict[str, list]:
-    table = runs_table(runs)[list(RUN_COLUMNS)]
+    order = ["dataset", "model", "activation", "method", "allocation", "width", "seed"]
+    table = runs_table(runs).sort_values(order)[list(RUN_COLUMNS)]
     return {"columns": list(RUN_COLUMNS.values()), "rows": cells(table)}
 
 

@@ -34,7 +34,8 @@ class Section:
     @property
     def command(self) -> str:
         """What repeats it."""
-        return f"wider run {self.experiment.name} --scale {self.scale.name}"
+        data = "" if self.experiment.datasets == ("digits",) else " --data-dir DIR"
+        return f"wider run {self.experiment.name} --scale {self.scale.name}{data}"
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from wider.data import ImageData, PreparedData, Preprocessing, load, prepare
+from wider.errors import InputError
 from wider.runs import _provenance
 from wider.runs._result import Provenance
 from wider.runs._spec import RunSpec
@@ -52,6 +53,7 @@ def execute(
         InputError: the data, the net or the device do not exist.
         filelock.Timeout: another process is training this run, and `wait` is False.
     """
+    place = usable_device(device)
     with store.lock(spec).acquire(blocking=wait):
         try:
             if run := store.read(spec):
@@ -60,7 +62,6 @@ def execute(
         except DamagedRun as damage:
             on_damage(f"{damage}; moved to {store.set_aside(spec)}, running it again")
             checkpoint = None
-        place = torch.device(device)
         images, data = _prepared(spec.data, data_dir, place)
         model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
         trainer = Trainer(model.to(place), data, spec.recipe, seed=spec.seed)
@@ -77,6 +78,21 @@ def execute(
             "provenance": _provenance_of(images, place, started),
         }
         return store.write(spec, trainer.history, model, measured)
+
+
+def usable_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        InputError: it is neither "cpu" nor "cuda", or there is no GPU.
+    """
+    if name not in {"cpu", "cuda"}:
+        raise InputError(f"unknown device {name!r}; use 'cpu' or 'cuda'")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "device 'cuda' needs a GPU that PyTorch can use, and there is none: use 'cpu'"
+        )
+    return torch.device(name)
 
 
 def _train(

@@ -1,6 +1,7 @@
 """Many runs, on several processes, with progress."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,8 +11,9 @@ from joblib import Parallel, delayed, parallel_config
 from rich.console import Console
 
 from wider.data import ImageData, load
+from wider.errors import InputError
 from wider.runs._cost import estimated_seconds
-from wider.runs._execute import execute
+from wider.runs._execute import execute, usable_device
 from wider.runs._progress import Progress
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
@@ -45,6 +47,9 @@ def train_missing(
     Raises:
         InputError: the data, a net or the device do not exist.
     """
+    if jobs < 1:
+        raise InputError(f"jobs is {jobs}; use at least 1 worker process")
+    usable_device(device)
     console = console or Console(stderr=True)
     missing = [spec for spec in _unique(specs) if not _is_finished(spec, store)]
     present = len(_unique(specs)) - len(missing)
@@ -84,14 +89,22 @@ def _train(
     workers = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
     with parallel_config(**workers):
         parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        outcomes = parallel(delayed(_execute_in_worker)(spec, arguments, wait) for spec in specs)
-        for outcome in cast(Iterator[_Outcome], outcomes):
-            for message in outcome.messages:
-                progress.say(message)
-            if outcome.run is None:
-                elsewhere.append(outcome.spec)
-            else:
-                progress.finish(outcome.run)
+        tasks = (delayed(_execute_in_worker)(spec, arguments, wait) for spec in specs)
+        outcomes = cast(Generator[_Outcome], parallel(tasks))
+        try:
+            for outcome in outcomes:
+                for message in outcome.messages:
+                    progress.say(message)
+                if outcome.run is None:
+                    elsewhere.append(outcome.spec)
+                else:
+                    progress.finish(outcome.run)
+        except BaseException:
+            with warnings.catch_warnings():
+                # joblib advises to want fewer results; whoever pressed Ctrl-C has no use for that.
+                warnings.simplefilter("ignore", UserWarning)
+                outcomes.close()
+            raise
     return elsewhere
 
 

@@ -110,7 +110,7 @@ class Store:
         return Run(spec, result, history)
 
     def runs(self, on_damage: Callable[[str], None] = lambda _: None) -> list[Run]:
-        """All finished runs, by title.
+        """All finished runs, by key.
 
         Args:
             on_damage: called with a sentence for each damaged run, which is left out.
@@ -124,7 +124,7 @@ class Store:
                 found.append(self.read(spec))
             except (DamagedRun, ValidationError, OSError) as damage:
                 on_damage(f"{path.parent} is damaged and left out: {damage}")
-        return sorted((run for run in found if run), key=lambda run: (run.spec.title, run.spec.key))
+        return sorted((run for run in found if run), key=lambda run: run.spec.key)
 
     def write(
         self, spec: RunSpec, history: History, model: nn.Module, measured: dict[str, object]

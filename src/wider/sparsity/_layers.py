@@ -30,13 +30,19 @@ def weight_layers(module: nn.Module) -> dict[str, WeightLayer]:
         names is there once, and frozen layers (`requires_grad=False`) are not.
 
     Raises:
-        InputError: a lazy layer that does not know its shape yet.
+        InputError: a lazy layer that does not know its shape yet, or a weight that is recomputed
+            by a hook.
     """
     found = {name: part for name, part in module.named_modules() if isinstance(part, WeightLayer)}
     for name, layer in found.items():
         if is_lazy(stored_weight(layer)):
             raise InputError(
                 f"layer {name!r} does not know its shape yet: run one batch through the net first"
+            )
+        if not isinstance(stored_weight(layer), nn.Parameter):
+            raise InputError(
+                f"the weight of layer {name!r} is recomputed by a hook (weight_norm, "
+                "spectral_norm, prune): use torch.nn.utils.parametrizations, or remove the hook"
             )
     return {name: layer for name, layer in found.items() if stored_weight(layer).requires_grad}
 
@@ -54,7 +60,7 @@ def parametrizations_of(layer: nn.Module) -> parametrize.ParametrizationList:
     return cast(parametrize.ParametrizationList, steps)
 
 
-def tied_weights(module: nn.Module) -> list[tuple[str, str]]:
+def tied_tensors(module: nn.Module) -> list[tuple[str, str]]:
     """Pairs of parameter names under which two different layers share one tensor."""
     first_name: dict[int, str] = {}
     pairs = []

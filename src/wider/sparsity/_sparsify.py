@@ -13,7 +13,7 @@ from wider.errors import InputError
 from wider.randomness import stream
 from wider.sparsity._allocation import Allocation, allocate
 from wider.sparsity._count import count_weights
-from wider.sparsity._layers import WeightLayer, tied_weights, weight_layers
+from wider.sparsity._layers import WeightLayer, tied_tensors, weight_layers
 from wider.sparsity._mask import Mask
 from wider.sparsity._pattern import Pattern, draw_mask
 
@@ -50,7 +50,7 @@ def sparsify(
         The same module.
 
     Raises:
-        InputError: the budget or the allocation cannot be met, weights are tied, or a layer is
+        InputError: the budget or the allocation cannot be met, tensors are tied, or a layer is
             parametrised already. The module is then as it was.
 
     Warns:
@@ -96,12 +96,13 @@ def _refuse_entangled(module: nn.Module, layers: dict[str, WeightLayer]) -> None
                 f"the weight of layer {name!r} is parametrised already (sparsified, or by another "
                 "tool): start from a plain net"
             )
-    ours = {f"{name}.weight".removeprefix(".") for name in layers}
-    for pair in tied_weights(module):
+    ours = {f"{name}.{part}".removeprefix(".") for name in layers for part in ("weight", "bias")}
+    for pair in tied_tensors(module):
         if ours & set(pair):
             raise InputError(
-                f"{pair[0]!r} and {pair[1]!r} are one tied tensor, and a mask on one would untie "
-                "them: give each its own tensor, or freeze it with requires_grad_(False)"
+                f"{pair[0]!r} and {pair[1]!r} are one tied tensor, which cannot be masked or "
+                "scaled for one layer alone: give each layer its own, or freeze it with "
+                "requires_grad_(False)"
             )
 
 

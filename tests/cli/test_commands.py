@@ -1,0 +1,199 @@
+"""The command line from end to end, at scale smoke."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wider.cli import main
+
+
+def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir_with_mnist: Path):
+    command = ["run", "figure-4", "--scale", "smoke", "--data-dir", data_dir_with_mnist]
+    first = wider(*command, "--jobs", 2)
+    assert first.returncode == 0, first.stderr
+    assert "8 runs to train, 0 in the store already" in first.stderr
+    assert "8/8" in first.stderr
+    assert "left" in first.stderr
+    assert "identity" in first.stdout
+    assert "runs to train" not in first.stdout
+
+    second = wider(*command)
+    assert second.returncode == 0
+    assert "to train" not in second.stderr  # the store had them all
+    assert second.stdout == first.stdout
+
+    as_csv = wider("results", "figure-4", "--scale", "smoke", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
+    assert len(rows) == 8
+    assert {row["num_weights"] for row in rows} == {"3970"}
+    assert all(row["engine"] == "torch, masked" and row["torch"] for row in rows)
+    as_json = json.loads(
+        wider("results", "figure-4", "--scale", "smoke", "--format", "json").stdout
+    )
+    assert [row["key"] for row in as_json] == [row["key"] for row in rows]
+    assert wider("results", "figure-4", "--scale", "smoke").stdout == first.stdout
+
+    page = wider("report", "--output", "page.html", "--pictures", "pictures")
+    assert page.returncode == 0
+    assert (tmp_path / "page.html").exists()
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == [
+        "figure-4-cut-smoke.png",
+        "figure-4-cut-smoke.svg",
+        "figure-4-smoke.png",
+        "figure-4-smoke.svg",
+    ]
+
+
+def test_train_takes_every_field_as_a_flag_and_finds_its_run_again(wider, tmp_path: Path):
+    flags = (
+        "--data.dataset digits --data.num-validation 100 --widening.base-width 4 "
+        "--widening.width 16 --widening.allocation output 0.5 --recipe.epochs 2 --seed 3"
+    )
+    command = ["train", *flags.split()]
+    first = wider(*command)
+    assert first.returncode == 0, first.stderr
+    assert "296" in first.stdout
+    assert "best validated epoch" in first.stdout
+    (spec_file,) = tmp_path.glob("runs/*/spec.json")
+    spec = json.loads(spec_file.read_text())
+    assert spec["widening"]["allocation"] == {"output": 0.5}
+    assert (spec["seed"], spec["recipe"]["epochs"]) == (3, 2)
+    second = wider(*command)
+    assert second.stdout == first.stdout
+    assert "to train" not in second.stderr
+
+
+def test_a_diverged_run_is_recorded_and_has_its_own_exit_code(wider, tmp_path: Path):
+    done = wider("train", "--data.dataset", "digits", "--recipe.learning-rate", "1e30")
+    assert done.returncode == 3
+    assert "diverged" in done.stdout
+    assert "diverged in epoch 1" in done.stderr
+    (result_file,) = tmp_path.glob("runs/*/result.json")
+    assert json.loads(result_file.read_text())["result"]["status"] == "diverged"
+
+
+def test_experiments_lists_names_scales_needs_and_cost(wider):
+    listed = wider("experiments")
+    assert listed.returncode == 0
+    for word in ("figure-4", "smoke", "laptop", "paper", "mnist", "digits", "core time"):
+        assert word in listed.stdout
+
+
+@pytest.mark.parametrize("command", ["demo", "run", "results", "report", "train", "experiments"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: wider" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run figure-99", "unknown experiment 'figure-99'; use one of: demo, figure-4"),
+        ("run figure-4 --scale huge", "no scale 'huge'; use one of: smoke, laptop, paper"),
+        ("results demo", "there is no store 'runs': name one with --store"),
+        ("results demo --store .", "holds no run of demo at scale laptop"),
+        ("report --store .", "holds no finished run: train some with `wider run`"),
+        ("train --data.dataset nothing", "nothing"),
+        (
+            "train --data.dataset digits --widening.allocation nowhere 0.5",
+            "a layer 'nowhere' that the net does not have",
+        ),
+        ("train --data.dataset digits --store /proc/nowhere", "as a store"),
+        ("train --data.dataset digits --recipe.epochs 1 --device cuda", "cuda"),
+        ("run figure-4 --scale smoke --data-dir nowhere", "nowhere"),
+        ("run figure-4 --scale smoke --jobs 0", "jobs is 0"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+):
+    if "cuda" in arguments:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments.split()) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("wider: ")]
+    assert message in line
+    assert not [path for path in tmp_path.glob("runs/*") if len(path.name) == 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--widening.width 2", "width 2 is below base_width 5"),
+        ("--recipe.epochs 0", "greater than or equal to 1"),
+        ("--data.num-train 0", "greater than or equal to 1"),
+        ("--recipe.learning-rate nan", "finite number"),
+    ],
+)
+def test_a_bad_field_of_a_spec_is_named(arguments: str, message: str, wider, tmp_path: Path):
+    done = wider("train", "--data.dataset", "digits", *arguments.split())
+    assert done.returncode == 2
+    words = " ".join(done.stderr.replace("│", " ").split())
+    assert message in words
+    assert "https://" not in words
+    assert not list(tmp_path.glob("runs/*"))
+
+
+@pytest.mark.parametrize("arguments", ["", "fly", "train --no-such-flag", "train --seed one"])
+def test_words_that_are_no_command_are_refused(arguments: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments.split())
+    assert stop.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_newer_store_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    (tmp_path / "store.json").write_text('{"schema_version": 99}')
+    assert main(["report", "--store", str(tmp_path)]) == 2
+    assert "schema version 99" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_leaves_a_store_that_the_same_command_goes_on_from(
+    jobs: int,
+    environment: dict[str, str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+):
+    command = [sys.executable, "-m", "wider.cli", "run", "demo", "--jobs", str(jobs)]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("runs/*/result.json"))) < 2:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert output == ""
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+
+    finished = len(list(tmp_path.glob("runs/*/result.json")))
+    assert main(["results", "demo", "--store", str(tmp_path / "runs")]) == 0
+    assert f"{finished} of 55 runs are there" in capfd.readouterr().err
+    assert not list(tmp_path.glob("runs/*/.*"))

@@ -1,0 +1,45 @@
+import math
+
+import pandas as pd
+import pytest
+
+from wider.experiments._table import over_seeds
+
+
+def table(accuracies: list[float], statuses: list[str] | None = None) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "width": 80,
+            "status": statuses or ["finished"] * len(accuracies),
+            "best_test_accuracy": accuracies,
+            "final_test_accuracy": accuracies,
+        }
+    )
+
+
+def test_mean_deviation_and_interval_of_three_seeds_by_hand():
+    row = over_seeds(table([0.94, 0.95, 0.96]), ["width"]).iloc[0]
+    assert row.seeds == 3
+    assert row.best_test_accuracy == pytest.approx(0.95)
+    assert row.best_test_accuracy_deviation == pytest.approx(0.01)
+    # The 97.5% quantile of Student's t with two degrees of freedom is 4.302653.
+    assert row.best_test_accuracy_interval == pytest.approx(4.302653 * 0.01 / math.sqrt(3))
+
+
+def test_one_seed_has_no_interval():
+    row = over_seeds(table([0.94]), ["width"]).iloc[0]
+    assert row.best_test_accuracy == 0.94
+    assert math.isnan(row.best_test_accuracy_interval)
+
+
+def test_diverged_runs_are_counted_and_left_out_of_the_mean():
+    statuses = ["finished", "diverged", "finished"]
+    row = over_seeds(table([0.9, 0.1, 0.8], statuses), ["width"]).iloc[0]
+    assert (row.seeds, row.diverged) == (2, 1)
+    assert row.final_test_accuracy == pytest.approx(0.85)
+
+
+def test_a_point_with_diverged_runs_only_has_no_mean():
+    row = over_seeds(table([0.1], ["diverged"]), ["width"]).iloc[0]
+    assert (row.seeds, row.diverged) == (0, 1)
+    assert math.isnan(row.best_test_accuracy)

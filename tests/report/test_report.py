@@ -1,0 +1,163 @@
+import html.parser
+import io
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from wider.data import Preprocessing
+from wider.errors import InputError
+from wider.experiments import find, runs_table
+from wider.report import cells, sections_of, with_intervals, write_page, write_pictures
+from wider.runs import RunSpec, Store, Widening, execute
+from wider.training import Recipe
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """All runs of the demo at its smallest scale, and one run that no experiment knows."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    for spec in find("demo").scale("smoke").specs():
+        execute(spec, store)
+    own = RunSpec(
+        data=Preprocessing(dataset="digits"),
+        widening=Widening(base_width=4, width=12),
+        recipe=Recipe(epochs=1),
+    )
+    execute(own, store)
+    return store
+
+
+class Page(html.parser.HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.table_rows: list[list[str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.table_rows.append([])
+        if tag in {"td", "th"}:
+            self.table_rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.table_rows and self.table_rows[-1] and self.tags[-1][0] in {"td", "th"}:
+            self.table_rows[-1][-1] += data.strip()
+
+    def having(self, attribute: str) -> list[str]:
+        return [value for _, found in self.tags if (value := found.get(attribute)) is not None]
+
+
+def test_the_page_needs_nothing_but_itself(store: Store, tmp_path: Path):
+    write_page(store, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert page.having("src") == []
+    assert [href for href in page.having("href") if not href.startswith("#")] == []
+    (policy,) = [value for value in page.having("content") if "default-src" in value]
+    assert "default-src 'none'" in policy
+    assert (tmp_path / "report.html").stat().st_size < 5e6
+
+
+def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store, tmp_path: Path):
+    sections = write_page(store, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert [section.anchor for section in sections] == ["demo-smoke"]
+    assert sections[0].scale.label in text
+    assert "wider run demo --scale smoke" in text
+    charts = json.loads(re.findall(r'id="charts">(.*?)</script>', text, re.DOTALL)[0])
+    assert sorted(charts) == sorted(page.having("data-chart")) == ["demo-smoke-demo"]
+    runs = [row for row in page.table_rows if row[0] == "digits"]
+    assert len(runs) == 7
+    own = next(row for row in runs if row[4] == "12")
+    accuracy = next(run for run in store.runs() if run.spec.widening.width == 12).result.final
+    assert f"{100 * accuracy.test_accuracy:.2f}%" in own
+
+
+def test_an_incomplete_experiment_says_so(store: Store, tmp_path: Path):
+    part = Store(tmp_path / "store")
+    execute(find("demo").scale("smoke").specs()[0], part)
+    write_page(part, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "1 of 6 runs are done" in text
+    assert "Not complete" in text
+    write_page(store, tmp_path / "report.html")
+    assert "Not complete" not in (tmp_path / "report.html").read_text()
+
+
+def test_names_from_specs_are_text_and_never_markup(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    evil = "<script>alert(1)</script>"
+    (run, *_) = store.runs()
+    spec = run.spec.model_copy(update={"data": Preprocessing(dataset=evil)})
+    changed = type(run)(spec, run.result, run.history)
+    monkeypatch.setattr(store, "runs", lambda _: [changed])
+    write_page(store, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert evil not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_lossy_images_are_named(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (run, *_) = store.runs()
+    provenance = run.result.provenance.model_copy(update={"data_encoding": "jpeg"})
+    result = run.result.model_copy(update={"provenance": provenance})
+    monkeypatch.setattr(store, "runs", lambda _: [type(run)(run.spec, result, run.history)])
+    write_page(store, tmp_path / "report.html")
+    assert "digits was stored in a lossy format" in (tmp_path / "report.html").read_text()
+
+
+def test_a_damaged_run_is_left_out_and_named(store: Store, tmp_path: Path):
+    copy = Store(tmp_path / "store")
+    specs = find("demo").scale("smoke").specs()[:2]
+    for spec in specs:
+        execute(spec, copy)
+    (copy.folder(specs[0]) / "history.parquet").write_bytes(b"torn")
+    messages: list[str] = []
+    write_page(copy, tmp_path / "report.html", on_damage=messages.append)
+    assert "1 of 6 runs are done" in (tmp_path / "report.html").read_text()
+    (message,) = messages
+    assert "history.parquet" in message
+
+
+def test_an_empty_store_or_an_unwritable_page_is_refused(store: Store, tmp_path: Path):
+    with pytest.raises(InputError, match="holds no finished run: train some with `wider run`"):
+        write_page(Store(tmp_path / "empty"), tmp_path / "report.html")
+    with pytest.raises(InputError, match="choose another file with --output"):
+        write_page(store, tmp_path / "no" / "such" / "folder" / "report.html")
+
+
+def test_pictures_are_written_as_png_and_svg(store: Store, tmp_path: Path):
+    paths = write_pictures(list(sections_of(store.runs())), tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == ["demo-smoke.png", "demo-smoke.svg"]
+    assert paths[0].read_bytes().startswith(b"\x89PNG")
+    assert "scale smoke" in paths[1].read_text()
+
+
+def test_numbers_are_shown_as_a_reader_wants_them():
+    table = pd.DataFrame(
+        {
+            "width": [80, 640],
+            "connectivity": [0.0625, 0.0078125],
+            "final_test_accuracy": [0.96271, float("nan")],
+            "final_test_accuracy_interval": [0.00151, float("nan")],
+            "final_test_accuracy_deviation": [0.001, float("nan")],
+        }
+    )
+    shown = with_intervals(table)
+    assert list(shown.columns) == ["width", "connectivity", "final_test_accuracy"]
+    assert cells(shown) == [["80", "0.0625", "96.27% ± 0.15"], ["640", "0.00781", "-"]]
+
+
+def test_a_table_of_runs_survives_csv(store: Store):
+    table = runs_table(store.runs())
+    again = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    for column in ("width", "num_weights", "final_test_accuracy", "connectivity", "key"):
+        assert again[column].tolist() == table[column].tolist()
