@@ -97,7 +97,7 @@ def results(
     if format == "csv":
         section.table.to_csv(sys.stdout, index=False, lineterminator="\n")
     elif format == "json":
-        section.table.to_json(sys.stdout, orient="records", indent=1)
+        section.table.to_json(sys.stdout, orient="records", indent=1, double_precision=15)
         sys.stdout.write("\n")
     else:
         print_summary(section.summary)
