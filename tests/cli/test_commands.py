@@ -34,7 +34,7 @@ def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir_with
     rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
     assert len(rows) == 8
     assert {row["num_weights"] for row in rows} == {"3970"}
-    assert all(row["engine"] == "torch, masked" and row["torch"] for row in rows)
+    assert all(row["engine"] == "native" and row["torch"] for row in rows)
     as_json = json.loads(
         wider("results", "figure-4", "--scale", "smoke", "--format", "json").stdout
     )

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import numpy as np
@@ -153,7 +153,7 @@ def test_loading_leaves_standard_error_and_the_settings_of_datasets_alone(
 
 def test_digits_are_scikit_learns_split_once_and_for_all() -> None:
     data = load("digits")
-    levels, targets = load_digits(return_X_y=True)
+    levels, targets = cast(Any, load_digits(return_X_y=True))
     assert (data.encoding, data.image_shape, data.num_classes) == ("array", (1, 8, 8), 10)
     assert (len(data.train.labels), len(data.test.labels)) == (1297, 500)
     rows = torch.cat([data.train.images, data.test.images]).flatten(1).tolist()

@@ -115,7 +115,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_epoch(self: object) -> Epoch:
         raise AssertionError("an epoch was trained")
 
-    monkeypatch.setattr("wider.training.Trainer.run_epoch", run_epoch)
+    monkeypatch.setattr("wider.training.Engine.run_epoch", run_epoch)
 
 
 @pytest.fixture(scope="session")

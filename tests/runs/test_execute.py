@@ -180,7 +180,7 @@ def test_the_provenance_of_a_result(store, spec):
     started = datetime.fromisoformat(provenance.started)
     assert started.tzinfo is not None
     assert before <= started <= datetime.now().astimezone()
-    assert provenance.engine == "torch, masked"
+    assert provenance.engine == "native"
     assert provenance.device == "cpu"
     assert provenance.threads == torch.get_num_threads()
     assert provenance.versions["torch"] == torch.__version__
@@ -207,7 +207,7 @@ def test_a_run_that_diverges_is_finished_and_says_so(store, make_spec, monkeypat
     assert run.result.status == "diverged"
     assert run.result.epochs == len(run.history) == 1
     assert run.history.diverged
-    monkeypatch.setattr("wider.training.Trainer.run_epoch", pytest.fail)
+    monkeypatch.setattr("wider.training.Engine.run_epoch", pytest.fail)
     for found in (execute(spec, store), *store.runs(pytest.fail)):
         assert found.spec == spec
         assert found.result == run.result

@@ -24,16 +24,16 @@ def written(console):
 @pytest.fixture
 def trained(monkeypatch):
     """Notes (seed, epoch) of each epoch that is trained in this process."""
-    from wider.training import Trainer
+    from wider.training import Engine
 
-    seen, run_epoch = [], Trainer.run_epoch
+    seen, run_epoch = [], Engine.run_epoch
 
     def noting(self):
         row = run_epoch(self)
         seen.append((self._seed, row.epoch))
         return row
 
-    monkeypatch.setattr(Trainer, "run_epoch", noting)
+    monkeypatch.setattr(Engine, "run_epoch", noting)
     return seen
 
 
@@ -128,8 +128,8 @@ def test_a_line_says_that_a_run_diverged(store, make_spec, console):
     assert "diverged in epoch 1, 0 s" in written(console)
 
 
-def test_a_terminal_gets_a_bar_and_the_lines(store, make_spec, output):
-    console = Console(file=output, force_terminal=True, width=100)
+def test_a_terminal_gets_a_bar_and_the_lines(store, make_spec):
+    console = Console(file=StringIO(), force_terminal=True, width=100)
     train_missing([make_spec(seed=1)], store, console=console)
     text = written(console)
     assert "\x1b[" in text
@@ -168,7 +168,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_run_starts_again(store, spec, c
     path.write_bytes(content)
     train_missing([spec], store, console=console)
     assert trained == all_epochs(0)
-    assert "checkpoint.safetensors is not what was written" in written(console)
+    assert "checkpoint.safetensors is not what this run wrote" in written(console)
 
 
 def with_bad_net(spec):
@@ -195,7 +195,7 @@ def test_a_net_that_does_not_exist_is_refused(store, spec, console):
 
 
 @pytest.mark.parametrize("outcome", ["trained elsewhere", "left undone"])
-def test_a_run_that_another_process_trains_is_left_for_the_end(  # noqa: PLR0917
+def test_a_run_that_another_process_trains_is_left_for_the_end(
     store, make_spec, console, trained, held, finished, numbers, outcome
 ):
     other, (done, run) = make_spec(seed=1), finished

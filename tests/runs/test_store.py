@@ -13,7 +13,7 @@ from wider.errors import InputError
 from wider.runs import DamagedRun, RunSpec, Store, execute
 from wider.runs._spec import SCHEMA_VERSION
 from wider.sparsity import count_weights
-from wider.training import Trainer
+from wider.training import trainer_for
 
 FILES = ["spec.json", "history.parquet", "model.safetensors", "result.json"]
 CHECKPOINT = "checkpoint.safetensors"
@@ -53,9 +53,10 @@ def trained_by_hand(spec):
     images = load("digits")
     model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
     data = prepare(images, spec.data)
-    trainer = Trainer(model, data, spec.recipe, seed=spec.seed)
+    trainer = trainer_for(model, data, spec.recipe, seed=spec.seed)
     while not trainer.finished:
         trainer.run_epoch()
+    trainer.update_model()
     return trainer, data.test_images
 
 
@@ -78,6 +79,14 @@ def test_a_run_comes_back_as_it_was(finished, spec):
     assert found.spec == spec
     assert found.result == run.result
     assert repr(found.history) == repr(run.history)  # repr: every digit, and NaN is itself
+
+
+def test_the_layers_come_back_in_their_order(finished, spec):
+    store, run = finished
+    found = store.read(spec)
+    assert found is not None
+    assert list(run.result.connectivity) == ["hidden.0", "output", ""]
+    assert list(found.result.connectivity) == ["hidden.0", "output", ""]
 
 
 def test_a_folder_holds_these_files_and_no_others(finished, spec):
@@ -138,14 +147,13 @@ def test_without_a_result_the_run_is_not_finished(filled, spec, finished, number
     assert numbers(filled, execute(spec, filled, on_damage=pytest.fail)) == numbers(*finished)
 
 
-@pytest.mark.parametrize("bit", [1, 128])
-def test_no_byte_of_a_result_can_be_flipped_unseen(filled, spec, finished, bit):
+def test_no_byte_of_a_result_can_be_flipped_unseen(filled, spec, finished):
     path = filled.folder(spec) / "result.json"
     content = path.read_bytes()
     unseen = 0
     for position in range(len(content)):
         edited = bytearray(content)
-        edited[position] ^= bit
+        edited[position] ^= 1
         path.write_bytes(edited)
         try:
             run = filled.read(spec)
@@ -164,7 +172,7 @@ def test_no_byte_of_a_result_can_be_flipped_unseen(filled, spec, finished, bit):
         (("result", "final", "test_accuracy"), 0.99),
         (("result", "status"), "diverged"),
         (("result", "num_weights"), 3970),
-        (("result", "provenance", "engine"), "native"),
+        (("result", "provenance", "engine"), "abacus"),
         (("files", "model.safetensors"), "0" * 64),
         (("files",), {}),
         (("seal",), "0" * 64),

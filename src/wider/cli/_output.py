@@ -25,7 +25,7 @@ def print_summary(table: pd.DataFrame) -> None:
 
 def print_experiments(experiments: Iterable[Experiment]) -> None:
     """Prints what can be run and what it costs."""
-    shown = Table(caption="core time: estimated for one core, masked PyTorch engine")
+    shown = Table(caption="core time: estimated for one core, native engine where it applies")
     for column in ("experiment", "scale", "needs", "runs", "core time", "what it is"):
         shown.add_column(column)
     for experiment in experiments:

@@ -62,6 +62,12 @@ class PreparedData:
     validation_labels: Int64[Tensor, "validation"]
     num_classes: int
 
+    def part(
+        self, name: Literal["train", "test", "validation"]
+    ) -> tuple[Float32[Tensor, "images channels height width"], Int64[Tensor, "images"]]:
+        """The images and labels of one part."""
+        return getattr(self, f"{name}_images"), getattr(self, f"{name}_labels")
+
     def to(self, device: torch.device | str) -> "PreparedData":
         """The same data on a device.
 

@@ -79,6 +79,7 @@ class MLP(nn.Module):
             if size < 1:
                 raise InputError(f"{name} is {size}; an MLP needs at least 1")
         self.activation = _choice("activation", activation, ACTIVATIONS)
+        self.activation_name = activation
         layer = _choice("parametrization", parametrization, LAYERS)
         fan_ins = [in_features] + [width] * (num_hidden_layers - 1)
         self.hidden = nn.ModuleList(layer(fan_in, width, bias=bias) for fan_in in fan_ins)

@@ -3,17 +3,21 @@
 import math
 
 from wider.runs._spec import RunSpec
+from wider.training import pays_natively
 
-# Least squares through the widths 5, 80 and 640 of the MLP 784-width-10 at batch 100, one thread
-# of a 2.6 GHz Xeon (2026), masked execution: seconds a step, and seconds per stored weight.
-STEP_SECONDS = 4.3e-4
-STEP_SECONDS_PER_STORED_WEIGHT = 6.2e-9
+# Fitted to the MLP 784-width-10 at batch 100, widths 5, 80 and 640, one thread of a 2.6 GHz Xeon
+# (2026). PyTorch, masked: seconds a step, and a step and stored weight at 100 images.
+TORCH_STEP = 4.3e-4
+TORCH_STORED_WEIGHT = 6.2e-9
+# Native: seconds a step, and an image and pixel, non-zero weight, hidden unit.
+NATIVE_STEP = 1e-5
+NATIVE_PIXEL, NATIVE_WEIGHT, NATIVE_UNIT = 4.5e-10, 9e-11, 2.8e-10
 
 
 def estimated_seconds(
     spec: RunSpec, *, num_images: int, num_features: int, num_classes: int
 ) -> float:
-    """About how long a run takes on one core, with the masked PyTorch engine.
+    """About how long a run takes on one core.
 
     Args:
         spec: the run.
@@ -26,7 +30,18 @@ def estimated_seconds(
     """
     used = spec.data.num_train or num_images - spec.data.num_validation
     steps = spec.recipe.epochs * math.ceil(used / spec.recipe.batch_size)
-    width, layers = spec.widening.width, spec.model.num_hidden_layers
-    stored = width * (num_features + num_classes) + (layers - 1) * width**2
-    share_of_batch = spec.recipe.batch_size / 100
-    return steps * (STEP_SECONDS + STEP_SECONDS_PER_STORED_WEIGHT * stored * share_of_batch)
+    width = spec.widening.width
+    stored = _dense_weights(spec, width, num_features, num_classes)
+    weights = stored
+    if spec.widening.method == "sparse":
+        weights = _dense_weights(spec, spec.widening.base_width, num_features, num_classes)
+    if pays_natively(weights, weights / stored):
+        units = width * spec.model.num_hidden_layers
+        per_image = NATIVE_PIXEL * num_features + NATIVE_WEIGHT * weights + NATIVE_UNIT * units
+        return steps * (NATIVE_STEP + spec.recipe.batch_size * per_image)
+    share_of_100_images = spec.recipe.batch_size / 100
+    return steps * (TORCH_STEP + TORCH_STORED_WEIGHT * stored * share_of_100_images)
+
+
+def _dense_weights(spec: RunSpec, width: int, num_features: int, num_classes: int) -> int:
+    return width * (num_features + num_classes) + (spec.model.num_hidden_layers - 1) * width**2

@@ -15,7 +15,7 @@ from wider.runs._result import Provenance
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
 from wider.sparsity import connectivity, count_weights
-from wider.training import Epoch, Trainer
+from wider.training import Engine, Epoch, trainer_for
 
 CHECKPOINT_SECONDS = 20.0
 
@@ -55,6 +55,7 @@ def execute(
     """
     place = usable_device(device)
     with store.lock(spec).acquire(blocking=wait):
+        store.discard_unfinished_writes(spec)
         try:
             if run := store.read(spec):
                 return run
@@ -64,18 +65,19 @@ def execute(
             checkpoint = None
         images, data = _prepared(spec.data, data_dir, place)
         model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
-        trainer = Trainer(model.to(place), data, spec.recipe, seed=spec.seed)
+        trainer = trainer_for(model.to(place), data, spec.recipe, seed=spec.seed)
         if checkpoint is not None:
             trainer.load_state(checkpoint)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         _train(spec, store, trainer, on_epoch, checkpoint_seconds)
+        trainer.update_model()
         measured = {
             "num_weights": count_weights(model),
             "connectivity": connectivity(model),
             "image_shape": images.image_shape,
             "num_classes": images.num_classes,
             "peak_memory": _provenance.peak_memory(place),
-            "provenance": _provenance_of(images, place, started),
+            "provenance": _provenance_of(images, trainer, place, started),
         }
         return store.write(spec, trainer.history, model, measured)
 
@@ -98,7 +100,7 @@ def usable_device(name: str) -> torch.device:
 def _train(
     spec: RunSpec,
     store: Store,
-    trainer: Trainer,
+    trainer: Engine,
     on_epoch: Callable[[Epoch], None],
     checkpoint_seconds: float,
 ) -> None:
@@ -120,13 +122,15 @@ def _prepared(
     return images, prepare(images, preprocessing).to(device)
 
 
-def _provenance_of(images: ImageData, device: torch.device, started: str) -> Provenance:
+def _provenance_of(
+    images: ImageData, trainer: Engine, device: torch.device, started: str
+) -> Provenance:
     return Provenance(
         started=started,
         commit=_provenance.commit(),
         versions=_provenance.versions(),
         machine=_provenance.machine(device),
-        engine="torch, masked",
+        engine=trainer.name,
         device=device.type,
         threads=torch.get_num_threads(),
         data_digest=images.digest,

@@ -79,8 +79,13 @@ class RunSpec(BaseModel):
     seed: int = 0
     """Initial weights, masks and the order of the images are separate streams of this seed."""
 
+    # By key: an explicit allocation is a dict, which has no hash, and in which 1 weight equals a
+    # connectivity of 1.0.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunSpec) and self.key == other.key
+
     def __hash__(self) -> int:
-        return hash(self.key)  # an explicit allocation is a dict, which has no hash
+        return hash(self.key)
 
     @property
     def key(self) -> str:

@@ -84,6 +84,11 @@ class Store:
         """Held while a run trains; the system frees it when the process dies, however it dies."""
         return FileLock(self.path / "locks" / f"{spec.key}.lock")
 
+    def discard_unfinished_writes(self, spec: RunSpec) -> None:
+        """Removes what a process that was killed in the middle of a write left of a file."""
+        for path in self.folder(spec).glob(".*"):
+            path.unlink(missing_ok=True)
+
     def read(self, spec: RunSpec) -> Run | None:
         """A finished run, or None where there is none.
 
@@ -173,7 +178,7 @@ class Store:
         _write(folder / SPEC, _spec_bytes(spec))
         content = safetensors.torch.save(state)
         # The digest stands before the tensors, so that one rename replaces both together.
-        _write(folder / CHECKPOINT, hashlib.sha256(content).digest() + content)
+        _write(folder / CHECKPOINT, _checkpoint_digest(spec, content) + content)
 
     def read_checkpoint(self, spec: RunSpec) -> dict[str, Tensor] | None:
         """What `write_checkpoint` kept, or None.
@@ -186,8 +191,8 @@ class Store:
             return None
         content = path.read_bytes()
         digest, tensors = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-        if hashlib.sha256(tensors).digest() != digest:
-            raise DamagedRun(f"{path} is not what was written (torn or edited)")
+        if _checkpoint_digest(spec, tensors) != digest:
+            raise DamagedRun(f"{path} is not what this run wrote (torn, edited or another run's)")
         try:
             return safetensors.torch.load(tensors)
         except SafetensorError as error:
@@ -203,8 +208,8 @@ class Store:
                 file.seek(DIGEST_BYTES)
                 header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
                 return header["history"]["shape"][0]
-        except (OSError, ValueError, KeyError):
-            return 0
+        except (OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError):
+            return 0  # none, or damaged: `read_checkpoint` tells which
 
     def set_aside(self, spec: RunSpec) -> Path:
         """Moves a damaged run out of the way, for its owner to look at; returns where to."""
@@ -239,12 +244,16 @@ def _sealed_document(path: Path) -> dict:
     return document
 
 
+def _checkpoint_digest(spec: RunSpec, tensors: bytes) -> bytes:
+    return hashlib.sha256(spec.key.encode() + tensors).digest()
+
+
 def _spec_bytes(spec: RunSpec) -> bytes:
     return _json_bytes(spec.model_dump(mode="json"))
 
 
 def _json_bytes(document: object) -> bytes:
-    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
+    return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def _digest(content: bytes) -> str:

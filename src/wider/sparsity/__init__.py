@@ -2,7 +2,7 @@
 
 from wider.sparsity._allocation import Allocation, AllocationName, allocate
 from wider.sparsity._count import connectivity, count_weights
-from wider.sparsity._layers import WeightLayer, weight_layers
+from wider.sparsity._layers import WeightLayer, stored_weight, weight_layers
 from wider.sparsity._mask import Mask, mask_of
 from wider.sparsity._pattern import Pattern, draw_mask
 from wider.sparsity._sparsify import BudgetWarning, sparsify
@@ -20,5 +20,6 @@ __all__ = [
     "draw_mask",
     "mask_of",
     "sparsify",
+    "stored_weight",
     "weight_layers",
 ]

@@ -1,7 +1,20 @@
 """From a model, data and a recipe to a history."""
 
+from wider.training._choice import SlowEngineWarning, pays_natively, trainer_for
+from wider.training._engine import Engine
 from wider.training._history import Epoch, History
+from wider.training._native import NativeTrainer
 from wider.training._recipe import Recipe
 from wider.training._trainer import Trainer
 
-__all__ = ["Epoch", "History", "Recipe", "Trainer"]
+__all__ = [
+    "Engine",
+    "Epoch",
+    "History",
+    "NativeTrainer",
+    "Recipe",
+    "SlowEngineWarning",
+    "Trainer",
+    "pays_natively",
+    "trainer_for",
+]

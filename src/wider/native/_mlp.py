@@ -1,0 +1,211 @@
+"""Training a small sparse MLP, an epoch per call."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+from numpy.typing import NDArray
+
+LANES = 16
+
+
+def is_available() -> bool:
+    """Whether the compiler that native code needs (Numba) is installed."""
+    return importlib.util.find_spec("numba") is not None
+
+
+@dataclass(frozen=True)
+class LinearLayer:
+    """One layer, y = scale * W x + bias, as the outside sees it.
+
+    Attributes:
+        weight: dense, of which only the kept entries are read.
+        mask: True where the weight is kept; None for all.
+        bias: None where the layer has none.
+        scale: 1, or 1/sqrt(fan_in) in NTK parametrisation.
+    """
+
+    weight: Float32[np.ndarray, "out in"]
+    mask: Bool[np.ndarray, "out in"] | None
+    bias: Float32[np.ndarray, " out"] | None
+    scale: float = 1.0
+
+
+class Images:
+    """Images as rows whose length is a multiple of 16, with their labels.
+
+    Args:
+        pixels: one row per image.
+        labels: their classes.
+    """
+
+    def __init__(
+        self, pixels: Float32[np.ndarray, "images features"], labels: Int64[np.ndarray, " images"]
+    ) -> None:
+        missing = -pixels.shape[1] % LANES
+        padded = np.pad(pixels, ((0, 0), (0, missing))) if missing else pixels
+        self.row_length = padded.shape[1]
+        self.flat = np.ascontiguousarray(padded).reshape(-1)
+        self.labels = labels
+
+
+class SparseMLP:
+    """Linear layers with ReLU or nothing between them, trained by SGD on the cross-entropy.
+
+    Args:
+        layers: two or more, the first one first.
+        relu: whether hidden units are rectified.
+        batch_size: images in a step.
+    """
+
+    def __init__(self, layers: Sequence[LinearLayer], *, relu: bool, batch_size: int) -> None:
+        # Not at the top: this room must be importable where Numba is not installed.
+        from wider.native import _mlp_kernels  # noqa: PLC0415
+
+        self._kernels = _mlp_kernels
+        self._vectors = _mlp_kernels.vectors_for(batch_size)
+        self._batch_size = batch_size
+        self._has_biases = layers[0].bias is not None
+        self._masks = [_mask(layer) for layer in layers]
+        sizes = [layers[0].weight.shape[1], *(len(layer.weight) for layer in layers)]
+        kept_in_row = np.concatenate([np.count_nonzero(mask, axis=1) for mask in self._masks])
+        kept = [layer.weight[mask] for layer, mask in zip(layers, self._masks, strict=True)]
+        self._first_value = np.cumsum([0, *map(len, kept)])
+        self._first_row = np.cumsum([0, *sizes[1:]])
+        self._network = _mlp_kernels.Network(
+            sizes=np.array(sizes, np.int64),
+            scales=np.array([layer.scale for layer in layers], np.float32),
+            relu=relu,
+            first_row=self._first_row,
+            starts=np.cumsum([0, *kept_in_row]),
+            columns=np.concatenate([np.nonzero(mask)[1] for mask in self._masks]).astype(np.int32),
+            values=np.concatenate(kept).astype(np.float32),
+            biases=np.concatenate([_bias(layer) for layer in layers]).astype(np.float32),
+            has_biases=self._has_biases,
+            **_by_column(self._masks, self._first_value),
+        )
+        self._velocity = _mlp_kernels.Gradients(
+            np.zeros_like(self._network.values), np.zeros_like(self._network.biases)
+        )
+
+    def train_epoch(
+        self,
+        images: Images,
+        order: Int64[np.ndarray, " images"],
+        *,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+    ) -> tuple[float, float]:
+        """Visits all images once.
+
+        Args:
+            images: the training images.
+            order: of the images.
+            learning_rate: step size.
+            momentum: of SGD.
+            weight_decay: L2 penalty, on weights and biases alike.
+
+        Returns:
+            Mean loss in nats and accuracy, each image's before its batch's step.
+        """
+        rates = tuple(np.float32(rate) for rate in (learning_rate, momentum, weight_decay))
+        return self._kernels.train_epoch(
+            self._vectors,
+            self._network,
+            self._velocity,
+            images.flat,
+            images.row_length,
+            images.labels,
+            self._padded(order),
+            self._batch_size,
+            rates,
+        )
+
+    def evaluate(self, images: Images) -> tuple[float, float]:
+        """Mean loss in nats and accuracy; NaN where there are no images."""
+        count = len(images.labels)
+        if not count:
+            return float("nan"), float("nan")
+        return self._kernels.evaluate(
+            self._vectors,
+            self._network,
+            images.flat,
+            images.row_length,
+            images.labels,
+            self._padded(np.arange(count)),
+        )
+
+    def weights(self) -> list[Float32[np.ndarray, "out in"]]:
+        """The dense weight of each layer, removed entries at zero."""
+        return self._dense(self._network.values)
+
+    def biases(self) -> list[Float32[np.ndarray, " out"]]:
+        """The bias of each layer; nothing where the net has none."""
+        return self._by_layer(self._network.biases) if self._has_biases else []
+
+    def velocities(
+        self,
+    ) -> tuple[list[Float32[np.ndarray, "out in"]], list[Float32[np.ndarray, " out"]]]:
+        """Momentum of weights and biases, in the shapes of `weights` and `biases`."""
+        biases = self._by_layer(self._velocity.biases) if self._has_biases else []
+        return self._dense(self._velocity.values), biases
+
+    def set_velocities(
+        self,
+        weights: Sequence[Float32[np.ndarray, "out in"]],
+        biases: Sequence[Float32[np.ndarray, " out"]],
+    ) -> None:
+        """Goes on with the momentum that `velocities` returned."""
+        kept = [weight[mask] for weight, mask in zip(weights, self._masks, strict=True)]
+        self._velocity.values[:] = np.concatenate(kept)
+        if self._has_biases:
+            self._velocity.biases[:] = np.concatenate(biases)
+
+    def _dense(self, values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        dense = []
+        for mask, start, stop in zip(
+            self._masks, self._first_value[:-1], self._first_value[1:], strict=True
+        ):
+            weight = np.zeros(mask.shape, np.float32)
+            weight[mask] = values[start:stop]
+            dense.append(weight)
+        return dense
+
+    def _by_layer(self, rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [part.copy() for part in np.split(rows, self._first_row[1:-1])]
+
+    def _padded(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        # A tile that is not full reads images beyond the end; any will do, none is counted.
+        return np.concatenate([order, np.zeros(len(self._vectors) * LANES, np.int64)])
+
+
+def _mask(layer: LinearLayer) -> NDArray[np.bool_]:
+    return np.ones(layer.weight.shape, np.bool_) if layer.mask is None else layer.mask
+
+
+def _bias(layer: LinearLayer) -> NDArray[np.float32]:
+    return np.zeros(len(layer.weight), np.float32) if layer.bias is None else layer.bias
+
+
+def _by_column(
+    masks: Sequence[NDArray[np.bool_]], first_value: NDArray[np.int64]
+) -> dict[str, NDArray]:
+    """The non-zeros of all layers but the first in the order of their input units."""
+    first_column, counts, rows, order = [0, 0], [0], [], []
+    for mask, start in zip(masks[1:], first_value[1:-1], strict=True):
+        place = np.zeros(mask.shape, np.int64)
+        place[mask] = np.arange(start, start + mask.sum())
+        columns, units = np.nonzero(mask.T)
+        counts.extend(np.count_nonzero(mask, axis=0))
+        rows.append(units)
+        order.append(place[units, columns])
+        first_column.append(first_column[-1] + mask.shape[1])
+    return {
+        "first_column": np.array(first_column, np.int64),
+        "column_starts": np.cumsum(counts, dtype=np.int64),
+        "column_rows": np.concatenate(rows).astype(np.int32),
+        "column_order": np.concatenate(order),
+    }

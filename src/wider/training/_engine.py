@@ -1,0 +1,116 @@
+"""What every trainer has in common."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from wider.data import PreparedData
+from wider.randomness import stream
+from wider.training._history import Epoch, History
+from wider.training._recipe import Recipe
+
+
+class Engine(ABC):
+    """A model, its optimiser and its history, one epoch at a time.
+
+    Epoch k visits the images in an order drawn from a stream of its own, so an engine that was
+    given the state of another, of its own kind or not, goes on as that one would have.
+
+    Attributes:
+        name: what computes the steps, and whether removed weights are multiplied (masked) or not
+            stored at all (native).
+        model: the net in training.
+        history: the epochs so far.
+
+    Args:
+        model: the net to train, on the device of `data`.
+        data: images and labels, normalised.
+        recipe: how to train.
+        seed: of the order of the images.
+    """
+
+    name: str
+
+    def __init__(self, model: nn.Module, data: PreparedData, recipe: Recipe, *, seed: int) -> None:
+        self.model = model
+        self.history = History()
+        self._data = data
+        self._recipe = recipe
+        self._seed = seed
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or the loss is no longer finite."""
+        return len(self.history) >= self._recipe.epochs or self.history.diverged
+
+    def run_epoch(self) -> Epoch:
+        """Trains for one epoch, evaluates, and adds a row to the history."""
+        start = time.perf_counter()
+        number = len(self.history) + 1
+        count = len(self._data.train_labels)
+        order = torch.randperm(count, generator=stream(self._seed, "data order", number))
+        train_loss, train_accuracy = self._train_epoch(order)
+        test_loss, test_accuracy = self._evaluate("test")
+        _, validation_accuracy = self._evaluate("validation")
+        row = Epoch(
+            epoch=number,
+            learning_rate=self._recipe.learning_rate,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            test_loss=test_loss,
+            test_accuracy=test_accuracy,
+            validation_accuracy=validation_accuracy,
+            seconds=time.perf_counter() - start,
+        )
+        self.history = History((*self.history, row))
+        return row
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next epoch depends on, as named tensors on the CPU."""
+        self.update_model()
+        model = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        momentum = {f"momentum.{name}": value for name, value in self._momentum().items()}
+        tensors = {**model, **momentum, "history": self.history.to_tensor()}
+        # A copy, also on the CPU: the next epoch must not change what was taken before it.
+        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from what `state` returned.
+
+        Raises:
+            KeyError, RuntimeError: it is the state of another model.
+        """
+        self.model.load_state_dict(_part(state, "model."))
+        self._restart(_part(state, "momentum."))
+        self.history = History.from_tensor(state["history"])
+
+    @abstractmethod
+    def update_model(self) -> None:
+        """Brings the weights of `model` up to date."""
+
+    @abstractmethod
+    def _train_epoch(self, order: Int64[Tensor, " images"]) -> tuple[float, float]:
+        """Visits all images once; mean loss and accuracy, each image's before its own step."""
+
+    @abstractmethod
+    def _evaluate(self, part: Literal["test", "validation"]) -> tuple[float, float]:
+        """Mean loss and accuracy on the "test" or "validation" images; NaN where there are none."""
+
+    @abstractmethod
+    def _momentum(self) -> dict[str, Tensor]:
+        """The momentum of each parameter by its name; empty where there is none."""
+
+    @abstractmethod
+    def _restart(self, momentum: Mapping[str, Tensor]) -> None:
+        """Goes on from the weights that `model` has now, and from this momentum."""
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
+    }
