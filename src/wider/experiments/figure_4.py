@@ -30,6 +30,7 @@ PAPER: dict[Activation, dict[int, float]] = {
     "identity": {5: 0.90, 40: 0.927},
 }
 PAPER_COLUMN = "paper"
+COLOUR_SPAN = 8.0  # points of accuracy from the brightest to the darkest colour
 
 # A drawn star, since fonts that have the character are not everywhere.
 STAR = (
@@ -151,7 +152,7 @@ def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart | alt.
                 "width": width,
                 "column": PAPER_COLUMN,
                 "percent": 100 * value,
-                "text": f"{'~' if width == BASE_WIDTH else ''}{100 * value:.1f}",
+                "text": "~90" if width == BASE_WIDTH else f"{100 * value:.1f}",
             }
             for width, value in PAPER[activation].items()
             if width in widths
@@ -159,7 +160,11 @@ def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart | alt.
     )
     shown = pd.concat([ours, paper])
     shown["row"] = shown["width"].map(_row_label)
-    shown["dark"] = shown["percent"] < shown["percent"].mean()
+    # The narrow, starved corner is tens of points below the rest; without a floor to the scale,
+    # all other cells would have one colour.
+    highest = shown["percent"].max()
+    lowest = max(shown["percent"].min(), highest - COLOUR_SPAN)
+    shown["dark"] = shown["percent"] < (lowest + highest) / 2
     base = alt.Chart(shown).encode(
         x=alt.X(
             "column:N",
@@ -176,7 +181,10 @@ def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart | alt.
     return alt.layer(
         base.mark_rect(stroke="white").encode(
             color=alt.Color(
-                "percent:Q", scale=alt.Scale(scheme="viridis"), title="test accuracy, %"
+                "percent:Q",
+                scale=alt.Scale(scheme="viridis", domain=[lowest, highest], clamp=True),
+                title=f"test accuracy, % (darkest: {lowest:.0f} or less)",
+                legend=alt.Legend(titleLimit=260, orient="bottom", gradientLength=240),
             ),
             tooltip=[
                 alt.Tooltip("width:Q"),
@@ -223,7 +231,11 @@ def _cut_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
             for width, value in values.items()
         ]
     )
-    colours = alt.Scale(domain=list(ACTIVATIONS.values()), range=[BLUE, ORANGE])
+    colour = alt.Color(
+        "net:N",
+        scale=alt.Scale(domain=list(ACTIVATIONS.values()), range=[BLUE, ORANGE]),
+        legend=alt.Legend(title=None, symbolType="circle", symbolOpacity=1),
+    )
     y_title = "test accuracy, best epoch"
     x = alt.X(
         "width:Q",
@@ -237,7 +249,7 @@ def _cut_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
         axis=alt.Axis(format=".0%"),
         title=y_title,
     )
-    ours = alt.Chart(densest).encode(x=x, y=y, color=alt.Color("net:N", scale=colours, title=None))
+    ours = alt.Chart(densest).encode(x=x, y=y, color=colour)
     chart = alt.layer(
         ours.mark_line(strokeWidth=2),
         ours.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=y_title), y2="high:Q"),
@@ -254,7 +266,7 @@ def _cut_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
         ),
         alt.Chart(paper)
         .mark_point(shape="diamond", size=90, strokeWidth=2, opacity=1)
-        .encode(x=x, y=y, stroke=alt.Stroke("net:N", scale=colours, legend=None)),
+        .encode(x=x, y=y, color=colour),
     ).properties(width=520, height=320)
     finished_chart = finish(
         chart,
@@ -274,7 +286,8 @@ def _cut_caption(densest: pd.DataFrame) -> str:
         values = ", ".join(
             f"{row.best_test_accuracy:.1%} at width {row.width}" for row in line.itertuples()
         )
-        parts.append(f"{label}: {values}.")
+        if values:
+            parts.append(f"{label}: {values}.")
     return " ".join(parts)
 
 
