@@ -1,9 +1,9 @@
 """Are wider nets better given the same number of parameters?"""
 
-from wider import data, models, sparsity
+from wider import data, models, native, sparsity
 from wider.errors import InputError
 from wider.families import Family
-from wider.sparsity import connectivity, count_weights, sparsify
+from wider.sparsity import connectivity, count_weights, sparsify, to_masked, to_native
 
 __all__ = [
     "Family",
@@ -12,6 +12,9 @@ __all__ = [
     "count_weights",
     "data",
     "models",
+    "native",
     "sparsify",
     "sparsity",
+    "to_masked",
+    "to_native",
 ]

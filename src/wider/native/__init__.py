@@ -1,5 +1,21 @@
 """Layers and nets that store and compute only the non-zero weights."""
 
-from wider.native._mlp import Images, LinearLayer, SparseMLP, is_available
+from wider.native._layers import (
+    SlowLayerWarning,
+    SparseConv2d,
+    SparseLayer,
+    SparseLinear,
+    is_available,
+)
+from wider.native._mlp import Images, LinearLayer, SparseMLP
 
-__all__ = ["Images", "LinearLayer", "SparseMLP", "is_available"]
+__all__ = [
+    "Images",
+    "LinearLayer",
+    "SlowLayerWarning",
+    "SparseConv2d",
+    "SparseLayer",
+    "SparseLinear",
+    "SparseMLP",
+    "is_available",
+]

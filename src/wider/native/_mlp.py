@@ -1,6 +1,5 @@
 """Training a small sparse MLP, an epoch per call."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,11 +8,6 @@ from jaxtyping import Bool, Float32, Int64
 from numpy.typing import NDArray
 
 LANES = 16
-
-
-def is_available() -> bool:
-    """Whether the compiler that native code needs (Numba) is installed."""
-    return importlib.util.find_spec("numba") is not None
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Gradients(NamedTuple):
 
 def vectors_for(batch_size: int) -> tuple[int, ...]:
     """A tuple as long as a tile has vectors, so that a batch fills few tiles with little waste."""
-    vectors = -(-batch_size // LANES)
+    vectors = max(1, -(-batch_size // LANES))
     tiles = -(-vectors // MOST_VECTORS)
     return (0,) * -(-vectors // tiles)
 

@@ -25,14 +25,14 @@ INDEX = ir.IntType(64)
 ZERO = ir.Constant(VECTOR, [0.0] * LANES)
 
 
-class _Argument(NamedTuple):
+class Argument(NamedTuple):
     """An argument of an intrinsic: an array's data, or a number, and its Numba type."""
 
     value: Any
     kind: Any
 
 
-def _arguments(context, builder, signature, values) -> list[_Argument]:
+def arguments_of(context, builder, signature, values) -> list[Argument]:
     """Arrays become pointers to their data, whole numbers 64-bit integers, others 32-bit floats."""
     prepared = []
     for kind, value in zip(signature.args, values, strict=True):
@@ -42,7 +42,7 @@ def _arguments(context, builder, signature, values) -> list[_Argument]:
             value = context.cast(builder, value, kind, types.int64)  # noqa: PLW2901
         elif isinstance(kind, types.Float):
             value = context.cast(builder, value, kind, types.float32)  # noqa: PLW2901
-        prepared.append(_Argument(value, kind))
+        prepared.append(Argument(value, kind))
     return prepared
 
 
@@ -52,36 +52,36 @@ def _number_of(vectors) -> int:
     return len(vectors)
 
 
-def _place(builder, array: _Argument, index):
+def _place(builder, array: Argument, index):
     """The address of 16 numbers from an index on."""
     return builder.bitcast(builder.gep(array.value, [index]), VECTOR.as_pointer())
 
 
-def _load(builder, array: _Argument, index):
+def load(builder, array: Argument, index):
     return builder.load(_place(builder, array, index), align=4)  # rows need not be aligned
 
 
-def _store(builder, vector, array: _Argument, index) -> None:
+def store(builder, vector, array: Argument, index) -> None:
     builder.store(vector, _place(builder, array, index), align=4)
 
 
-def _element(context, builder, array: _Argument, index):
+def element(context, builder, array: Argument, index):
     """One whole number of an array, as a 64-bit integer."""
     number = builder.load(builder.gep(array.value, [index]))
     return context.cast(builder, number, array.kind.dtype, types.int64)
 
 
-def _plus(builder, index, constant: int):
+def plus(builder, index, constant: int):
     return builder.add(index, ir.Constant(INDEX, constant))
 
 
-def _splat(builder, number):
+def splat(builder, number):
     undefined = ir.Constant(VECTOR, ir.Undefined)
     single = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(single, undefined, ir.Constant(SHUFFLE, [0] * LANES))
 
 
-def _multiply_add(builder, a, b, c):
+def multiply_add(builder, a, b, c):
     # "fmuladd" fuses where the processor can; "fma" would call a slow function where it cannot.
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.fmuladd.v16f32")
@@ -99,12 +99,12 @@ def _for_each_nonzero(context, builder, count, columns, start, stop, source_star
     """Calls body(k, index of the source feature's first lane) for k from start to stop."""
     one = ir.Constant(INDEX, 1)
     with cgutils.for_range_slice(builder, start.value, stop.value, one, INDEX) as (k, _):
-        column = _element(context, builder, columns, k)
+        column = element(context, builder, columns, k)
         offset = builder.mul(column, ir.Constant(INDEX, count * LANES))
         body(k, builder.add(source_start.value, offset))
 
 
-def _gathered_sums(context, builder, count, rest: list[_Argument]) -> list:
+def _gathered_sums(context, builder, count, rest: list[Argument]) -> list:
     """The vectors of sum over k of values[k] * source feature columns[k]."""
     values, columns, start, stop, source, source_start = rest
     sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(count)]  # LLVM finds them registers
@@ -112,10 +112,10 @@ def _gathered_sums(context, builder, count, rest: list[_Argument]) -> list:
         builder.store(ZERO, total)
 
     def body(k, base) -> None:
-        weight = _splat(builder, builder.load(builder.gep(values.value, [k])))
+        weight = splat(builder, builder.load(builder.gep(values.value, [k])))
         for v, total in enumerate(sums):
-            lanes = _load(builder, source, _plus(builder, base, v * LANES))
-            builder.store(_multiply_add(builder, weight, lanes, builder.load(total)), total)
+            lanes = load(builder, source, plus(builder, base, v * LANES))
+            builder.store(multiply_add(builder, weight, lanes, builder.load(total)), total)
 
     _for_each_nonzero(context, builder, count, columns, start, stop, source_start, body)
     return [builder.load(total) for total in sums]
@@ -128,7 +128,7 @@ def _zero_where_not_positive(builder, condition, gate, vector):
     return builder.select(both, ZERO, vector)
 
 
-def _is_true(builder, flag: _Argument):
+def _is_true(builder, flag: Argument):
     return builder.icmp_unsigned("!=", flag.value, ir.Constant(INDEX, 0))
 
 
@@ -148,15 +148,15 @@ def forward_row(
     )  # fmt: skip
 
     def generate(context, builder, signature, arguments):
-        prepared = _arguments(context, builder, signature, arguments)
+        prepared = arguments_of(context, builder, signature, arguments)
         _, out, out_start, scale, bias, rectify, *rest = prepared
         sums = _gathered_sums(context, builder, count, rest)
-        factor, addend = _splat(builder, scale.value), _splat(builder, bias.value)
+        factor, addend = splat(builder, scale.value), splat(builder, bias.value)
         condition = _is_true(builder, rectify)
         for v, total in enumerate(sums):
-            result = _multiply_add(builder, factor, total, addend)
+            result = multiply_add(builder, factor, total, addend)
             result = _zero_where_not_positive(builder, condition, result, result)
-            _store(builder, result, out, _plus(builder, out_start.value, v * LANES))
+            store(builder, result, out, plus(builder, out_start.value, v * LANES))
         return context.get_dummy_value()
 
     return signature, generate
@@ -178,15 +178,15 @@ def backward_column(
     )  # fmt: skip
 
     def generate(context, builder, signature, arguments):
-        prepared = _arguments(context, builder, signature, arguments)
+        prepared = arguments_of(context, builder, signature, arguments)
         _, out, out_start, scale, gate, gate_start, rectified, *rest = prepared
         sums = _gathered_sums(context, builder, count, rest)
-        factor, condition = _splat(builder, scale.value), _is_true(builder, rectified)
+        factor, condition = splat(builder, scale.value), _is_true(builder, rectified)
         for v, total in enumerate(sums):
-            unit = _load(builder, gate, _plus(builder, gate_start.value, v * LANES))
+            unit = load(builder, gate, plus(builder, gate_start.value, v * LANES))
             result = builder.fmul(factor, total)
             result = _zero_where_not_positive(builder, condition, unit, result)
-            _store(builder, result, out, _plus(builder, out_start.value, v * LANES))
+            store(builder, result, out, plus(builder, out_start.value, v * LANES))
         return context.get_dummy_value()
 
     return signature, generate
@@ -208,17 +208,17 @@ def weight_gradients(
         columns, start, stop, source, source_start,
     )  # fmt: skip
 
-    def add(builder, array: _Argument, index, number) -> None:
+    def add(builder, array: Argument, index, number) -> None:
         place = builder.gep(array.value, [index])
         builder.store(builder.fadd(builder.load(place), number), place)
 
     def generate(context, builder, signature, arguments):
-        prepared = _arguments(context, builder, signature, arguments)
+        prepared = arguments_of(context, builder, signature, arguments)
         _, out, total_out, row, scale, gradient, gradient_start, *rest = prepared
         columns, start, stop, source, source_start = rest
-        factor, over_lanes, kept = _splat(builder, scale.value), ZERO, []
+        factor, over_lanes, kept = splat(builder, scale.value), ZERO, []
         for v in range(count):
-            lanes = _load(builder, gradient, _plus(builder, gradient_start.value, v * LANES))
+            lanes = load(builder, gradient, plus(builder, gradient_start.value, v * LANES))
             over_lanes = builder.fadd(over_lanes, lanes)
             kept.append(builder.fmul(factor, lanes))
         add(builder, total_out, row.value, _sum(builder, over_lanes))
@@ -227,8 +227,8 @@ def weight_gradients(
             # Two chains of sums, since each step of one would wait for the step before.
             chains = [ZERO, ZERO]
             for v, factor in enumerate(kept):
-                lanes = _load(builder, source, _plus(builder, base, v * LANES))
-                chains[v % 2] = _multiply_add(builder, factor, lanes, chains[v % 2])
+                lanes = load(builder, source, plus(builder, base, v * LANES))
+                chains[v % 2] = multiply_add(builder, factor, lanes, chains[v % 2])
             add(builder, out, k, _sum(builder, builder.fadd(*chains)))
 
         _for_each_nonzero(context, builder, count, columns, start, stop, source_start, body)
@@ -248,22 +248,22 @@ def transpose_block(
     signature = types.void(out, out_start, out_stride, source, rows, rows_start, row_length, column)
 
     def generate(context, builder, signature, arguments):
-        prepared = _arguments(context, builder, signature, arguments)
+        prepared = arguments_of(context, builder, signature, arguments)
         out, out_start, out_stride, source, rows, rows_start, row_length, column = prepared
         block = []
         for r in range(LANES):
-            row = _element(context, builder, rows, _plus(builder, rows_start.value, r))
+            row = element(context, builder, rows, plus(builder, rows_start.value, r))
             start = builder.add(builder.mul(row, row_length.value), column.value)
-            block.append(_load(builder, source, start))
-        for c, vector in enumerate(_transposed(builder, block)):
+            block.append(load(builder, source, start))
+        for c, vector in enumerate(transposed(builder, block)):
             offset = builder.mul(out_stride.value, ir.Constant(INDEX, c))
-            _store(builder, vector, out, builder.add(out_start.value, offset))
+            store(builder, vector, out, builder.add(out_start.value, offset))
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def _transposed(builder, block: list) -> list:
+def transposed(builder, block: list) -> list:
     """A 16 x 16 block with rows and columns exchanged, by swaps of ever larger sub-blocks."""
     block = list(block)
     distance = 1

@@ -1,9 +1,12 @@
 """Exact numbers of weights."""
 
+from typing import NamedTuple
+
 from torch import nn
 
 from wider.errors import InputError
-from wider.sparsity._layers import WeightLayer, stored_weight, weight_layers
+from wider.native import SparseLayer
+from wider.sparsity._layers import stored_weight, weight_layers
 from wider.sparsity._mask import mask_of
 
 
@@ -11,7 +14,8 @@ def count_weights(module: nn.Module) -> int:
     """The exact number of weights that are trainable and not masked.
 
     Weights are the entries of the weight tensors of linear and (transposed) convolutional layers;
-    biases and normalisation parameters are not counted. Tied weights count once.
+    biases and normalisation parameters are not counted. Tied weights count once. Masked
+    and native layers are counted alike.
 
     Args:
         module: any module.
@@ -19,7 +23,7 @@ def count_weights(module: nn.Module) -> int:
     Returns:
         The number of weights.
     """
-    return sum(_kept(layer) for layer in _untied(module).values())
+    return sum(layer.kept for layer in _counted(module).values())
 
 
 def connectivity(module: nn.Module) -> dict[str, float]:
@@ -34,21 +38,28 @@ def connectivity(module: nn.Module) -> dict[str, float]:
     Raises:
         InputError: the net has no weight layer.
     """
-    layers = _untied(module)
+    layers = _counted(module)
     if not layers:
         raise InputError("the net has no trainable linear or convolutional layer to speak of")
-    total = sum(layer.weight.numel() for layer in layers.values())
-    per_layer = {name: _kept(layer) / layer.weight.numel() for name, layer in layers.items()}
-    return {**per_layer, "": count_weights(module) / total}
+    kept = sum(layer.kept for layer in layers.values())
+    size = sum(layer.size for layer in layers.values())
+    return {name: layer.kept / layer.size for name, layer in layers.items()} | {"": kept / size}
 
 
-def _kept(layer: WeightLayer) -> int:
-    mask = mask_of(layer)
-    return layer.weight.numel() if mask is None else int(mask.sum())
+class _Counted(NamedTuple):
+    kept: int
+    size: int
 
 
-def _untied(module: nn.Module) -> dict[str, WeightLayer]:
-    by_parameter: dict[int, tuple[str, WeightLayer]] = {}
-    for name, layer in weight_layers(module).items():
-        by_parameter.setdefault(id(stored_weight(layer)), (name, layer))
-    return dict(by_parameter.values())
+def _counted(module: nn.Module) -> dict[str, _Counted]:
+    """The layers with trainable weights in the order of the module; tied ones once."""
+    masked, names = weight_layers(module), {}
+    seen: set[int] = set()
+    for name, part in module.named_modules():
+        if isinstance(part, SparseLayer) and part.values.requires_grad:
+            names[name] = _Counted(part.num_weights, part.shape.numel())
+        elif name in masked and id(stored_weight(masked[name])) not in seen:
+            seen.add(id(stored_weight(masked[name])))
+            mask, size = mask_of(part), masked[name].weight.numel()
+            names[name] = _Counted(size if mask is None else int(mask.sum()), size)
+    return names

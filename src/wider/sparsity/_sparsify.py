@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wider.errors import InputError
+from wider.native import SparseLayer
 from wider.randomness import stream
 from wider.sparsity._allocation import Allocation, allocate
 from wider.sparsity._count import count_weights
@@ -96,6 +97,9 @@ def _refuse_entangled(module: nn.Module, layers: dict[str, WeightLayer]) -> None
                 f"the weight of layer {name!r} is parametrised already (sparsified, or by another "
                 "tool): start from a plain net"
             )
+    for name, part in module.named_modules():
+        if isinstance(part, SparseLayer):
+            raise InputError(f"layer {name!r} is sparse already (native): start from a plain net")
     ours = {f"{name}.{part}".removeprefix(".") for name in layers for part in ("weight", "bias")}
     for pair in tied_tensors(module):
         if ours & set(pair):

@@ -1,0 +1,95 @@
+"""The command that measures native code on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from wider import bench as benchmarks
+from wider.bench import Case, Suite
+from wider.cli._output import PIPED_WIDTH
+from wider.errors import InputError
+
+PIXELS_PER_INCH = 144
+
+
+def bench(
+    suites: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    *,
+    threads: int = 1,
+    repetitions: int = 7,
+    output: Path | None = None,
+) -> bool:
+    """Times native against masked and dense PyTorch on this machine, in turn in one process.
+
+    Args:
+        suites: mlp-step, mlp-epoch; all of them by default.
+        threads: that may be used; what each contestant used is in the table.
+        repetitions: timed calls of each contestant, after one that is not timed.
+        output: a folder for each suite's table and chart, bench-SUITE.csv and .png.
+    """
+    chosen = [benchmarks.find(name) for name in suites or benchmarks.SUITES]
+    if output is not None:
+        _make_folder(output)  # before anything is measured: that takes minutes
+    for suite in chosen:
+        _say(f"{suite.name}: {suite.details}")
+        table = benchmarks.run_suite(
+            suite, threads=threads, repetitions=repetitions, on_case=_say_case
+        )
+        _print(suite, table)
+        if output is not None:
+            _write(suite, table, output)
+    return False
+
+
+def _print(suite: Suite, table: pd.DataFrame) -> None:
+    columns = list(suite.cases[0].columns)
+    shown = Table(
+        title=f"{suite.name}: {suite.title}",
+        caption=f"microseconds a {suite.unit}; ratio of medians; {table['machine'].iloc[0]}",
+    )
+    for column in (*columns, "contestant", "threads", "median", "quartiles", "ratio"):
+        shown.add_column(column.replace("_", " "), justify="right")
+    for _, case in table.groupby(columns, sort=False):
+        for row in case.to_dict("records"):
+            shown.add_row(
+                *(f"{row[column]:.4g}" for column in columns),
+                row["contestant"],
+                str(row["threads"]),
+                f"{1e6 * row['seconds']:,.1f}",
+                f"{1e6 * row['seconds_lower']:,.1f} to {1e6 * row['seconds_upper']:,.1f}",
+                f"{row['ratio']:.1f}",
+            )
+        shown.add_section()
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(width=PIPED_WIDTH, highlight=False)
+    console.print(shown)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {str(folder)!r} ({error.strerror}): name another folder with --output"
+        ) from error
+
+
+def _write(suite: Suite, table: pd.DataFrame, folder: Path) -> None:
+    path = folder / f"bench-{suite.name}.csv"
+    table.to_csv(path, index=False, lineterminator="\n")
+    picture = path.with_suffix(".png")
+    benchmarks.draw(suite, table).save(str(picture), ppi=PIXELS_PER_INCH)
+    _say(f"written to {path} and {picture}")
+
+
+def _say_case(case: Case) -> None:
+    columns = case.columns.items()
+    _say(", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in columns))
+
+
+def _say(message: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(message, markup=False)

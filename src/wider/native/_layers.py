@@ -1,0 +1,181 @@
+"""Layers that store only their non-zero weights."""
+
+import importlib.util
+import warnings
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int32, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wider.errors import InputError
+from wider.native._structure import dense_from, row_of_each, structure_of
+
+
+class SlowLayerWarning(UserWarning):
+    """A native layer computes through a dense weight; the message says why."""
+
+
+def is_available() -> bool:
+    """Whether the compiler that native code needs (Numba) is installed."""
+    return importlib.util.find_spec("numba") is not None
+
+
+class SparseLayer(nn.Module):
+    """What native layers have in common: values as the parameter, their places as buffers.
+
+    Attributes:
+        values: the non-zero weights, by output unit or channel; gradients and the optimiser's
+            state have the same shape.
+        columns: the place of each in its output's flattened weights.
+        starts: the first non-zero of each output, and their number at the end.
+        bias: one per output, or None.
+        shape: of the dense weight.
+
+    Args:
+        weight: the dense weight, of which only the kept entries are read.
+        mask: True where the weight is kept.
+        bias: one per output, or None.
+
+    Raises:
+        InputError: weight and mask differ in shape.
+    """
+
+    columns: Int32[Tensor, " nonzeros"]
+    starts: Int64[Tensor, " out_plus_one"]
+
+    def __init__(
+        self,
+        weight: Float[Tensor, "out ..."],
+        mask: Bool[Tensor, "out ..."],
+        bias: Float[Tensor, " out"] | None,
+    ) -> None:
+        super().__init__()
+        if weight.shape != mask.shape:
+            raise InputError(
+                f"the weight is {tuple(weight.shape)} and its mask {tuple(mask.shape)}: they must "
+                "have one shape"
+            )
+        columns, starts = structure_of(mask)
+        self.shape = weight.shape
+        self.register_buffer("columns", columns.to(weight.device))
+        self.register_buffer("starts", starts.to(weight.device))
+        self.values = nn.Parameter(weight.detach()[mask].clone())
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+
+    @property
+    def num_weights(self) -> int:
+        """How many weights are stored, all of them."""
+        return self.values.numel()
+
+    def dense_weight(self) -> Float[Tensor, "out ..."]:
+        """The weight with its zeros; differentiable by `values`."""
+        return dense_from(self.values, self.columns, self.starts, self.shape)
+
+    def mask(self) -> Bool[Tensor, "out ..."]:
+        """True where a weight is kept."""
+        flat = torch.zeros(self.shape, dtype=torch.bool, device=self.columns.device).flatten(1)
+        flat[row_of_each(self.starts), self.columns.long()] = True
+        return flat.reshape(self.shape)
+
+    def _computes_natively(self, images: Tensor) -> bool:
+        if not is_available():
+            warnings.warn(
+                f"{type(self).__name__} computes through a dense weight, as slowly as a masked "
+                "layer, because Numba is not installed: `pip install numba` mends it",
+                SlowLayerWarning,
+                stacklevel=4,
+            )
+            return False
+        # Other kinds of numbers and devices are computed through the dense weight: exact, and the
+        # way to check gradients in double precision.
+        return images.device.type == "cpu" and images.dtype == self.values.dtype == torch.float32
+
+
+class SparseLinear(SparseLayer):
+    """A linear layer y = W x + b that stores and computes the non-zeros of W only.
+
+    See `SparseLayer` for arguments and attributes; the weight is (out, in).
+    """
+
+    def forward(self, images: Float[Tensor, "... in"]) -> Float[Tensor, "... out"]:
+        """The layer's outputs."""
+        if images.shape[-1] != self.shape[1]:
+            raise InputError(
+                f"the input has {images.shape[-1]} features, the layer takes {self.shape[1]}"
+            )
+        if not self._computes_natively(images):
+            return functional.linear(images, self.dense_weight(), self.bias)
+        from wider.native._operators import sparse_linear  # noqa: PLC0415 - needs Numba
+
+        rows = images.reshape(-1, self.shape[1])
+        out = sparse_linear(rows, self.values, self.columns, self.starts, self.bias)
+        return out.reshape(*images.shape[:-1], self.shape[0])
+
+    def extra_repr(self) -> str:
+        """For print(module)."""
+        return f"in_features={self.shape[1]}, out_features={self.shape[0]}, {_kept(self)}"
+
+
+class SparseConv2d(SparseLayer):
+    """A 2-d convolution that stores and computes the non-zeros of its weight only.
+
+    See `SparseLayer` for the other arguments and attributes; the weight is (out, in, rows,
+    columns).
+
+    Args:
+        stride: along rows, columns.
+        padding: zeros before and after rows, columns.
+
+    Raises:
+        InputError: the weight has not four dimensions.
+    """
+
+    def __init__(
+        self,
+        weight: Float[Tensor, "out in rows columns"],
+        mask: Bool[Tensor, "out in rows columns"],
+        bias: Float[Tensor, " out"] | None,
+        *,
+        stride: Sequence[int] = (1, 1),
+        padding: Sequence[int] = (0, 0),
+    ) -> None:
+        super().__init__(weight, mask, bias)
+        if weight.dim() != 4:
+            raise InputError(f"the weight has {weight.dim()} dimensions; a 2-d convolution's has 4")
+        self.stride = (stride[0], stride[1])
+        self.padding = (padding[0], padding[1])
+
+    def forward(
+        self, images: Float[Tensor, "batch in rows columns"]
+    ) -> Float[Tensor, "batch out out_rows out_columns"]:
+        """The layer's outputs."""
+        if images.dim() != 4 or images.shape[1] != self.shape[1]:
+            raise InputError(
+                f"the input is {tuple(images.shape)}; the layer takes (batch, {self.shape[1]}, "
+                "rows, columns)"
+            )
+        if not self._computes_natively(images):
+            return functional.conv2d(
+                images, self.dense_weight(), self.bias, self.stride, self.padding
+            )
+        from wider.native._operators import sparse_conv2d  # noqa: PLC0415 - needs Numba
+
+        kernel = self.shape[2:]
+        structure = self.columns, self.starts
+        return sparse_conv2d(
+            images, self.values, *structure, self.bias, kernel, self.stride, self.padding
+        )
+
+    def extra_repr(self) -> str:
+        """For print(module)."""
+        out_channels, in_channels, *kernel = self.shape
+        return (
+            f"{in_channels}, {out_channels}, kernel_size={tuple(kernel)}, stride={self.stride}, "
+            f"padding={self.padding}, {_kept(self)}"
+        )
+
+
+def _kept(layer: SparseLayer) -> str:
+    return f"{layer.num_weights:,} of {layer.shape.numel():,} weights"

@@ -1,0 +1,111 @@
+"""From masked to native execution and back."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize, skip_init
+
+from wider.native import SparseConv2d, SparseLayer, SparseLinear
+from wider.sparsity._mask import Mask, mask_of
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+BREAK_EVEN = 0.3
+"""The connectivity above which a layer is faster dense, zeros and all."""
+
+
+def to_native(module: AnyModule) -> AnyModule:
+    """Replaces the sparse layers of a net by layers that store and compute the non-zeros only.
+
+    Done in place; outputs stay the same to float32 rounding. Linear and 2-d convolutional layers
+    of a connectivity up to `BREAK_EVEN` are replaced. Others stay as they are: denser ones, which
+    PyTorch computes faster, convolutions with groups, dilation or another padding than zeros, and
+    subclasses, whose forward may do more. A replaced layer keeps its name and its bias; its
+    parameter `parametrizations.weight.original` becomes `values`, so make the optimiser afterwards.
+
+    Args:
+        module: a net that was sparsified.
+
+    Returns:
+        The same module, or its replacement where it is itself a sparse layer.
+    """
+    return cast(AnyModule, _replaced(module, _native_layer))
+
+
+def to_masked(module: AnyModule) -> AnyModule:
+    """The inverse of `to_native`: every native layer becomes a masked one, in place.
+
+    Args:
+        module: any net.
+
+    Returns:
+        The same module, or its replacement where it is itself a native layer.
+    """
+    return cast(AnyModule, _replaced(module, _masked_layer))
+
+
+def _replaced(module: nn.Module, replacement: Callable[[nn.Module], nn.Module | None]) -> nn.Module:
+    if (new := replacement(module)) is not None:
+        return new
+    new_layers: dict[nn.Module, nn.Module | None] = {}
+    for name, layer in list(module.named_modules(remove_duplicate=False)):
+        if layer not in new_layers:  # a layer under two names becomes one layer under two names
+            new_layers[layer] = replacement(layer)
+        if name and (new := new_layers[layer]) is not None:
+            module.set_submodule(name, new)
+    return module
+
+
+def _native_layer(layer: nn.Module) -> SparseLayer | None:
+    mask = mask_of(layer)
+    if mask is None or mask.sum() > BREAK_EVEN * mask.numel():
+        return None
+    kind = parametrize.type_before_parametrizations(layer)
+    if kind is nn.Linear:
+        linear = cast(nn.Linear, layer)
+        native = SparseLinear(linear.weight, mask, linear.bias)
+    elif kind is nn.Conv2d and _is_plain(convolution := cast(nn.Conv2d, layer)):
+        native = SparseConv2d(
+            convolution.weight,
+            mask,
+            convolution.bias,
+            stride=convolution.stride,
+            padding=cast(tuple[int, int], convolution.padding),
+        )
+    else:
+        return None
+    return native.train(layer.training)
+
+
+def _is_plain(layer: nn.Conv2d) -> bool:
+    return (
+        layer.groups == 1
+        and tuple(layer.dilation) == (1, 1)
+        and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
+    )
+
+
+def _masked_layer(layer: nn.Module) -> nn.Module | None:
+    if not isinstance(layer, SparseLayer):
+        return None
+    options: dict[str, Any] = {
+        "bias": layer.bias is not None,
+        "device": layer.values.device,
+        "dtype": layer.values.dtype,
+    }
+    if isinstance(layer, SparseConv2d):
+        out_channels, in_channels, *kernel = layer.shape
+        options |= {"stride": layer.stride, "padding": layer.padding}
+        made = skip_init(nn.Conv2d, in_channels, out_channels, tuple(kernel), **options)
+    else:
+        made = skip_init(nn.Linear, layer.shape[1], layer.shape[0], **options)
+    masked = cast(nn.Linear | nn.Conv2d, made)
+    with torch.no_grad():
+        masked.weight.copy_(layer.dense_weight())
+        if layer.bias is not None and masked.bias is not None:
+            masked.bias.copy_(layer.bias)
+    parametrize.register_parametrization(masked, "weight", Mask(layer.mask()))
+    return masked.train(layer.training)
