@@ -3,12 +3,11 @@
 import itertools
 from collections.abc import Sequence
 
-import altair as alt
 import pandas as pd
 
 from wider.data import Preprocessing
+from wider.experiments._charts import BLUE, ORANGE, accuracy_against_width, finish
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._style import BLUE, ORANGE, finish
 from wider.experiments._table import over_seeds
 from wider.runs import Method, RunSpec, Widening
 from wider.training import Recipe
@@ -49,44 +48,14 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width, family and control."""
     means = summarise(table)
     means["net"] = means["method"].map(METHODS)
-    means["low"] = means["final_test_accuracy"] - means["final_test_accuracy_interval"]
-    means["high"] = means["final_test_accuracy"] + means["final_test_accuracy_interval"]
-    base = alt.Chart(means).encode(
-        x=alt.X(
-            "width:Q",
-            scale=alt.Scale(type="log", base=2, domain=[3.4, 150], nice=False),
-            axis=alt.Axis(values=list(WIDTHS)),
-            title="width (hidden units)",
-        ),
-        y=alt.Y(
-            "final_test_accuracy:Q",
-            scale=alt.Scale(zero=False),
-            axis=alt.Axis(format=".0%"),
-            title="test accuracy, last epoch",
-        ),
-        color=alt.Color(
-            "net:N",
-            scale=alt.Scale(domain=list(METHODS.values()), range=[BLUE, ORANGE]),
-            legend=alt.Legend(orient="bottom", title=None, direction="vertical", labelLimit=400),
-        ),
+    chart = accuracy_against_width(
+        means,
+        accuracy="final_test_accuracy",
+        colours={SPARSE: BLUE, DENSE: ORANGE},
+        widths=WIDTHS,
+        x_title="width (hidden units)",
+        y_title="test accuracy, last epoch",
     )
-    chart = alt.layer(
-        base.mark_line(strokeWidth=2),
-        base.mark_rule(strokeWidth=1.5).encode(
-            y=alt.Y("low:Q", title="test accuracy, last epoch"), y2="high:Q"
-        ),
-        base.mark_circle(size=50, opacity=1).encode(
-            tooltip=[
-                "net:N",
-                "width:Q",
-                alt.Tooltip("num_weights:Q", format=","),
-                alt.Tooltip("final_test_accuracy:Q", title="last epoch", format=".1%"),
-                alt.Tooltip("best_test_accuracy:Q", title="best epoch", format=".1%"),
-                alt.Tooltip("final_test_accuracy_interval:Q", title="95% interval ±", format=".1%"),
-                "seeds:Q",
-            ]
-        ),
-    ).properties(width=520, height=320)
     title = "The same number of weights, spread over a wider net"
     subtitle = [
         f"8x8 digits, MLP; {scale.label}",

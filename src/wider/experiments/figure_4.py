@@ -9,8 +9,8 @@ import pandas as pd
 
 from wider.data import Preprocessing
 from wider.errors import InputError
+from wider.experiments._charts import BLUE, ORANGE, accuracy_against_width, finish
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._style import BLUE, ORANGE, finish
 from wider.experiments._table import over_seeds
 from wider.models import Activation
 from wider.runs import ModelSpec, RunSpec, Widening
@@ -30,6 +30,15 @@ PAPER: dict[Activation, dict[int, float]] = {
     "identity": {5: 0.90, 40: 0.927},
 }
 PAPER_COLUMN = "paper"
+CELL_TOOLTIP = [
+    alt.Tooltip("width:Q"),
+    alt.Tooltip("output_connectivity:Q", title="last layer"),
+    alt.Tooltip("percent:Q", title="best epoch, %", format=".2f"),
+    alt.Tooltip("final_test_accuracy:Q", title="last epoch", format=".2%"),
+    alt.Tooltip("best_test_accuracy_deviation:Q", title="deviation", format=".2%"),
+    alt.Tooltip("seeds:Q"),
+    alt.Tooltip("diverged:Q"),
+]
 COLOUR_SPAN = 8.0  # points of accuracy from the brightest to the darkest colour
 
 # A drawn star, since fonts that have the character are not everywhere.
@@ -138,9 +147,45 @@ def _finding(cells: pd.DataFrame, activation: Activation) -> str:
 
 
 def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart | alt.FacetChart:
+    shown = _panel_table(cells, activation)
+    columns = sorted(set(shown["column"]) - {PAPER_COLUMN}, key=float)
+    rows = [_row_label(width) for width in sorted(shown["width"].unique(), reverse=True)]
+    # The narrow, starved corner is tens of points below the rest; without a floor to the scale,
+    # all other cells would have one colour.
+    highest = shown["percent"].max()
+    lowest = max(shown["percent"].min(), highest - COLOUR_SPAN)
+    shown["dark"] = shown["percent"] < (lowest + highest) / 2
+    base = alt.Chart(shown).encode(
+        x=alt.X(
+            "column:N",
+            scale=alt.Scale(domain=[*columns, PAPER_COLUMN]),
+            axis=alt.Axis(labelAngle=0, orient="bottom"),
+            title="connectivity of the last layer",
+        ),
+        y=alt.Y("row:N", scale=alt.Scale(domain=rows), title="width (connectivity of the net)"),
+    )
+    on_cell = alt.condition("datum.dark", alt.value("white"), alt.value("black"))
+    colour = alt.Color(
+        "percent:Q",
+        scale=alt.Scale(scheme="viridis", domain=[lowest, highest], clamp=True),
+        title=f"test accuracy, % (darkest: {lowest:.0f} or less)",
+        legend=alt.Legend(titleLimit=260, orient="bottom", gradientLength=240),
+    )
+    star = base.transform_filter("datum.best").mark_point(
+        shape=STAR, filled=True, opacity=1, size=40, xOffset=-19
+    )
+    return alt.layer(
+        base.mark_rect(stroke="white").encode(color=colour, tooltip=CELL_TOOLTIP),
+        base.mark_text(fontSize=11).encode(text="text:N", color=on_cell),
+        star.encode(color=on_cell),
+    ).properties(
+        width=52 * (len(columns) + 1), height=30 * len(rows), title=ACTIVATIONS[activation]
+    )
+
+
+def _panel_table(cells: pd.DataFrame, activation: Activation) -> pd.DataFrame:
+    """One row per cell of a panel, ours and the paper's, with what is written on it."""
     ours = cells[cells["activation"] == activation].copy()
-    columns = [f"{value:g}" for value in sorted(ours["output_connectivity"].unique())]
-    widths = sorted(ours["width"].unique(), reverse=True)
     ours["column"] = ours["output_connectivity"].map("{:g}".format)
     ours["percent"] = 100 * ours["best_test_accuracy"]
     ours["text"] = [_cell_text(row) for row in ours.itertuples()]
@@ -155,57 +200,12 @@ def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart | alt.
                 "text": "~90" if width == BASE_WIDTH else f"{100 * value:.1f}",
             }
             for width, value in PAPER[activation].items()
-            if width in widths
+            if width in set(ours["width"])
         ]
     )
     shown = pd.concat([ours, paper])
     shown["row"] = shown["width"].map(_row_label)
-    # The narrow, starved corner is tens of points below the rest; without a floor to the scale,
-    # all other cells would have one colour.
-    highest = shown["percent"].max()
-    lowest = max(shown["percent"].min(), highest - COLOUR_SPAN)
-    shown["dark"] = shown["percent"] < (lowest + highest) / 2
-    base = alt.Chart(shown).encode(
-        x=alt.X(
-            "column:N",
-            scale=alt.Scale(domain=[*columns, PAPER_COLUMN]),
-            axis=alt.Axis(labelAngle=0, orient="bottom"),
-            title="connectivity of the last layer",
-        ),
-        y=alt.Y(
-            "row:N",
-            scale=alt.Scale(domain=[_row_label(width) for width in widths]),
-            title="width (connectivity of the net)",
-        ),
-    )
-    return alt.layer(
-        base.mark_rect(stroke="white").encode(
-            color=alt.Color(
-                "percent:Q",
-                scale=alt.Scale(scheme="viridis", domain=[lowest, highest], clamp=True),
-                title=f"test accuracy, % (darkest: {lowest:.0f} or less)",
-                legend=alt.Legend(titleLimit=260, orient="bottom", gradientLength=240),
-            ),
-            tooltip=[
-                alt.Tooltip("width:Q"),
-                alt.Tooltip("output_connectivity:Q", title="last layer"),
-                alt.Tooltip("percent:Q", title="best epoch, %", format=".2f"),
-                alt.Tooltip("final_test_accuracy:Q", title="last epoch", format=".2%"),
-                alt.Tooltip("best_test_accuracy_deviation:Q", title="deviation", format=".2%"),
-                alt.Tooltip("seeds:Q"),
-                alt.Tooltip("diverged:Q"),
-            ],
-        ),
-        base.mark_text(fontSize=11).encode(
-            text="text:N",
-            color=alt.condition("datum.dark", alt.value("white"), alt.value("black")),
-        ),
-        base.transform_filter("datum.best")
-        .mark_point(shape=STAR, filled=True, opacity=1, size=40, xOffset=-19)
-        .encode(color=alt.condition("datum.dark", alt.value("white"), alt.value("black"))),
-    ).properties(
-        width=52 * (len(columns) + 1), height=30 * len(widths), title=ACTIVATIONS[activation]
-    )
+    return shown
 
 
 def _cell_text(row) -> str:
@@ -222,8 +222,6 @@ def _cut_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
         finished.groupby(["activation", "width"])["output_connectivity"].idxmax()
     ].copy()
     densest["net"] = densest["activation"].map(ACTIVATIONS)
-    densest["low"] = densest["best_test_accuracy"] - densest["best_test_accuracy_interval"]
-    densest["high"] = densest["best_test_accuracy"] + densest["best_test_accuracy_interval"]
     paper = pd.DataFrame(
         [
             {"net": ACTIVATIONS[activation], "width": width, "best_test_accuracy": value}
@@ -231,43 +229,15 @@ def _cut_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
             for width, value in values.items()
         ]
     )
-    colour = alt.Color(
-        "net:N",
-        scale=alt.Scale(domain=list(ACTIVATIONS.values()), range=[BLUE, ORANGE]),
-        legend=alt.Legend(title=None, symbolType="circle", symbolOpacity=1),
+    chart = accuracy_against_width(
+        densest,
+        accuracy="best_test_accuracy",
+        colours=dict(zip(ACTIVATIONS.values(), (BLUE, ORANGE), strict=True)),
+        widths=WIDTHS,
+        x_title=f"width, at {NUM_WEIGHTS:,} weights",
+        y_title="test accuracy, best epoch",
+        marks=paper,
     )
-    y_title = "test accuracy, best epoch"
-    x = alt.X(
-        "width:Q",
-        scale=alt.Scale(type="log", base=2, domain=[4, 800], nice=False),
-        axis=alt.Axis(values=list(WIDTHS), labelAngle=0),
-        title=f"width, at {NUM_WEIGHTS:,} weights",
-    )
-    y = alt.Y(
-        "best_test_accuracy:Q",
-        scale=alt.Scale(zero=False),
-        axis=alt.Axis(format=".0%"),
-        title=y_title,
-    )
-    ours = alt.Chart(densest).encode(x=x, y=y, color=colour)
-    chart = alt.layer(
-        ours.mark_line(strokeWidth=2),
-        ours.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=y_title), y2="high:Q"),
-        ours.mark_circle(size=50, opacity=1).encode(
-            tooltip=[
-                "net:N",
-                "width:Q",
-                alt.Tooltip("output_connectivity:Q", title="last layer"),
-                alt.Tooltip("best_test_accuracy:Q", title="best epoch", format=".2%"),
-                alt.Tooltip("final_test_accuracy:Q", title="last epoch", format=".2%"),
-                alt.Tooltip("best_test_accuracy_interval:Q", title="95% interval ±", format=".2%"),
-                "seeds:Q",
-            ]
-        ),
-        alt.Chart(paper)
-        .mark_point(shape="diamond", size=90, strokeWidth=2, opacity=1)
-        .encode(x=x, y=y, color=colour),
-    ).properties(width=520, height=320)
     finished_chart = finish(
         chart,
         f"Accuracy against width at {NUM_WEIGHTS:,} weights",
