@@ -1,0 +1,38 @@
+"""What the README shows is what happens."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import wider
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_python_examples_run_and_give_the_numbers_they_show():
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(block, names)
+    net, family = names["net"], names["family"]
+    assert wider.count_weights(net) == family.num_weights == 3970
+    assert isinstance(net[0], wider.native.SparseLinear)
+    assert wider.connectivity(net) == pytest.approx(
+        {"0": 3170 / 62720, "2": 1.0, "": 0.0625}, rel=1e-12
+    )
+    assert wider.count_weights(family.dense(width=80)) == 63_520
+    assert net(torch.zeros(1, 784)).shape == (1, 10)
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\((results/[^)]+|[A-Z]+\.md)\)", README))))
+def test_linked_files_exist(path: str):
+    assert (Path(__file__).parents[1] / path).exists()
+
+
+def test_commands_are_those_of_the_command_line():
+    from wider.cli._commands import COMMANDS
+
+    shown = set(re.findall(r"^wider (\w+)", README, re.MULTILINE))
+    assert shown
+    assert shown <= set(COMMANDS)
