@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test lint format bench clean
 
 setup: .venv/.ready
 
@@ -28,5 +28,8 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: setup
+	$(BIN)/wider bench --output bench-results
+
 clean:
-	rm -rf .venv demo-runs demo-report.html
+	rm -rf .venv demo-runs demo-report.html bench-results

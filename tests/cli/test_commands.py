@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from wider.cli import main
+from wider.cli._commands import COMMANDS
 
 
 def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir_with_mnist: Path):
@@ -87,7 +88,9 @@ def test_experiments_lists_names_scales_needs_and_cost(wider):
         assert word in listed.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "results", "report", "train", "experiments"])
+@pytest.mark.parametrize(
+    "command", ["demo", "run", "results", "report", "train", "experiments", "bench"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

@@ -20,7 +20,7 @@ import torch._dynamo  # an optimiser imports it
 from wider.data import load
 from wider.runs import RunSpec, Store, _provenance, execute
 folder, spec = Path(sys.argv[1]), RunSpec.model_validate_json(sys.argv[2])
-load("digits"), _provenance.commit()  # slow the first time, so not once in each child
+load("digits"), provenance.commit()  # slow the first time, so not once in each child
 
 def kill_in(name, nth, before):
     calls, real = [], getattr(os, name)

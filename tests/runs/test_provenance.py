@@ -8,7 +8,7 @@ import psutil
 import pytest
 import torch
 
-from wider.runs import _provenance
+from wider.runs import provenance
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def git(tmp_path, monkeypatch):
     for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # set where git runs a hook
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setattr(_provenance, "__file__", str(folder / "file.py"))
+    monkeypatch.setattr(provenance, "__file__", str(folder / "file.py"))
     identity = ["-c", "user.name=A", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
 
     def git(*arguments):
@@ -31,7 +31,7 @@ def git(tmp_path, monkeypatch):
 
 
 def commit():
-    return _provenance.commit.__wrapped__()
+    return provenance.commit.__wrapped__()
 
 
 def test_outside_a_repository_there_is_no_commit(git):
@@ -61,7 +61,7 @@ def test_without_git_there_is_no_commit(monkeypatch):
 
 
 def test_versions():
-    assert _provenance.versions() == {
+    assert provenance.versions() == {
         "python": platform.python_version(),
         "wider": version("wider"),
         "torch": torch.__version__,
@@ -70,7 +70,7 @@ def test_versions():
 
 
 def test_the_machine_has_a_name_and_its_cores():
-    name = _provenance.machine(torch.device("cpu"))
+    name = provenance.machine(torch.device("cpu"))
     assert name.endswith(f" {psutil.cpu_count()} cores")
     assert not name.startswith(",")
 
@@ -78,6 +78,6 @@ def test_the_machine_has_a_name_and_its_cores():
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no resource module")
 def test_peak_memory_is_in_bytes_and_no_less_than_what_is_in_use():
     used = psutil.Process().memory_info().rss
-    peak = _provenance.peak_memory(torch.device("cpu"))
+    peak = provenance.peak_memory(torch.device("cpu"))
     # The system's counter may lag by some pages; a mistaken unit would be a factor of 1024.
     assert 0.99 * used <= peak <= 100 * used

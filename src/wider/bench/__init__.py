@@ -2,7 +2,7 @@
 
 from wider.bench import mlp
 from wider.bench._chart import draw
-from wider.bench._measure import measure, torch_threads, without_garbage_collection
+from wider.bench._measure import measure, torch_threads
 from wider.bench._suite import Case, Contestant, Suite, run_suite
 from wider.errors import InputError
 
@@ -16,10 +16,9 @@ __all__ = [
     "measure",
     "run_suite",
     "torch_threads",
-    "without_garbage_collection",
 ]
 
-SUITES = {suite.name: suite for suite in (mlp.STEP, mlp.EPOCH)}
+SUITES = {suite.name: suite for suite in (mlp.STEP, mlp.BATCH)}
 
 
 def find(name: str) -> Suite:

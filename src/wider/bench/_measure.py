@@ -22,7 +22,7 @@ def measure(
         {name: seconds of each call}.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    with without_garbage_collection():
+    with _without_garbage_collection():
         for run in contestants.values():
             run()
         for _ in range(repetitions):
@@ -45,7 +45,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def without_garbage_collection() -> Iterator[None]:
+def _without_garbage_collection() -> Iterator[None]:
     """Collects now, then not again before the end, when all is as it was."""
     was_enabled = gc.isenabled()
     gc.collect()

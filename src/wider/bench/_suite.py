@@ -12,7 +12,7 @@ import torch
 from wider.bench._measure import measure, torch_threads
 from wider.errors import InputError
 from wider.native import is_available
-from wider.runs import _provenance
+from wider.runs import provenance
 
 NATIVE, MASKED, DENSE = "native", "masked PyTorch", "dense PyTorch"
 CONTESTANTS = (NATIVE, MASKED, DENSE)
@@ -135,9 +135,9 @@ def _rows(case: Case, threads: int, repetitions: int) -> list[dict]:
 
 def _provenance_columns() -> dict[str, str | None]:
     return {
-        "machine": _provenance.machine(torch.device("cpu")),
-        "commit": _provenance.commit(),
-        **_provenance.versions(),
+        "machine": provenance.machine(torch.device("cpu")),
+        "commit": provenance.commit(),
+        **provenance.versions(),
         "numba": version("numba"),
         "measured": datetime.now().astimezone().isoformat(timespec="seconds"),
     }

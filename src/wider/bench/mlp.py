@@ -33,10 +33,10 @@ def step_suite(widths: Sequence[int] = WIDTHS, num_images: int = NUM_IMAGES) -> 
     )
 
 
-def epoch_suite(batch_sizes: Sequence[int] = BATCH_SIZES, num_images: int = NUM_IMAGES) -> Suite:
-    """The same net's passes over the same images, along the batch size."""
+def batch_suite(batch_sizes: Sequence[int] = BATCH_SIZES, num_images: int = NUM_IMAGES) -> Suite:
+    """A training step of one net, along the batch size."""
     return Suite(
-        name="mlp-epoch",
+        name="mlp-batch",
         title="A training step at 3,970 weights, by batch size",
         details=f"MLP 784-80-10, plain SGD, {num_images:,} random images",
         unit="step",
@@ -87,4 +87,4 @@ def _random_images(count: int) -> PreparedData:
     )
 
 
-STEP, EPOCH = step_suite(), epoch_suite()
+STEP, BATCH = step_suite(), batch_suite()

@@ -26,14 +26,14 @@ def bench(
     """Times native against masked and dense PyTorch on this machine, in turn in one process.
 
     Args:
-        suites: mlp-step, mlp-epoch; all of them by default.
+        suites: their names, such as mlp-step; all of them by default.
         threads: that may be used; what each contestant used is in the table.
         repetitions: timed calls of each contestant, after one that is not timed.
         output: a folder for each suite's table and chart, bench-SUITE.csv and .png.
     """
     chosen = [benchmarks.find(name) for name in suites or benchmarks.SUITES]
     if output is not None:
-        _make_folder(output)  # before anything is measured: that takes minutes
+        _make_folder(output)  # before anything is measured: that takes a while
     for suite in chosen:
         _say(f"{suite.name}: {suite.details}")
         table = benchmarks.run_suite(

@@ -8,6 +8,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from wider.cli._bench import bench
 from wider.cli._output import print_experiments, print_summary
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, find
@@ -162,6 +163,7 @@ COMMANDS = {
     "results": results,
     "report": report,
     "train": train,
+    "bench": bench,
 }
 
 

@@ -47,6 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             messages.print(f"wider: {place}: {problem['msg']}", markup=False, style="red")
         return BAD_INPUT
     except KeyboardInterrupt:
-        messages.print("\nwider: interrupted; the same command goes on where this one was")
+        messages.print("\nwider: interrupted; the same command goes on from what is finished")
         return INTERRUPTED
     return DIVERGED if diverged else DONE

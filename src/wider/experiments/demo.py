@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from wider.data import Preprocessing
-from wider.experiments._charts import BLUE, ORANGE, accuracy_against_width, finish
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
+from wider.experiments.charts import BLUE, ORANGE, accuracy_against_width, finish
 from wider.runs import Method, RunSpec, Widening
 from wider.training import Recipe
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from wider.data import Preprocessing
 from wider.errors import InputError
-from wider.experiments._charts import BLUE, ORANGE, accuracy_against_width, finish
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
+from wider.experiments.charts import BLUE, ORANGE, accuracy_against_width, finish
 from wider.models import Activation
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.sparsity import allocate

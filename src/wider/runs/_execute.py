@@ -10,7 +10,7 @@ import torch
 
 from wider.data import ImageData, PreparedData, Preprocessing, load, prepare
 from wider.errors import InputError
-from wider.runs import _provenance
+from wider.runs import provenance
 from wider.runs._result import Provenance
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
@@ -76,7 +76,7 @@ def execute(
             "connectivity": connectivity(model),
             "image_shape": images.image_shape,
             "num_classes": images.num_classes,
-            "peak_memory": _provenance.peak_memory(place),
+            "peak_memory": provenance.peak_memory(place),
             "provenance": _provenance_of(images, trainer, place, started),
         }
         return store.write(spec, trainer.history, model, measured)
@@ -127,9 +127,9 @@ def _provenance_of(
 ) -> Provenance:
     return Provenance(
         started=started,
-        commit=_provenance.commit(),
-        versions=_provenance.versions(),
-        machine=_provenance.machine(device),
+        commit=provenance.commit(),
+        versions=provenance.versions(),
+        machine=provenance.machine(device),
         engine=trainer.name,
         device=device.type,
         threads=torch.get_num_threads(),

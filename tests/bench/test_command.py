@@ -1,0 +1,61 @@
+"""`wider bench` from its arguments to its files, at tiny sizes."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tyro
+
+from wider.bench import SUITES, mlp
+from wider.cli._bench import bench
+from wider.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def tiny_suites(monkeypatch: pytest.MonkeyPatch) -> None:
+    for suite in (
+        mlp.step_suite(widths=(5, 16), num_images=200),
+        mlp.batch_suite(batch_sizes=(100,), num_images=200),
+    ):
+        monkeypatch.setitem(SUITES, suite.name, suite)
+
+
+def call(*arguments: object) -> bool:
+    return tyro.cli(bench, args=list(map(str, arguments)))
+
+
+def test_table_to_output_messages_to_errors_and_files(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "new" / "folder"
+    assert call("mlp-step", "--repetitions", 2, "--output", folder) is False
+    captured = capfd.readouterr()
+    for word in ("mlp-step", "native", "masked PyTorch", "dense PyTorch", "median", "microseconds"):
+        assert word in captured.out
+    assert "width 16, batch size 100" in captured.err
+    assert "width 16, batch size 100" not in captured.out
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "bench-mlp-step.csv",
+        "bench-mlp-step.png",
+    ]
+    table = pd.read_csv(folder / "bench-mlp-step.csv")
+    assert table["width"].tolist() == [5, 5, 5, 16, 16, 16]
+    assert table["repetitions"].eq(2).all()
+    assert (folder / "bench-mlp-step.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_all_suites_without_a_name(capfd: pytest.CaptureFixture[str]):
+    call("--repetitions", 1)
+    printed = capfd.readouterr().out
+    assert all(name in printed for name in SUITES)
+
+
+def test_bad_input_is_found_before_anything_is_measured(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="unknown suite 'nothing'"):
+        call("mlp-step", "nothing")
+    with pytest.raises(InputError, match=r"cannot write to .*name another folder with --output"):
+        call("mlp-step", "--output", tmp_path / "file")
+    assert capfd.readouterr() == ("", "")
