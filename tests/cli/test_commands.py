@@ -88,9 +88,7 @@ def test_experiments_lists_names_scales_needs_and_cost(wider):
         assert word in listed.stdout
 
 
-@pytest.mark.parametrize(
-    "command", ["demo", "run", "results", "report", "train", "experiments", "bench"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow.parquet
 import torch._dynamo  # an optimiser imports it
 from wider.data import load
-from wider.runs import RunSpec, Store, _provenance, execute
+from wider.runs import RunSpec, Store, execute, provenance
 folder, spec = Path(sys.argv[1]), RunSpec.model_validate_json(sys.argv[2])
 load("digits"), provenance.commit()  # slow the first time, so not once in each child
 
