@@ -1,4 +1,4 @@
-"""Sparse convolution of one slab of 16 images in one compiled call."""
+"""Sparse convolution of a batch in one compiled call, 16 images at a time."""
 
 # pyright: reportCallIssue=false
 # (Numba gives intrinsics their first argument, which pyright takes for one of the call's.)
@@ -31,150 +31,222 @@ class Layout(NamedTuple):
     plane: int
 
 
+class Sparse(NamedTuple):
+    """Non-zero weights in the order in which a pass meets them.
+
+    Attributes:
+        values: of each.
+        offsets: of each one's tap in the blocks that the pass reads, from a position's place there.
+        starts: where the non-zeros of each group of channels start and the last ends. Tiles of a
+            group's channels fit into the first cache. Forward: (output channels, groups of input
+            channels + 1); backward: (groups of output channels, classes, input channels + 1).
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    starts: np.ndarray
+
+
+class Tiling(NamedTuple):
+    """How a pass goes over the positions; tuples are given for their lengths only.
+
+    Attributes:
+        rows, columns: of a tile.
+        step: the stride along columns.
+        stride: along rows.
+    """
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    step: tuple[int, ...]
+    stride: int
+
+
 @compiled
-def to_blocks(out, layout, source, image_stride, num_channels, num_positions):
-    """Brings 16 plain images [image][channel][position] into blocks; leaves the zeros around."""
+def _to_blocks(out, layout, images, slab):
+    """Brings 16 plain images, from number `slab` on, into blocks; leaves the zeros around."""
+    num_channels, num_positions = images.shape[1], images.shape[2] * images.shape[3]
+    plain, image_stride = images.reshape(-1), num_channels * num_positions
     last = num_positions - LANES
     for channel in range(num_channels):
-        start, base = channel * num_positions, channel * layout.plane
+        start, base = slab * image_stride + channel * num_positions, channel * layout.plane
         if last < 0:
             for position in range(num_positions):
                 for lane in range(LANES):
-                    out[base + layout.places[position] + lane] = source[
-                        lane * image_stride + start + position
-                    ]
+                    number = plain[start + lane * image_stride + position]
+                    out[base + layout.places[position] + lane] = number
         else:
-            for first in range(0, num_positions, LANES):
+            for position in range(0, num_positions, LANES):
                 # The last block overlaps the one before rather than reach beyond the plane.
-                block = min(first, last)
+                first = min(position, last)
                 blocked_from_plain(
-                    out, base, layout.places, block, source, start + block, image_stride
+                    out, base, layout.places, first, plain, start + first, image_stride
                 )
 
 
 @compiled
-def to_plain(out, image_stride, num_channels, num_positions, source, layout):
-    """The inverse of `to_blocks`."""
+def _to_plain(images, slab, source, layout):
+    """The inverse of `_to_blocks`."""
+    num_channels, num_positions = images.shape[1], images.shape[2] * images.shape[3]
+    plain, image_stride = images.reshape(-1), num_channels * num_positions
     last = num_positions - LANES
     for channel in range(num_channels):
-        start, base = channel * num_positions, channel * layout.plane
+        start, base = slab * image_stride + channel * num_positions, channel * layout.plane
         if last < 0:
             for position in range(num_positions):
                 for lane in range(LANES):
-                    out[lane * image_stride + start + position] = source[
-                        base + layout.places[position] + lane
-                    ]
+                    number = source[base + layout.places[position] + lane]
+                    plain[start + lane * image_stride + position] = number
         else:
-            for first in range(0, num_positions, LANES):
-                block = min(first, last)
+            for position in range(0, num_positions, LANES):
+                first = min(position, last)
                 plain_from_blocked(
-                    out, start + block, image_stride, source, base, layout.places, block
+                    plain, start + first, image_stride, source, base, layout.places, first
                 )
 
 
 @compiled
-def forward_slab(
-    tile, step, out, out_layout, grid, bias, values, offsets, starts, source, source_layout
-):
-    """All output channels of 16 images.
+def _forward_slab(tiling, out, out_layout, size, bias, weights, source, layout):
+    """All output channels of 16 images."""
+    height, width = size
+    num_channels, num_groups = weights.starts.shape[0], weights.starts.shape[1] - 1
+    for top in range(0, height, len(tiling.rows)):
+        for left in range(0, width, len(tiling.columns)):
+            place = top * out_layout.row + left * LANES
+            origin = top * tiling.stride * layout.row + left * len(tiling.step) * LANES
+            for group in range(num_groups):
+                for channel in range(num_channels):
+                    start = weights.starts[channel, group]
+                    stop = weights.starts[channel, group + 1]
+                    if start == stop and group > 0:
+                        continue
+                    forward_tile(
+                        tiling.rows,
+                        tiling.columns,
+                        tiling.step,
+                        out,
+                        channel * out_layout.plane + place,
+                        out_layout.row,
+                        group > 0,
+                        bias[channel],
+                        weights.values,
+                        weights.offsets,
+                        start,
+                        stop,
+                        source,
+                        origin,
+                        tiling.stride * layout.row,
+                    )
+
+
+@compiled
+def forward_pass(result, tiling, images, source, layout, weights, bias, out, out_layout):
+    """The convolution of images, 16 at a time.
 
     Args:
-        tile: (rows, columns) of a tile as tuples of these lengths.
-        step: the stride along columns, as the length of a tuple.
-        out: blocks of the output.
-        out_layout: its layout, in which whole tiles fit.
-        grid: (output rows, output columns, stride along rows).
+        result: (images, output channels, rows, columns).
+        tiling: of the output.
+        images: (images, input channels, rows, columns), a multiple of 16.
+        source: memory for blocks of the input, zero wherever no image lies.
+        layout: of these blocks.
+        weights: by output channel.
         bias: of each output channel.
-        values: the non-zero weights by output channel.
-        offsets: of each non-zero's tap in the source, from a position's place.
-        starts: first non-zero of each output channel, and their number at the end.
-        source: blocks of the input.
-        source_layout: its layout.
+        out: memory for blocks of the output.
+        out_layout: of these blocks, in which whole tiles fit.
     """
-    rows, columns = tile
-    height, width, row_stride = grid
-    for top in range(0, height, len(rows)):
-        for left in range(0, width, len(columns)):
-            place = top * out_layout.row + left * LANES
-            origin = top * row_stride * source_layout.row + left * len(step) * LANES
-            for channel in range(len(starts) - 1):
-                forward_tile(
-                    rows,
-                    columns,
-                    step,
-                    out,
-                    channel * out_layout.plane + place,
-                    out_layout.row,
-                    bias[channel],
-                    values,
-                    offsets,
-                    starts[channel],
-                    starts[channel + 1],
-                    source,
-                    origin,
-                    row_stride * source_layout.row,
-                )
+    for slab in range(0, len(images), LANES):
+        _to_blocks(source, layout, images, slab)
+        _forward_slab(tiling, out, out_layout, result.shape[2:], bias, weights, source, layout)
+        _to_plain(result, slab, out, out_layout)
 
 
 @compiled
-def backward_slab(
-    tile,
-    step,
-    out,
-    image,
-    image_layout,
+def _backward_class(
+    tiling, out, image, layout, grid, number, weight_sums, weights, gradient, gradient_layout
+):
+    """The gradients of all input channels of 16 images, at the positions of one class."""
+    first_row, first_column, height, width = grid
+    starts = weights.starts
+    for top in range(0, height, len(tiling.rows)):
+        # A row of tiles of all input channels fits into the second cache, and all along it the
+        # weights and their sums are of one group only.
+        for group in range(len(starts)):
+            for left in range(0, width, len(tiling.columns)):
+                place = (first_row + top * tiling.stride) * layout.row
+                place += (first_column + left * len(tiling.step)) * LANES
+                origin = top * gradient_layout.row + left * LANES
+                for channel in range(starts.shape[2] - 1):
+                    start, stop = starts[group, number, channel], starts[group, number, channel + 1]
+                    if start == stop and group > 0:
+                        continue
+                    backward_tile(
+                        tiling.rows,
+                        tiling.columns,
+                        tiling.step,
+                        out,
+                        group > 0,
+                        image,
+                        channel * layout.plane + place,
+                        tiling.stride * layout.row,
+                        weight_sums,
+                        weights.values,
+                        weights.offsets,
+                        start,
+                        stop,
+                        gradient,
+                        origin,
+                        gradient_layout.row,
+                    )
+
+
+@compiled
+def backward_pass(
+    result,
+    tiling,
     grids,
-    weight_sums,
-    values,
-    offsets,
-    starts,
+    images,
+    image,
+    layout,
+    slopes,
     gradient,
     gradient_layout,
+    weights,
+    weight_sums,
+    out,
 ):
-    """The gradients of all input channels of 16 images, and of the weights lane by lane.
+    """The gradients of images, and of the weights lane by lane.
 
     Input positions fall into classes by their remainder after division by the stride: those of a
     class meet the same taps of the kernel.
 
     Args:
-        tile: as in `forward_slab`.
-        step: as in `forward_slab`.
-        out: blocks of the input's gradient, in the layout of the image.
-        image: blocks of the input.
-        image_layout: its layout, in which whole tiles of every class fit.
-        grids: of each class: first row and column, number of rows and columns, stride along rows.
-        weight_sums: (non-zeros, 16), to which the gradients are added.
-        values: the non-zero weights by class and input channel.
-        offsets: of each non-zero's tap in the gradient, from a position's place there.
-        starts: first non-zero of each class and input channel, and their number at the end.
-        gradient: blocks of the output's gradient.
-        gradient_layout: its layout.
+        result: the gradients of the images.
+        tiling: of each class.
+        grids: of each class: first row and column in the blocks, number of rows and columns.
+        images: (images, input channels, rows, columns), a multiple of 16.
+        image: memory for blocks of the images, zero wherever no image lies.
+        layout: of these blocks, in which whole tiles of every class fit.
+        slopes: the gradient of the output, (images, output channels, rows, columns).
+        gradient: memory for blocks of the output's gradient, zero wherever none lies.
+        gradient_layout: of these blocks.
+        weights: by group of output channels, class and input channel.
+        weight_sums: 16 for each non-zero, to which the gradients are added.
+        out: memory for blocks of the input's gradient, in the layout of the image.
     """
-    rows, columns = tile
-    num_channels = (len(starts) - 1) // len(grids)
-    for group in range(len(grids)):
-        first_row, first_column, height, width, row_stride = grids[group]
-        for top in range(0, height, len(rows)):
-            for left in range(0, width, len(columns)):
-                place = (first_row + top * row_stride) * image_layout.row
-                place += (first_column + left * len(step)) * LANES
-                origin = top * gradient_layout.row + left * LANES
-                for channel in range(num_channels):
-                    own = group * num_channels + channel
-                    backward_tile(
-                        rows,
-                        columns,
-                        step,
-                        out,
-                        image,
-                        channel * image_layout.plane + place,
-                        row_stride * image_layout.row,
-                        weight_sums,
-                        values,
-                        offsets,
-                        starts[own],
-                        starts[own + 1],
-                        gradient,
-                        origin,
-                        gradient_layout.row,
-                    )
+    for slab in range(0, len(images), LANES):
+        _to_blocks(image, layout, images, slab)
+        _to_blocks(gradient, gradient_layout, slopes, slab)
+        for number in range(len(grids)):
+            _backward_class(
+                tiling,
+                out,
+                image,
+                layout,
+                grids[number],
+                number,
+                weight_sums,
+                weights,
+                gradient,
+                gradient_layout,
+            )
+        _to_plain(result, slab, out, layout)

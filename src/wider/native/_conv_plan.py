@@ -8,10 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wider.native._conv_kernels import Layout
+from wider.native._conv_kernels import Layout, Tiling
 from wider.native._vectors import LANES
 
 MOST_PLANS = 256  # kept; a net has one per layer and image size
+
+# Channels are taken in groups whose tiles fit into the first cache, but only where the sums of a
+# tile then meet several non-zeros each time that they are brought into registers.
+FIRST_CACHE = 32 * 1024
+FEWEST_TOGETHER = 6
 
 
 class Geometry(NamedTuple):
@@ -44,23 +49,21 @@ class Plan:
         image: layout of the input, and of its gradient.
         output: layout of the output.
         gradient: layout of the output's gradient, with zeros around it.
-        forward_tile, backward_tile: (rows, columns) as tuples of these lengths.
-        step: the stride along columns, as the length of a tuple.
-        forward_offsets: of each non-zero, in the order of `values`.
-        backward_order: places in `values` of the non-zeros by class and input channel.
-        backward_offsets: of each of them.
-        backward_starts: first non-zero of each class and input channel, and their number.
-        grids: see `backward_slab`.
+        forward, backward: how the passes go over the positions.
+        forward_offsets, forward_starts: see `Sparse`.
+        backward_order: places in `values` of the non-zeros in the order of the backward pass.
+        backward_offsets, backward_starts: see `Sparse`.
+        grids: see `backward_pass`.
     """
 
     geometry: Geometry
     image: Layout
     output: Layout
     gradient: Layout
-    forward_tile: tuple[tuple[int, ...], tuple[int, ...]]
-    backward_tile: tuple[tuple[int, ...], tuple[int, ...]]
-    step: tuple[int, ...]
+    forward: Tiling
+    backward: Tiling
     forward_offsets: NDArray[np.int64]
+    forward_starts: NDArray[np.int64]
     backward_order: NDArray[np.int64]
     backward_offsets: NDArray[np.int64]
     backward_starts: NDArray[np.int64]
@@ -74,7 +77,7 @@ def plan_for(columns: NDArray[np.int32], starts: NDArray[np.int64], geometry: Ge
     """The plan of a structure at an image size, from a cache where it is known.
 
     Args:
-        columns: place of each non-zero in its output channel's dense weights.
+        columns: place of each non-zero in its output channel's dense weights, ascending.
         starts: first non-zero of each output channel, and their number at the end.
         geometry: of the convolution.
     """
@@ -98,6 +101,7 @@ class _Axis(NamedTuple):
         margin: zeros before the output's gradient.
         image_size, output_size, gradient_size: of the blocks, with all that tiles touch.
         class_sizes: input positions in each class.
+        forward_reach, backward_reach: positions that one tile reads, by all its taps.
     """
 
     remainders: NDArray[np.int64]
@@ -107,6 +111,8 @@ class _Axis(NamedTuple):
     output_size: int
     gradient_size: int
     class_sizes: list[int]
+    forward_reach: int
+    backward_reach: int
 
 
 def _axis(
@@ -131,6 +137,8 @@ def _axis(
         output_size,
         max(max(tiles_end) + int(shifts.max()) + margin, output + margin),
         class_sizes,
+        (forward - 1) * stride + kernel,
+        backward + int(shifts.max() - shifts.min()),
     )
 
 
@@ -150,58 +158,128 @@ def _layout(image: tuple[int, int], origin: tuple[int, int], rows: int, columns:
     return Layout(places.reshape(-1).astype(np.int64), row, plane)
 
 
-def _worked_out(columns: NDArray[np.int32], starts: NDArray[np.int64], geometry: Geometry) -> Plan:
-    (kernel_rows, kernel_columns), stride, padding = geometry[1:4]
-    forward_tile = _tile(geometry.output[1], 16)
-    backward_tile = _tile(-(-geometry.image[1] // stride[1]), 8)
-    down, right = (
-        _axis(size, output, kernel, step, pad, len(forward), len(backward))
-        for size, output, kernel, step, pad, forward, backward in zip(
-            geometry.image,
-            geometry.output,
-            geometry.kernel,
-            stride,
-            padding,
-            forward_tile,
-            backward_tile,
-            strict=True,
-        )
-    )
-    image = _layout(geometry.image, padding, down.image_size, right.image_size)
-    output = _layout(geometry.output, (0, 0), down.output_size, right.output_size)
-    margins = (down.margin, right.margin)
-    gradient = _layout(geometry.output, margins, down.gradient_size, right.gradient_size)
-    channel, tap = np.divmod(columns.astype(np.int64), kernel_rows * kernel_columns)
-    tap_row, tap_column = np.divmod(tap, kernel_columns)
+class _Nonzeros(NamedTuple):
+    """Where each non-zero weight lies in the dense ones."""
+
+    out_channel: NDArray[np.int64]
+    channel: NDArray[np.int64]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+
+
+def _nonzeros(
+    columns: NDArray[np.int32], starts: NDArray[np.int64], kernel: tuple[int, int]
+) -> _Nonzeros:
+    channel, tap = np.divmod(columns.astype(np.int64), kernel[0] * kernel[1])
     out_channel = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return _Nonzeros(out_channel, channel, *np.divmod(tap, kernel[1]))
+
+
+def _group_size(num_channels: int, vectors: int, num_together: float) -> int:
+    """How many channels to take at a time.
+
+    Args:
+        num_channels: of which the groups are to be made.
+        vectors: of one channel that the sums of one tile read.
+        num_together: non-zeros that the sums of a tile meet in all of these channels.
+    """
+    size = max(1, FIRST_CACHE // (vectors * LANES * 4))
+    num_groups = -(-num_channels // size)
+    return size if num_together >= FEWEST_TOGETHER * num_groups else num_channels
+
+
+def _forward_starts(
+    nonzeros: _Nonzeros, starts: NDArray[np.int64], num_channels: int, size: int
+) -> NDArray[np.int64]:
+    """The start of each group of input channels in each output channel, and the end of the last."""
+    edges = np.arange(0, num_channels + size, size).clip(max=num_channels)
+    key = nonzeros.out_channel * num_channels + nonzeros.channel
+    wanted = np.arange(len(starts) - 1)[:, None] * num_channels + edges
+    return np.searchsorted(key, wanted).astype(np.int64)
+
+
+def _backward_order(
+    nonzeros: _Nonzeros, down: _Axis, right: _Axis, shape: tuple[int, int, int], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The order of the non-zeros in the backward pass, and where its parts start.
+
+    Args:
+        nonzeros: in the order of the forward pass.
+        down: along rows.
+        right: along columns.
+        shape: (groups of output channels, classes, input channels).
+        size: output channels in a group.
+    """
+    down_class, right_class = down.remainders[nonzeros.row], right.remainders[nonzeros.column]
     # A class that no input position belongs to (an image smaller than the stride) has no taps to
     # serve; its non-zeros get no gradient.
-    exists = (down.remainders[tap_row] < len(down.class_sizes)) & (
-        right.remainders[tap_column] < len(right.class_sizes)
-    )
-    group = down.remainders[tap_row] * len(right.class_sizes) + right.remainders[tap_column]
-    bucket = group * geometry.in_channels + channel
+    exists = (down_class < len(down.class_sizes)) & (right_class < len(right.class_sizes))
     order = np.nonzero(exists)[0]
-    order = order[np.argsort(bucket[order], kind="stable")]
-    num_buckets = len(down.class_sizes) * len(right.class_sizes) * geometry.in_channels
-    offsets = out_channel * gradient.plane
-    offsets = offsets + down.shifts[tap_row] * gradient.row + right.shifts[tap_column] * LANES
-    grids = [
-        (row + padding[0], column + padding[1], height, width, stride[0])
-        for row, height in enumerate(down.class_sizes)
-        for column, width in enumerate(right.class_sizes)
-    ]
+    own_class = (down_class * len(right.class_sizes) + right_class)[order]
+    group = nonzeros.out_channel[order] // size
+    part = np.ravel_multi_index((group, own_class, nonzeros.channel[order]), shape)
+    by_part = np.argsort(part, kind="stable")
+    starts = np.searchsorted(part[by_part], np.arange(math.prod(shape) + 1))
+    ends = np.arange(0, math.prod(shape), shape[2])[:, None] + np.arange(shape[2] + 1)
+    return order[by_part], starts[ends].reshape(*shape[:2], -1).astype(np.int64)
+
+
+def _worked_out(columns: NDArray[np.int32], starts: NDArray[np.int64], geometry: Geometry) -> Plan:
+    in_channels, kernel, stride, padding, _ = geometry
+    out_channels, step = len(starts) - 1, (0,) * stride[1]
+    forward_tile = _tile(geometry.output[1], 16)
+    backward_tile = _tile(-(-geometry.image[1] // stride[1]), 8)
+    down, right = map(
+        _axis,
+        geometry.image,
+        geometry.output,
+        kernel,
+        stride,
+        padding,
+        map(len, forward_tile),
+        map(len, backward_tile),
+    )
+    image = _layout(geometry.image, padding, down.image_size, right.image_size)
+    margins = (down.margin, right.margin)
+    gradient = _layout(geometry.output, margins, down.gradient_size, right.gradient_size)
+    output = _layout(geometry.output, (0, 0), down.output_size, right.output_size)
+    nonzeros = _nonzeros(columns, starts, kernel)
+    forward_size = _group_size(
+        in_channels, down.forward_reach * right.forward_reach, len(columns) / max(1, out_channels)
+    )
+    num_classes = len(down.class_sizes) * len(right.class_sizes)
+    backward_size = _group_size(
+        out_channels,
+        down.backward_reach * right.backward_reach,
+        len(columns) / (num_classes * in_channels),
+    )
+    shape = (-(-out_channels // backward_size), num_classes, in_channels)
+    order, backward_starts = _backward_order(nonzeros, down, right, shape, backward_size)
+    forward_offsets = nonzeros.channel * image.plane
+    forward_offsets += nonzeros.row * image.row + nonzeros.column * LANES
+    backward_offsets = nonzeros.out_channel * gradient.plane
+    backward_offsets += down.shifts[nonzeros.row] * gradient.row
+    backward_offsets += right.shifts[nonzeros.column] * LANES
     return Plan(
         geometry=geometry,
         image=image,
         output=output,
         gradient=gradient,
-        forward_tile=forward_tile,
-        backward_tile=backward_tile,
-        step=(0,) * stride[1],
-        forward_offsets=channel * image.plane + tap_row * image.row + tap_column * LANES,
+        forward=Tiling(*forward_tile, step, stride[0]),
+        backward=Tiling(*backward_tile, step, stride[0]),
+        forward_offsets=forward_offsets,
+        forward_starts=_forward_starts(nonzeros, starts, in_channels, forward_size),
         backward_order=order,
-        backward_offsets=offsets[order],
-        backward_starts=np.searchsorted(bucket[order], np.arange(num_buckets + 1)).astype(np.int64),
-        grids=np.array(grids, np.int64),
+        backward_offsets=backward_offsets[order],
+        backward_starts=backward_starts,
+        grids=_grids(down.class_sizes, right.class_sizes, padding),
     )
+
+
+def _grids(down: list[int], right: list[int], padding: tuple[int, int]) -> NDArray[np.int64]:
+    grids = [
+        (row + padding[0], column + padding[1], height, width)
+        for row, height in enumerate(down)
+        for column, width in enumerate(right)
+    ]
+    return np.array(grids, np.int64)

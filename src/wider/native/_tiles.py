@@ -19,6 +19,7 @@ from wider.native._vectors import (
     LANES,
     VECTOR,
     ZERO,
+    Argument,
     arguments_of,
     element,
     load,
@@ -38,30 +39,43 @@ def _positions(builder, rows: int, columns: int, start, row_stride, step: int):
         start = builder.add(start, row_stride)
 
 
+def _sums(builder, continued: Argument, out: Argument, places: list, first) -> list:
+    """A sum for each place: what `out` holds there if it is continued, or else a first value."""
+    sums = [cgutils.alloca_once(builder, VECTOR) for _ in places]  # LLVM finds them registers
+    condition = builder.icmp_unsigned("!=", continued.value, ir.Constant(INDEX, 0))
+    with builder.if_else(condition) as (so_far, afresh):
+        with so_far:
+            for place, total in zip(places, sums, strict=True):
+                builder.store(load(builder, out, place), total)
+        with afresh:
+            for total in sums:
+                builder.store(first, total)
+    return sums
+
+
 @intrinsic
 def forward_tile(
-    typing, rows, columns, step, out, out_start, out_row, bias,
+    typing, rows, columns, step, out, out_start, out_row, continued, bias,
     values, offsets, start, stop, source, source_start, source_row,
 ):  # fmt: skip
     """One output channel of a tile: out = bias + sum over k of values[k] * source at offsets[k].
 
-    For k in start..stop. `out_row` and `source_row` lead from one row of the tile to the next;
-    `step` from one column of it to the next in the source.
+    For k in start..stop; added to `out` in place of the bias where it is continued. `out_row` and
+    `source_row` lead from one row of the tile to the next; `step` from one column of it to the next
+    in the source.
     """
     height, width, stride = len(rows), len(columns), len(step)
     signature = types.void(
-        rows, columns, step, out, out_start, out_row, bias,
+        rows, columns, step, out, out_start, out_row, continued, bias,
         values, offsets, start, stop, source, source_start, source_row,
     )  # fmt: skip
 
     def generate(context, builder, signature, arguments):
         prepared = arguments_of(context, builder, signature, arguments)
-        _, _, _, out, out_start, out_row, bias, *rest = prepared
+        _, _, _, out, out_start, out_row, continued, bias, *rest = prepared
         values, offsets, start, stop, source, source_start, source_row = rest
-        first = splat(builder, bias.value)
-        sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(height * width)]
-        for total in sums:
-            builder.store(first, total)
+        own = list(_positions(builder, height, width, out_start.value, out_row.value, 1))
+        sums = _sums(builder, continued, out, own, splat(builder, bias.value))
         one = ir.Constant(INDEX, 1)
         with cgutils.for_range_slice(builder, start.value, stop.value, one, INDEX) as (k, _):
             weight = splat(builder, builder.load(builder.gep(values.value, [k])))
@@ -70,8 +84,7 @@ def forward_tile(
             for place, total in zip(places, sums, strict=True):
                 lanes = load(builder, source, place)
                 builder.store(multiply_add(builder, weight, lanes, builder.load(total)), total)
-        places = _positions(builder, height, width, out_start.value, out_row.value, 1)
-        for place, total in zip(places, sums, strict=True):
+        for place, total in zip(own, sums, strict=True):
             store(builder, builder.load(total), out, place)
         return context.get_dummy_value()
 
@@ -80,47 +93,43 @@ def forward_tile(
 
 @intrinsic
 def backward_tile(
-    typing, rows, columns, step, out, image, image_start, image_row, weight_sums,
+    typing, rows, columns, step, out, continued, image, image_start, image_row, weight_sums,
     values, offsets, start, stop, gradient, gradient_start, gradient_row,
 ):  # fmt: skip
     """One input channel of a tile: its gradient, and its share of the gradients of its weights.
 
     For k in start..stop, with g the tile of `gradient` at offsets[k]:
     out = sum over k of values[k] * g, and weight_sums[k] += sum over positions of image * g, lane
-    by lane. One load of g serves both. `out` has the layout of `image`.
+    by lane. One load of g serves both. `out` has the layout of `image`, and is added to where it is
+    continued.
     """
     height, width, stride = len(rows), len(columns), len(step)
     signature = types.void(
-        rows, columns, step, out, image, image_start, image_row, weight_sums,
+        rows, columns, step, out, continued, image, image_start, image_row, weight_sums,
         values, offsets, start, stop, gradient, gradient_start, gradient_row,
     )  # fmt: skip
 
     def generate(context, builder, signature, arguments):
         prepared = arguments_of(context, builder, signature, arguments)
-        _, _, _, out, image, image_start, image_row, weight_sums, *rest = prepared
+        _, _, _, out, continued, image, image_start, image_row, weight_sums, *rest = prepared
         values, offsets, start, stop, gradient, gradient_start, gradient_row = rest
-
-        def places():
-            return _positions(builder, height, width, image_start.value, image_row.value, stride)
-
-        pixels = [load(builder, image, place) for place in places()]
-        sums = [cgutils.alloca_once(builder, VECTOR) for _ in pixels]
-        for total in sums:
-            builder.store(ZERO, total)
+        own = list(_positions(builder, height, width, image_start.value, image_row.value, stride))
+        pixels = [load(builder, image, place) for place in own]
+        sums = _sums(builder, continued, out, own, ZERO)
         one = ir.Constant(INDEX, 1)
         with cgutils.for_range_slice(builder, start.value, stop.value, one, INDEX) as (k, _):
             weight = splat(builder, builder.load(builder.gep(values.value, [k])))
             base = builder.add(gradient_start.value, element(context, builder, offsets, k))
             sources = _positions(builder, height, width, base, gradient_row.value, 1)
             # Two chains, since each step of one would wait for the step before.
-            own = builder.mul(k, ir.Constant(INDEX, LANES))
-            chains = [load(builder, weight_sums, own), ZERO]
+            share = builder.mul(k, ir.Constant(INDEX, LANES))
+            chains = [load(builder, weight_sums, share), ZERO]
             for v, (place, total, pixel) in enumerate(zip(sources, sums, pixels, strict=True)):
                 lanes = load(builder, gradient, place)
                 builder.store(multiply_add(builder, weight, lanes, builder.load(total)), total)
                 chains[v % 2] = multiply_add(builder, pixel, lanes, chains[v % 2])
-            store(builder, builder.fadd(*chains), weight_sums, own)
-        for place, total in zip(places(), sums, strict=True):
+            store(builder, builder.fadd(*chains), weight_sums, share)
+        for place, total in zip(own, sums, strict=True):
             store(builder, builder.load(total), out, place)
         return context.get_dummy_value()
 
