@@ -65,7 +65,8 @@ def test_counts_do_not_depend_on_the_execution():
 
 def test_layers_beyond_the_break_even_stay_as_they_are():
     net = nn.Sequential(nn.Linear(20, 20), nn.Linear(20, 20))
-    few, many = int(400 * BREAK_EVEN), int(400 * BREAK_EVEN) + 1
+    few = int(400 * BREAK_EVEN[nn.Linear])
+    many = few + 1
     sparsify(net, num_weights=few + many, allocation={"0": few, "1": many})
     to_native(net)
     assert isinstance(net[0], SparseLinear)

@@ -6,40 +6,45 @@
 import numpy as np
 
 from wider.native._compiled import compiled
-from wider.native._vectors import (
-    LANES,
-    backward_column,
-    forward_row,
-    transpose_block,
-    weight_gradients,
-)
+from wider.native._tiles import blocked_from_plain, plain_from_blocked
+from wider.native._vectors import LANES, backward_column, forward_row, weight_gradients
 
 
 @compiled
-def to_tile(vectors, out, rows, num_features):
+def _to_tile(vectors, out, rows):
     """[image][feature] to [feature][image], for one tile of rows."""
-    tile = len(vectors) * LANES
-    images = np.arange(LANES)
-    whole = num_features - num_features % LANES
-    flat = rows.reshape(-1)
-    for first in range(0, tile, LANES):
-        for column in range(0, whole, LANES):
-            start = column * tile + first
-            transpose_block(
-                out, start, tile, flat[first * num_features :], images, 0, num_features, column
-            )
-        for column in range(whole, num_features):
-            for lane in range(first, first + LANES):
-                out[column * tile + lane] = rows[lane, column]
+    tile, num_features = len(vectors) * LANES, rows.shape[1]
+    plain, places = rows.reshape(-1), np.arange(num_features) * tile
+    last = num_features - LANES
+    for lane in range(0, tile, LANES):
+        if last < 0:
+            for feature in range(num_features):
+                for image in range(lane, lane + LANES):
+                    out[places[feature] + image] = rows[image, feature]
+        else:
+            for feature in range(0, num_features, LANES):
+                # The last block overlaps the one before rather than reach beyond the row.
+                first = min(feature, last)
+                start = lane * num_features + first
+                blocked_from_plain(out, lane, places, first, plain, start, num_features)
 
 
 @compiled
-def from_tile(vectors, rows, source, num_features):
-    """The inverse of `to_tile`."""
-    tile = len(vectors) * LANES
-    for column in range(num_features):
-        for lane in range(tile):
-            rows[lane, column] = source[column * tile + lane]
+def _from_tile(vectors, rows, source):
+    """The inverse of `_to_tile`."""
+    tile, num_features = len(vectors) * LANES, rows.shape[1]
+    plain, places = rows.reshape(-1), np.arange(num_features) * tile
+    last = num_features - LANES
+    for lane in range(0, tile, LANES):
+        if last < 0:
+            for feature in range(num_features):
+                for image in range(lane, lane + LANES):
+                    rows[image, feature] = source[places[feature] + image]
+        else:
+            for feature in range(0, num_features, LANES):
+                first = min(feature, last)
+                start = lane * num_features + first
+                plain_from_blocked(plain, start, num_features, source, lane, places, first)
 
 
 @compiled
@@ -50,13 +55,24 @@ def forward(vectors, out, images, values, columns, starts, bias):
     result = np.empty(out.shape[1] * tile, np.float32)
     one = np.float32(1)
     for first in range(0, len(images), tile):
-        to_tile(vectors, source, images[first : first + tile], images.shape[1])
+        _to_tile(vectors, source, images[first : first + tile])
         for row in range(out.shape[1]):
             forward_row(
                 vectors, result, row * tile, one, bias[row], False,
                 values, columns, starts[row], starts[row + 1], source, 0,
             )  # fmt: skip
-        from_tile(vectors, out[first : first + tile], result, out.shape[1])
+        _from_tile(vectors, out[first : first + tile], result)
+
+
+@compiled
+def forward_few(out, images, values, columns, starts, bias):
+    """The same for a few images, too few to be the lanes of a vector."""
+    for image in range(len(images)):
+        for row in range(out.shape[1]):
+            total = bias[row]
+            for k in range(starts[row], starts[row + 1]):
+                total += values[k] * images[image, columns[k]]
+            out[image, row] = total
 
 
 @compiled
@@ -71,8 +87,8 @@ def backward(vectors, image_gradient, value_gradient, gradient, images, columns,
     totals = np.zeros(num_outputs, np.float32)
     one = np.float32(1)
     for first in range(0, len(images), tile):
-        to_tile(vectors, source, images[first : first + tile], num_inputs)
-        to_tile(vectors, slopes, gradient[first : first + tile], num_outputs)
+        _to_tile(vectors, source, images[first : first + tile])
+        _to_tile(vectors, slopes, gradient[first : first + tile])
         for row in range(num_outputs):
             weight_gradients(
                 vectors, value_gradient, totals, row, one, slopes, row * tile,
@@ -83,4 +99,4 @@ def backward(vectors, image_gradient, value_gradient, gradient, images, columns,
                 vectors, result, unit * tile, one, source, unit * tile, False,
                 own_values, own_rows, own_starts[unit], own_starts[unit + 1], slopes, 0,
             )  # fmt: skip
-        from_tile(vectors, image_gradient[first : first + tile], result, num_inputs)
+        _from_tile(vectors, image_gradient[first : first + tile], result)

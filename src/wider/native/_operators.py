@@ -13,6 +13,8 @@ from wider.native._mlp_kernels import vectors_for
 from wider.native._structure import by_input
 from wider.native._vectors import LANES
 
+FEW = 2  # images that a linear layer takes one by one rather than as 16 lanes
+
 
 @torch.library.custom_op("wider::sparse_linear", mutates_args=())
 def sparse_linear(
@@ -30,18 +32,15 @@ def sparse_linear(
     Returns:
         (batch, out).
     """
+    weights = values.numpy(), columns.numpy(), starts.numpy(), _bias(bias, len(starts) - 1)
+    if len(images) <= FEW:
+        out = np.empty((len(images), len(starts) - 1), np.float32)
+        _linear_kernels.forward_few(out, images.contiguous().numpy(), *weights)
+        return torch.from_numpy(out)
     vectors = vectors_for(len(images))
     whole = _whole_tiles(images, len(vectors) * LANES)
     out = np.empty((len(whole), len(starts) - 1), np.float32)
-    _linear_kernels.forward(
-        vectors,
-        out,
-        whole,
-        values.numpy(),
-        columns.numpy(),
-        starts.numpy(),
-        _bias(bias, out.shape[1]),
-    )
+    _linear_kernels.forward(vectors, out, whole, *weights)
     return torch.from_numpy(out[: len(images)])
 
 

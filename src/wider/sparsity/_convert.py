@@ -12,18 +12,20 @@ from wider.sparsity._mask import Mask, mask_of
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
-BREAK_EVEN = 0.3
-"""The connectivity above which a layer is faster dense, zeros and all."""
+BREAK_EVEN = {nn.Linear: 0.2, nn.Conv2d: 0.5}
+"""The connectivity above which a layer is faster dense, zeros and all: a training step of batch 128
+on one thread of a 2.6 GHz Xeon with AVX-512."""
 
 
 def to_native(module: AnyModule) -> AnyModule:
     """Replaces the sparse layers of a net by layers that store and compute the non-zeros only.
 
     Done in place; outputs stay the same to float32 rounding. Linear and 2-d convolutional layers
-    of a connectivity up to `BREAK_EVEN` are replaced. Others stay as they are: denser ones, which
-    PyTorch computes faster, convolutions with groups, dilation or another padding than zeros, and
-    subclasses, whose forward may do more. A replaced layer keeps its name and its bias; its
-    parameter `parametrizations.weight.original` becomes `values`, so make the optimiser afterwards.
+    of a connectivity up to their `BREAK_EVEN` are replaced. Others stay as they are: denser ones,
+    which PyTorch computes faster, convolutions with groups, dilation or another padding than
+    zeros, and subclasses, whose forward may do more. A replaced layer keeps its name and its bias;
+    its parameter `parametrizations.weight.original` becomes `values`, so make the optimiser
+    afterwards.
 
     Args:
         module: a net that was sparsified.
@@ -60,9 +62,9 @@ def _replaced(module: nn.Module, replacement: Callable[[nn.Module], nn.Module | 
 
 def _native_layer(layer: nn.Module) -> SparseLayer | None:
     mask = mask_of(layer)
-    if mask is None or mask.sum() > BREAK_EVEN * mask.numel():
-        return None
     kind = parametrize.type_before_parametrizations(layer)
+    if mask is None or mask.sum() > BREAK_EVEN.get(kind, 0.0) * mask.numel():
+        return None
     if kind is nn.Linear:
         linear = cast(nn.Linear, layer)
         native = SparseLinear(linear.weight, mask, linear.bias)
