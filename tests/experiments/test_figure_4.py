@@ -120,9 +120,14 @@ def test_pictures_show_scale_star_paper_and_finding():
     assert '"paper"' in specification
 
 
-def test_the_cut_takes_the_densest_last_layer_of_each_width():
-    table = results(
-        {("relu", 80, 1.0): [0.96], ("relu", 80, 0.5): [0.98], ("relu", 640, 0.5): [0.9]}
-    )
-    _, cut = figure_4.draw(table, SCALE)
+def test_the_cut_follows_level_allocation():
+    # Level allocation keeps all 800 weights of the last layer at width 80, and 1,985 of 6,400
+    # (0.31) at width 640.
+    cells = {
+        ("relu", 80, 1.0): [0.96],
+        ("relu", 80, 0.5): [0.98],
+        ("relu", 640, 0.6): [0.7],
+        ("relu", 640, 0.25): [0.9],
+    }
+    _, cut = figure_4.draw(results(cells), SCALE)
     assert cut.caption.startswith("ReLU: 96.0% at width 80, 90.0% at width 640.")
