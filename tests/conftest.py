@@ -4,6 +4,9 @@ import io
 import os
 from pathlib import Path
 
+# The nets are tiny and pytest-xdist has the other cores; processes that tests start inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+
 import datasets
 import numpy as np
 import PIL.Image
@@ -15,7 +18,7 @@ settings.register_profile("local", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-torch.set_num_threads(1)  # the nets are tiny, and pytest-xdist has the other cores
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import os, signal, sys
 from pathlib import Path
 import pyarrow.parquet
 import torch._dynamo  # an optimiser imports it
+torch.set_num_threads(1)  # a forked child would wait for its parent's other threads for ever
 from wider.data import load
 from wider.runs import RunSpec, Store, execute, provenance
 folder, spec = Path(sys.argv[1]), RunSpec.model_validate_json(sys.argv[2])
