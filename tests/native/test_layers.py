@@ -220,6 +220,15 @@ def test_many_structures_and_image_sizes_do_not_get_mixed_up():
             torch.testing.assert_close(layer(images), expected)
 
 
+def test_images_of_ever_new_sizes_do_not_fill_the_memory():
+    from wider.native import _conv
+
+    layer = SparseConv2d(*drawn((2, 1, 1, 1), 1.0, 0))
+    for size in range(1, _conv.MOST_BLOCKS + 10):
+        layer(torch.zeros(1, 1, 1, size))
+    assert len(_conv._kept.blocks) == _conv.MOST_BLOCKS
+
+
 @pytest.mark.parametrize("features", ["-avx512f", "-avx512f,-avx2,-fma"])
 def test_processors_without_wide_vectors_give_the_same(features: str, tmp_path: Path):
     script = (

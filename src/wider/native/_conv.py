@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import OrderedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ Array = NDArray[np.float32]
 # Blocks of one slab, kept from call to call: fresh memory costs a page fault every 4 kB. Nothing
 # ever writes to the zeros around an image, so they stay. One set a thread.
 _kept = threading.local()
+MOST_BLOCKS = 96  # three for each layer of a net, with different image sizes
 
 
 def forward(
@@ -88,11 +90,13 @@ def backward(
 
 def _blocks(role: str, layout: Layout, num_channels: int, plan: Plan) -> Array:
     if not hasattr(_kept, "blocks"):
-        _kept.blocks = {}
-    size = layout.plane * num_channels
+        _kept.blocks = OrderedDict()
     key = (role, plan.geometry, num_channels)
     if key not in _kept.blocks:
-        _kept.blocks[key] = _aligned_zeros(size)
+        _kept.blocks[key] = _aligned_zeros(layout.plane * num_channels)
+    _kept.blocks.move_to_end(key)
+    while len(_kept.blocks) > MOST_BLOCKS:  # images of ever new sizes must not fill the memory
+        _kept.blocks.popitem(last=False)
     return _kept.blocks[key]
 
 
