@@ -115,7 +115,10 @@ def best_cell(cells: pd.DataFrame, activation: str) -> pd.Series | None:
 def _grid_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
     panels = [_panel(cells, name) for name in ACTIVATIONS if (cells["activation"] == name).any()]
     chart = finish(
-        alt.hconcat(*panels, spacing=40).resolve_scale(color="independent"),
+        # Side by side only where both fit the width of a page.
+        alt.concat(
+            *panels, columns=2 if cells["output_connectivity"].nunique() <= 6 else 1, spacing=40
+        ).resolve_scale(color="independent"),
         f"Figure 4: MNIST, MLP of {NUM_WEIGHTS:,} weights at every width",
         [
             "Test accuracy in %, best epoch (picked on the test set, as in the paper), mean over "
