@@ -32,4 +32,5 @@ bench: setup
 	$(BIN)/wider bench --output bench-results
 
 clean:
+	find src -name '*.nb[ci]' -delete
 	rm -rf .venv demo-runs demo-report.html bench-results

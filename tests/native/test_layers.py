@@ -110,7 +110,8 @@ class TestEveryLayer:
         assert torch.autograd.gradcheck(outputs, [each.requires_grad_() for each in arguments])
 
     def test_operator_is_a_good_citizen_of_pytorch(self, kind: str):
-        from wider.native._operators import sparse_conv2d, sparse_linear
+        from wider.native._conv_operators import sparse_conv2d
+        from wider.native._linear_operators import sparse_linear
 
         layer, images = example(kind)
         arguments = [images.requires_grad_(), layer.values, layer.columns, layer.starts, layer.bias]

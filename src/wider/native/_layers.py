@@ -107,7 +107,7 @@ class SparseLinear(SparseLayer):
             )
         if not self._computes_natively(images):
             return functional.linear(images, self.dense_weight(), self.bias)
-        from wider.native._operators import sparse_linear  # noqa: PLC0415 - needs Numba
+        from wider.native._linear_operators import sparse_linear  # noqa: PLC0415 - needs Numba
 
         rows = images.reshape(-1, self.shape[1])
         out = sparse_linear(rows, self.values, self.columns, self.starts, self.bias)
@@ -160,7 +160,7 @@ class SparseConv2d(SparseLayer):
             return functional.conv2d(
                 images, self.dense_weight(), self.bias, self.stride, self.padding
             )
-        from wider.native._operators import sparse_conv2d  # noqa: PLC0415 - needs Numba
+        from wider.native._conv_operators import sparse_conv2d  # noqa: PLC0415 - needs Numba
 
         kernel = self.shape[2:]
         structure = self.columns, self.starts

@@ -1,0 +1,105 @@
+"""The native convolution as PyTorch operators, known to autograd and torch.compile."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wider.native import _conv
+from wider.native._arrays import bias_array, whole_tiles
+from wider.native._conv_plan import Geometry
+from wider.native._vectors import LANES
+
+
+@torch.library.custom_op("wider::sparse_conv2d", mutates_args=())
+def sparse_conv2d(
+    images: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    starts: Tensor,
+    bias: Tensor | None,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+) -> Tensor:
+    """A 2-d convolution with the non-zeros of its weight only.
+
+    Args:
+        images: (batch, channels, rows, columns), float32 on the CPU.
+        values: the non-zeros, by output channel.
+        columns: place of each in its output channel's flattened weights, int32.
+        starts: first non-zero of each output channel, and their number at the end, int64.
+        bias: of each output channel, or None.
+        kernel: rows, columns.
+        stride: along rows, columns.
+        padding: zeros before and after rows, columns.
+
+    Returns:
+        (batch, output channels, rows, columns).
+    """
+    whole = whole_tiles(images, LANES)
+    geometry = _geometry(images, kernel, stride, padding)
+    own_bias = bias_array(bias, len(starts) - 1)
+    out = _conv.forward(whole, values.numpy(), columns.numpy(), starts.numpy(), own_bias, geometry)
+    return torch.from_numpy(out[: len(images)])
+
+
+@sparse_conv2d.register_fake
+def _(images, values, columns, starts, bias, kernel, stride, padding):
+    geometry = _geometry(images, kernel, stride, padding)
+    return images.new_empty(len(images), len(starts) - 1, *geometry.output)
+
+
+@torch.library.custom_op("wider::sparse_conv2d_backward", mutates_args=())
+def sparse_conv2d_backward(
+    gradient: Tensor,
+    images: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    starts: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """The gradients of `sparse_conv2d` by its images and its values."""
+    image_gradient, value_gradient = _conv.backward(
+        whole_tiles(gradient, LANES),
+        whole_tiles(images, LANES),
+        values.numpy(),
+        columns.numpy(),
+        starts.numpy(),
+        _geometry(images, kernel, stride, padding),
+    )
+    return torch.from_numpy(image_gradient[: len(images)]), torch.from_numpy(value_gradient)
+
+
+@sparse_conv2d_backward.register_fake
+def _(gradient, images, values, columns, starts, kernel, stride, padding):
+    return torch.empty_like(images), torch.empty_like(values)
+
+
+def _remember(ctx, inputs, output) -> None:
+    images, values, columns, starts, bias, *ctx.shape_of_the_kernel = inputs
+    ctx.has_bias = bias is not None
+    ctx.save_for_backward(images, values, columns, starts)
+
+
+def _conv_gradients(ctx, gradient: Float[Tensor, "batch out rows columns"]):
+    by_images, by_values = sparse_conv2d_backward(
+        gradient.contiguous(), *ctx.saved_tensors, *ctx.shape_of_the_kernel
+    )
+    by_bias = gradient.sum((0, 2, 3)) if ctx.has_bias else None
+    return by_images, by_values, None, None, by_bias, None, None, None
+
+
+sparse_conv2d.register_autograd(_conv_gradients, setup_context=_remember)
+
+
+def _geometry(
+    images: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> Geometry:
+    kernel_, stride_, padding_, image = (
+        (int(pair[0]), int(pair[1])) for pair in (kernel, stride, padding, images.shape[2:])
+    )
+    return Geometry(images.shape[1], kernel_, stride_, padding_, image)

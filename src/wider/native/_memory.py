@@ -1,0 +1,93 @@
+"""Arrays for results, in memory that is used again.
+
+Fresh memory costs a page fault every 4 kB, and the C library maps large blocks afresh each time:
+for the feature maps of a convolutional net that is a third of a training step. So the memory of a
+result that nobody refers to any longer is kept for the next one of its size.
+"""
+
+import math
+import threading
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+LINE = 64  # bytes of a line of the cache: a vector of 16 numbers starts at one, so it is only one
+SMALLEST = 1 << 20  # bytes; the C library keeps smaller blocks by itself
+
+
+class _Memory:
+    """Counts what is in use and keeps what is free, never more in sum than was once in use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a collection of garbage may free a block in `take`
+        self._free: OrderedDict[int, list[NDArray[np.uint8]]] = OrderedDict()
+        self._num_used = self._num_free = self._most_used = 0
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        with self._lock:
+            if self._free.get(size):
+                block = self._free[size].pop()
+                self._free.move_to_end(size)
+                self._num_free -= size
+            else:
+                block = np.empty(size + LINE, np.uint8)
+            self._num_used += size
+            self._most_used = max(self._most_used, self._num_used)
+            self._shrink()
+        return block
+
+    def give_back(self, block: NDArray[np.uint8]) -> None:
+        size = block.nbytes - LINE
+        with self._lock:
+            self._free.setdefault(size, []).append(block)
+            self._num_used -= size
+            self._num_free += size
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Drops the sizes that were not asked for longest."""
+        while self._num_used + self._num_free > self._most_used:
+            size, blocks = next(iter(self._free.items()))
+            if blocks:
+                blocks.pop()
+                self._num_free -= size
+            if not blocks:
+                del self._free[size]
+
+
+_memory = _Memory()
+
+
+class _Borrowed:
+    """What an array's memory belongs to; gives it back when the last array on it is gone."""
+
+    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
+        self._block = _memory.take(size)
+        start = self._block.ctypes.data
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": shape,
+            "typestr": "<f4",
+            "data": (start + -start % LINE, False),
+        }
+
+    def __del__(self) -> None:
+        _memory.give_back(self._block)
+
+
+def empty(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An array of 32-bit floats, not initialised, that starts at a line of the cache."""
+    size = 4 * math.prod(shape)
+    if size >= SMALLEST:
+        return np.asarray(_Borrowed(size, shape))
+    block = np.empty(size + LINE, np.uint8)
+    start = -block.ctypes.data % LINE
+    return block[start : start + size].view(np.float32).reshape(shape)
+
+
+def zeros(size: int) -> NDArray[np.float32]:
+    """So many zeros, starting at a line of the cache, in memory of their own."""
+    block = np.zeros(4 * size + LINE, np.uint8)
+    start = -block.ctypes.data % LINE
+    return block[start : start + 4 * size].view(np.float32)
