@@ -65,21 +65,44 @@ def grid(
         num_seeds: runs per cell, seeds 0, 1, ...
         num_train: training images; None for all.
     """
+    data = Preprocessing(dataset="mnist", num_train=num_train)
     return [
-        RunSpec(
-            data=Preprocessing(dataset="mnist", num_train=num_train),
-            model=ModelSpec(activation=activation),
-            widening=Widening(
-                base_width=BASE_WIDTH, width=width, allocation={"output": output_connectivity}
-            ),
-            recipe=Recipe(epochs=epochs),
-            seed=seed,
-        )
+        run_of(activation, width, output_connectivity, data=data, epochs=epochs, seed=seed)
         for seed, activation, width, output_connectivity in itertools.product(
             range(num_seeds), ACTIVATIONS, widths, output_connectivities
         )
         if _exists(width, output_connectivity)
     ]
+
+
+def run_of(
+    activation: Activation,
+    width: int,
+    output_connectivity: float,
+    *,
+    data: Preprocessing,
+    epochs: int,
+    seed: int,
+) -> RunSpec:
+    """One run of one cell.
+
+    Args:
+        activation: "relu", or "identity" for the linear net.
+        width: of the hidden layer.
+        output_connectivity: of the last layer; the hidden layer gets the other weights.
+        data: the images and how their pixels are scaled.
+        epochs: of the run.
+        seed: of the run.
+    """
+    return RunSpec(
+        data=data,
+        model=ModelSpec(activation=activation),
+        widening=Widening(
+            base_width=BASE_WIDTH, width=width, allocation={"output": output_connectivity}
+        ),
+        recipe=Recipe(epochs=epochs),
+        seed=seed,
+    )
 
 
 def _exists(width: int, output_connectivity: float) -> bool:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.errors import InputError
+from wider.native import BatchNormReLU
 
 Stem = Literal["cifar", "imagenet"]
 
@@ -30,9 +31,9 @@ class BasicBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.convolution_1 = _convolution(in_channels, out_channels, 3, stride)
-        self.norm_1 = nn.BatchNorm2d(out_channels)
+        self.norm_1 = BatchNormReLU(out_channels)
         self.convolution_2 = _convolution(out_channels, out_channels, 3, 1)
-        self.norm_2 = nn.BatchNorm2d(out_channels)
+        self.norm_2 = BatchNormReLU(out_channels)
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != out_channels:
             self.shortcut.add_module(
@@ -44,9 +45,8 @@ class BasicBlock(nn.Module):
         self, features: Float[Tensor, "batch in rows columns"]
     ) -> Float[Tensor, "batch out out_rows out_columns"]:
         """The block's feature maps, of size ceil(rows / stride) x ceil(columns / stride)."""
-        middle = functional.relu(self.norm_1(self.convolution_1(features)))
-        residual = self.norm_2(self.convolution_2(middle))
-        return functional.relu(self.shortcut(features) + residual)
+        middle = self.norm_1(self.convolution_1(features))
+        return self.norm_2(self.convolution_2(middle), self.shortcut(features))
 
 
 class ResNet18(nn.Module):
@@ -87,7 +87,7 @@ class ResNet18(nn.Module):
             raise InputError(f"unknown stem {stem!r}; use " + " or ".join(map(repr, STEMS)))
         kernel_size, stride = STEMS[stem]
         self.stem = _convolution(in_channels, width, kernel_size, stride)
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = BatchNormReLU(width)
         self.pool = nn.MaxPool2d(3, 2, padding=1) if stem == "imagenet" else nn.Identity()
         self.stages = nn.Sequential(
             _stage(width, width, stride=1),
@@ -101,7 +101,7 @@ class ResNet18(nn.Module):
         self, images: Float[Tensor, "batch channels rows columns"]
     ) -> Float[Tensor, "batch classes"]:
         """Class scores (logits) of a batch of images of any size."""
-        features = self.pool(functional.relu(self.norm(self.stem(images))))
+        features = self.pool(self.norm(self.stem(images)))
         features = self.stages(features)
         return self.output(functional.adaptive_avg_pool2d(features, 1).flatten(1))
 

@@ -8,10 +8,14 @@ from wider.native._layers import (
     is_available,
 )
 from wider.native._mlp import Images, LinearLayer, SparseMLP
+from wider.native._norm import BatchNormReLU, NativeBatchNorm2d, NativeBatchNormReLU
 
 __all__ = [
+    "BatchNormReLU",
     "Images",
     "LinearLayer",
+    "NativeBatchNorm2d",
+    "NativeBatchNormReLU",
     "SlowLayerWarning",
     "SparseConv2d",
     "SparseLayer",

@@ -63,6 +63,7 @@ class _Borrowed:
     """What an array's memory belongs to; gives it back when the last array on it is gone."""
 
     def __init__(self, size: int, shape: tuple[int, ...]) -> None:
+        self._memory = _memory  # at the end of the interpreter the module's own is gone first
         self._block = _memory.take(size)
         start = self._block.ctypes.data
         self.__array_interface__ = {
@@ -73,7 +74,7 @@ class _Borrowed:
         }
 
     def __del__(self) -> None:
-        _memory.give_back(self._block)
+        self._memory.give_back(self._block)
 
 
 def empty(shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -1,0 +1,82 @@
+"""BatchNorm, alone and with the rectifier that follows it."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wider.native._layers import is_available
+
+Features = Float[Tensor, "batch channels rows columns"]
+
+
+class BatchNormReLU(nn.BatchNorm2d):
+    """max(0, BatchNorm(features) + residual), as a residual block computes it twice.
+
+    In PyTorch's operations; `to_native` makes of it one pass over the features forward and one
+    backward. Arguments and attributes are those of `torch.nn.BatchNorm2d`.
+    """
+
+    def forward(self, input: Features, residual: Features | None = None) -> Features:  # noqa: A002
+        """The outputs; without a residual, nothing is added."""
+        normalised = super().forward(input)
+        if residual is not None:
+            normalised = normalised + residual
+        return functional.relu(normalised)
+
+
+class NativeBatchNorm2d(nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` in compiled code."""
+
+    def forward(self, input: Features) -> Features:  # noqa: A002
+        """The outputs."""
+        if not _computes_natively(self, input):
+            return super().forward(input)
+        return _computed(self, input, None, rectify=False)
+
+
+class NativeBatchNormReLU(BatchNormReLU):
+    """`BatchNormReLU` in compiled code."""
+
+    def forward(self, input: Features, residual: Features | None = None) -> Features:  # noqa: A002
+        """The outputs; without a residual, nothing is added."""
+        same = residual is None or (residual.shape, residual.dtype) == (input.shape, input.dtype)
+        if not same or not _computes_natively(self, input):
+            return super().forward(input, residual)
+        return _computed(self, input, residual, rectify=True)
+
+
+def _computes_natively(norm: nn.BatchNorm2d, features: Features) -> bool:
+    on_cpu = features.device.type == "cpu" and features.dtype == torch.float32
+    # One number per channel has no variance: PyTorch's own says so.
+    enough = features.dim() == 4 and features.numel() > features.shape[1] == norm.num_features
+    plain = norm.affine and norm.running_mean is not None and norm.weight.dtype == torch.float32
+    return is_available() and on_cpu and enough and plain
+
+
+def _computed(
+    norm: nn.BatchNorm2d, features: Features, residual: Features | None, *, rectify: bool
+) -> Features:
+    from wider.native._norm_operators import batch_norm  # noqa: PLC0415 - needs Numba
+
+    assert norm.running_mean is not None and norm.running_var is not None
+    out, mean, variance = batch_norm(
+        features, residual, norm.weight, norm.bias, norm.running_mean, norm.running_var,
+        norm.eps, norm.training, rectify,
+    )  # fmt: skip
+    if norm.training:
+        _follow(norm, mean, variance, features.numel() // features.shape[1])
+    return out
+
+
+def _follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Moves the running mean and variance towards those of a batch."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    with torch.no_grad():
+        norm.num_batches_tracked += 1
+        share = norm.momentum
+        if share is None:  # PyTorch's way to say: the mean over all batches
+            share = 1 / norm.num_batches_tracked.item()
+        norm.running_mean.lerp_(mean, share)
+        norm.running_var.lerp_(variance * (count / (count - 1)), share)
