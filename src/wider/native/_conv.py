@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wider.native import _memory
-from wider.native._conv_kernels import Layout, Sparse, backward_pass, forward_pass
-from wider.native._conv_plan import Geometry, Plan, plan_for
+from wider.native import _conv_columns, _conv_kernels, _memory
+from wider.native._conv_kernels import Layout, Sparse
+from wider.native._conv_layouts import Geometry, Layouts
+from wider.native._conv_plan import Plan, plan_for
 from wider.native._threads import in_parallel, parts
 from wider.native._vectors import LANES
 
@@ -29,7 +30,7 @@ def forward(
     bias: Array,
     geometry: Geometry,
 ) -> Array:
-    """The convolution of images whose number is a multiple of 16.
+    """The convolution of images.
 
     Args:
         images: (images, channels, rows, columns), contiguous.
@@ -43,29 +44,26 @@ def forward(
         (images, output channels, rows, columns).
     """
     plan = plan_for(columns, starts, geometry)
-    out_channels = len(starts) - 1
+    layouts, out_channels, num_images = plan.layouts, len(starts) - 1, len(images)
+    images = _whole_slabs(images, layouts)
     result = _memory.empty((len(images), out_channels, *geometry.output))
-    shares = _shares(len(images))
-    sources = _blocks("image", plan.image, geometry.in_channels, plan, len(shares))
-    outputs = _blocks("output", plan.output, out_channels, plan, len(shares))
+    shares = _shares(len(images), layouts)
+    sources = _blocks("source", layouts.source, geometry.in_channels, plan, len(shares))
     weights = Sparse(values, plan.forward_offsets, plan.forward_starts)
+    outputs = _blocks("output", layouts.output, out_channels, plan, len(shares))
+
+    stride = geometry.stride[1]
 
     def task(number: int) -> None:
         own = shares[number]
-        forward_pass(
-            result[own],
-            plan.forward,
-            images[own],
-            sources[number],
-            plan.image,
-            weights,
-            bias,
-            outputs[number],
-            plan.output,
-        )
+        given = result[own], layouts.forward, images[own], sources[number], layouts.source
+        if layouts.columns_as_lanes:
+            _conv_columns.forward_pass(stride, *given, weights, bias, layouts.output, layouts.size)
+        else:
+            _conv_kernels.forward_pass(*given, weights, bias, outputs[number], layouts.output)
 
     in_parallel(task, len(shares))
-    return result
+    return result[:num_images]
 
 
 def backward(
@@ -78,47 +76,70 @@ def backward(
 ) -> tuple[Array, Array]:
     """The gradients of images and values; arguments as in `forward`."""
     plan = plan_for(columns, starts, geometry)
+    layouts, in_channels, num_images = plan.layouts, geometry.in_channels, len(images)
+    images, gradient = _whole_slabs(images, layouts), _whole_slabs(gradient, layouts)
     result = _memory.empty(images.shape)
-    shares = _shares(len(images))
-    sources = _blocks("image", plan.image, geometry.in_channels, plan, len(shares))
-    slopes = _blocks("gradient", plan.gradient, len(starts) - 1, plan, len(shares))
-    outputs = _blocks("image gradient", plan.image, geometry.in_channels, plan, len(shares))
+    shares = _shares(len(images), layouts)
+    count = len(shares)
+    role = "source" if layouts.own is layouts.source else "own"
+    sources = _blocks(role, layouts.own, in_channels, plan, count)
+    slopes = _blocks("gradient", layouts.gradient, len(starts) - 1, plan, count)
+    outputs = _blocks("source gradient", layouts.own, in_channels, plan, count)
     weight_sums = [_memory.zeros(len(plan.backward_order) * LANES) for _ in shares]
     weights = Sparse(values[plan.backward_order], plan.backward_offsets, plan.backward_starts)
+    stride = geometry.stride[1]
 
     def task(number: int) -> None:
         own = shares[number]
-        backward_pass(
+        given = (
             result[own],
-            plan.backward,
-            plan.grids,
+            layouts.backward,
+            layouts.grids,
             images[own],
             sources[number],
-            plan.image,
+            layouts.own,
             gradient[own],
             slopes[number],
-            plan.gradient,
+            layouts.gradient,
             weights,
             weight_sums[number],
             outputs[number],
         )
+        if layouts.columns_as_lanes:
+            _conv_columns.backward_pass(stride, *given)
+        else:
+            _conv_kernels.backward_pass(*given)
 
-    in_parallel(task, len(shares))
+    in_parallel(task, count)
     value_gradient = np.zeros_like(values)
     lanes = np.concatenate([sums.reshape(-1, LANES) for sums in weight_sums], 1)
     value_gradient[plan.backward_order] = lanes.sum(1)
-    return result, value_gradient
+    return result[:num_images], value_gradient
 
 
-def _shares(num_images: int) -> list[slice]:
+def _slab(layouts: Layouts) -> int:
+    return 1 if layouts.columns_as_lanes else LANES
+
+
+def _whole_slabs(images: Array, layouts: Layouts) -> Array:
+    missing = -len(images) % _slab(layouts)
+    if not missing:
+        return images
+    return np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.float32)])
+
+
+def _shares(num_images: int, layouts: Layouts) -> list[slice]:
     """Which images each thread takes, whole slabs."""
-    num_slabs = num_images // LANES
+    slab = _slab(layouts)
+    num_slabs = num_images // slab
     count = max(1, min(torch.get_num_threads(), num_slabs))
-    return [slice(part.start * LANES, part.stop * LANES) for part in parts(num_slabs, count)]
+    return [slice(part.start * slab, part.stop * slab) for part in parts(num_slabs, count)]
 
 
 def _blocks(role: str, layout: Layout, num_channels: int, plan: Plan, count: int) -> list[Array]:
-    """Memory for blocks, of each thread."""
+    """Memory for blocks, of each thread; none for what is used as it lies."""
+    if len(layout.places) == 0:
+        return [_memory.zeros(0)] * count
     if not hasattr(_kept, "blocks"):
         _kept.blocks = OrderedDict()
     key = (role, plan.geometry, num_channels)

@@ -106,13 +106,16 @@ def _to_plain(images, slab, source, layout):
 
 
 @compiled
-def _forward_slab(tiling, out, out_layout, size, bias, weights, source, layout):
-    """All output channels of 16 images."""
+def forward_channels(tiling, out, out_start, out_layout, size, bias, weights, source, layout):
+    """All output channels at all positions, of 16 images or, with columns as lanes, of one.
+
+    `size` is the number of rows and of vectors in a row.
+    """
     height, width = size
     num_channels, num_groups = weights.starts.shape[0], weights.starts.shape[1] - 1
     for top in range(0, height, len(tiling.rows)):
         for left in range(0, width, len(tiling.columns)):
-            place = top * out_layout.row + left * LANES
+            place = out_start + top * out_layout.row + left * LANES
             origin = top * tiling.stride * layout.row + left * len(tiling.step) * LANES
             for group in range(num_groups):
                 for channel in range(num_channels):
@@ -156,28 +159,30 @@ def forward_pass(result, tiling, images, source, layout, weights, bias, out, out
     """
     for slab in range(0, len(images), LANES):
         _to_blocks(source, layout, images, slab)
-        _forward_slab(tiling, out, out_layout, result.shape[2:], bias, weights, source, layout)
+        forward_channels(
+            tiling, out, 0, out_layout, result.shape[2:], bias, weights, source, layout
+        )
         _to_plain(result, slab, out, out_layout)
 
 
 @compiled
-def _backward_class(
-    tiling, out, image, layout, grid, number, weight_sums, weights, gradient, gradient_layout
+def backward_channels(
+    tiling, out, image, start, layout, grid, number, weight_sums, weights, gradient, gradient_layout
 ):
-    """The gradients of all input channels of 16 images, at the positions of one class."""
-    first_row, first_column, height, width = grid
+    """The gradients of all input channels at the positions of one class, as `forward_channels`."""
+    first, height, width = grid
     starts = weights.starts
     for top in range(0, height, len(tiling.rows)):
         # A row of tiles of all input channels fits into the second cache, and all along it the
         # weights and their sums are of one group only.
         for group in range(len(starts)):
             for left in range(0, width, len(tiling.columns)):
-                place = (first_row + top * tiling.stride) * layout.row
-                place += (first_column + left * len(tiling.step)) * LANES
+                place = start + first + top * tiling.stride * layout.row
+                place += left * len(tiling.step) * LANES
                 origin = top * gradient_layout.row + left * LANES
                 for channel in range(starts.shape[2] - 1):
-                    start, stop = starts[group, number, channel], starts[group, number, channel + 1]
-                    if start == stop and group > 0:
+                    taps = starts[group, number, channel], starts[group, number, channel + 1]
+                    if taps[0] == taps[1] and group > 0:
                         continue
                     backward_tile(
                         tiling.rows,
@@ -191,8 +196,8 @@ def _backward_class(
                         weight_sums,
                         weights.values,
                         weights.offsets,
-                        start,
-                        stop,
+                        taps[0],
+                        taps[1],
                         gradient,
                         origin,
                         gradient_layout.row,
@@ -222,7 +227,7 @@ def backward_pass(
     Args:
         result: the gradients of the images.
         tiling: of each class.
-        grids: of each class: first row and column in the blocks, number of rows and columns.
+        grids: of each class: place of the first position in the blocks, number of rows and columns.
         images: (images, input channels, rows, columns), a multiple of 16.
         image: memory for blocks of the images, zero wherever no image lies.
         layout: of these blocks, in which whole tiles of every class fit.
@@ -237,10 +242,11 @@ def backward_pass(
         _to_blocks(image, layout, images, slab)
         _to_blocks(gradient, gradient_layout, slopes, slab)
         for number in range(len(grids)):
-            _backward_class(
+            backward_channels(
                 tiling,
                 out,
                 image,
+                0,
                 layout,
                 grids[number],
                 number,

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from wider.native import _conv
-from wider.native._arrays import bias_array, whole_tiles
-from wider.native._conv_plan import Geometry
-from wider.native._vectors import LANES
+from wider.native._arrays import bias_array
+from wider.native._conv_layouts import Geometry
 
 
 @torch.library.custom_op("wider::sparse_conv2d", mutates_args=())
@@ -38,11 +38,10 @@ def sparse_conv2d(
     Returns:
         (batch, output channels, rows, columns).
     """
-    whole = whole_tiles(images, LANES)
     geometry = _geometry(images, kernel, stride, padding)
     own_bias = bias_array(bias, len(starts) - 1)
-    out = _conv.forward(whole, values.numpy(), columns.numpy(), starts.numpy(), own_bias, geometry)
-    return torch.from_numpy(out[: len(images)])
+    weights = values.numpy(), columns.numpy(), starts.numpy()
+    return torch.from_numpy(_conv.forward(_array(images), *weights, own_bias, geometry))
 
 
 @sparse_conv2d.register_fake
@@ -64,14 +63,14 @@ def sparse_conv2d_backward(
 ) -> tuple[Tensor, Tensor]:
     """The gradients of `sparse_conv2d` by its images and its values."""
     image_gradient, value_gradient = _conv.backward(
-        whole_tiles(gradient, LANES),
-        whole_tiles(images, LANES),
+        _array(gradient),
+        _array(images),
         values.numpy(),
         columns.numpy(),
         starts.numpy(),
         _geometry(images, kernel, stride, padding),
     )
-    return torch.from_numpy(image_gradient[: len(images)]), torch.from_numpy(value_gradient)
+    return torch.from_numpy(image_gradient), torch.from_numpy(value_gradient)
 
 
 @sparse_conv2d_backward.register_fake
@@ -94,6 +93,10 @@ def _conv_gradients(ctx, gradient: Float[Tensor, "batch out rows columns"]):
 
 
 sparse_conv2d.register_autograd(_conv_gradients, setup_context=_remember)
+
+
+def _array(images: Tensor) -> np.ndarray:
+    return images.contiguous().numpy()
 
 
 def _geometry(

@@ -8,8 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wider.native._conv_kernels import Layout, Tiling
-from wider.native._vectors import LANES
+from wider.native._conv_layouts import (
+    Geometry,
+    Layouts,
+    Taps,
+    columns_as_lanes,
+    fits_columns,
+    images_as_lanes,
+)
 
 MOST_PLANS = 256  # kept; a net has one per layer and image size
 
@@ -18,56 +24,30 @@ MOST_PLANS = 256  # kept; a net has one per layer and image size
 FIRST_CACHE = 32 * 1024
 FEWEST_TOGETHER = 6
 
-
-class Geometry(NamedTuple):
-    """A convolution apart from its weights; pairs are (rows, columns)."""
-
-    in_channels: int
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    image: tuple[int, int]
-
-    @property
-    def output(self) -> tuple[int, int]:
-        """Rows and columns of the output."""
-        rows, columns = (
-            (size + 2 * pad - kernel) // step + 1
-            for size, pad, kernel, step in zip(
-                self.image, self.padding, self.kernel, self.stride, strict=True
-            )
-        )
-        return rows, columns
+# Non-zeros per channel, of the input or the output, up to which bringing 16 images into lanes would
+# cost more than the slower loads of 16 columns do.
+FEW_NONZEROS = 16
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Layouts, tiles and the places of all taps.
+    """Layouts, and the places of all taps.
 
     Attributes:
         geometry: of the convolution.
-        image: layout of the input, and of its gradient.
-        output: layout of the output.
-        gradient: layout of the output's gradient, with zeros around it.
-        forward, backward: how the passes go over the positions.
+        layouts: of all numbers.
         forward_offsets, forward_starts: see `Sparse`.
         backward_order: places in `values` of the non-zeros in the order of the backward pass.
         backward_offsets, backward_starts: see `Sparse`.
-        grids: see `backward_pass`.
     """
 
     geometry: Geometry
-    image: Layout
-    output: Layout
-    gradient: Layout
-    forward: Tiling
-    backward: Tiling
+    layouts: Layouts
     forward_offsets: NDArray[np.int64]
     forward_starts: NDArray[np.int64]
     backward_order: NDArray[np.int64]
     backward_offsets: NDArray[np.int64]
     backward_starts: NDArray[np.int64]
-    grids: NDArray[np.int64]
 
 
 _plans: OrderedDict[tuple, Plan] = OrderedDict()
@@ -92,72 +72,6 @@ def plan_for(columns: NDArray[np.int32], starts: NDArray[np.int64], geometry: Ge
     return plan
 
 
-class _Axis(NamedTuple):
-    """Along rows or along columns: how input positions meet taps.
-
-    Attributes:
-        remainders: the class of input positions that each tap meets.
-        shifts: from a position's number in its class to the output position, for each tap.
-        margin: zeros before the output's gradient.
-        image_size, output_size, gradient_size: of the blocks, with all that tiles touch.
-        class_sizes: input positions in each class.
-        forward_reach, backward_reach: positions that one tile reads, by all its taps.
-    """
-
-    remainders: NDArray[np.int64]
-    shifts: NDArray[np.int64]
-    margin: int
-    image_size: int
-    output_size: int
-    gradient_size: int
-    class_sizes: list[int]
-    forward_reach: int
-    backward_reach: int
-
-
-def _axis(
-    size: int, output: int, kernel: int, stride: int, padding: int, forward: int, backward: int
-) -> _Axis:
-    taps = np.arange(kernel)
-    remainders = (taps - padding) % stride
-    shifts = (remainders + padding - taps) // stride
-    margin = max(0, -int(shifts.min()))
-    class_sizes = [-(-(size - remainder) // stride) for remainder in range(min(stride, size))]
-    tiles_end = [-(-count // backward) * backward for count in class_sizes]
-    output_size = -(-output // forward) * forward
-    last_read = (output_size - 1) * stride + kernel
-    last_written = max(
-        padding + remainder + (end - 1) * stride + 1 for remainder, end in enumerate(tiles_end)
-    )
-    return _Axis(
-        remainders,
-        shifts + margin,
-        margin,
-        max(last_read, last_written, size + padding),
-        output_size,
-        max(max(tiles_end) + int(shifts.max()) + margin, output + margin),
-        class_sizes,
-        (forward - 1) * stride + kernel,
-        backward + int(shifts.max() - shifts.min()),
-    )
-
-
-def _tile(width: int, positions: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    columns = min(positions, 1 << max(0, math.ceil(math.log2(width))))
-    return (0,) * (positions // columns), (0,) * columns
-
-
-def _layout(image: tuple[int, int], origin: tuple[int, int], rows: int, columns: int) -> Layout:
-    row = columns * LANES
-    # An odd number of positions, so that the same place of many channels falls into many sets of
-    # the cache rather than one.
-    plane = (rows * columns | 1) * LANES
-    height, width = image
-    places = (np.arange(height)[:, None] + origin[0]) * row
-    places = places + (np.arange(width)[None, :] + origin[1]) * LANES
-    return Layout(places.reshape(-1).astype(np.int64), row, plane)
-
-
 class _Nonzeros(NamedTuple):
     """Where each non-zero weight lies in the dense ones."""
 
@@ -175,15 +89,15 @@ def _nonzeros(
     return _Nonzeros(out_channel, channel, *np.divmod(tap, kernel[1]))
 
 
-def _group_size(num_channels: int, vectors: int, num_together: float) -> int:
+def _group_size(num_channels: int, reach: int, num_together: float) -> int:
     """How many channels to take at a time.
 
     Args:
         num_channels: of which the groups are to be made.
-        vectors: of one channel that the sums of one tile read.
+        reach: numbers of one channel that the sums of one tile read.
         num_together: non-zeros that the sums of a tile meet in all of these channels.
     """
-    size = max(1, FIRST_CACHE // (vectors * LANES * 4))
+    size = max(1, FIRST_CACHE // (reach * 4))
     num_groups = -(-num_channels // size)
     return size if num_together >= FEWEST_TOGETHER * num_groups else num_channels
 
@@ -199,7 +113,7 @@ def _forward_starts(
 
 
 def _backward_order(
-    nonzeros: _Nonzeros, down: _Axis, right: _Axis, shape: tuple[int, int, int], size: int
+    nonzeros: _Nonzeros, down: Taps, right: Taps, shape: tuple[int, int, int], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The order of the non-zeros in the backward pass, and where its parts start.
 
@@ -210,12 +124,12 @@ def _backward_order(
         shape: (groups of output channels, classes, input channels).
         size: output channels in a group.
     """
-    down_class, right_class = down.remainders[nonzeros.row], right.remainders[nonzeros.column]
+    down_class, right_class = down.classes[nonzeros.row], right.classes[nonzeros.column]
     # A class that no input position belongs to (an image smaller than the stride) has no taps to
     # serve; its non-zeros get no gradient.
-    exists = (down_class < len(down.class_sizes)) & (right_class < len(right.class_sizes))
+    exists = (down_class < down.num_classes) & (right_class < right.num_classes)
     order = np.nonzero(exists)[0]
-    own_class = (down_class * len(right.class_sizes) + right_class)[order]
+    own_class = (down_class * right.num_classes + right_class)[order]
     group = nonzeros.out_channel[order] // size
     part = np.ravel_multi_index((group, own_class, nonzeros.channel[order]), shape)
     by_part = np.argsort(part, kind="stable")
@@ -225,61 +139,37 @@ def _backward_order(
 
 
 def _worked_out(columns: NDArray[np.int32], starts: NDArray[np.int64], geometry: Geometry) -> Plan:
-    in_channels, kernel, stride, padding, _ = geometry
-    out_channels, step = len(starts) - 1, (0,) * stride[1]
-    forward_tile = _tile(geometry.output[1], 16)
-    backward_tile = _tile(-(-geometry.image[1] // stride[1]), 8)
-    down, right = map(
-        _axis,
-        geometry.image,
-        geometry.output,
-        kernel,
-        stride,
-        padding,
-        map(len, forward_tile),
-        map(len, backward_tile),
-    )
-    image = _layout(geometry.image, padding, down.image_size, right.image_size)
-    margins = (down.margin, right.margin)
-    gradient = _layout(geometry.output, margins, down.gradient_size, right.gradient_size)
-    output = _layout(geometry.output, (0, 0), down.output_size, right.output_size)
+    in_channels, kernel = geometry.in_channels, geometry.kernel
+    out_channels = len(starts) - 1
+    layouts = _layouts(geometry, len(columns), out_channels)
+    down, right = layouts.down, layouts.right
     nonzeros = _nonzeros(columns, starts, kernel)
     forward_size = _group_size(
-        in_channels, down.forward_reach * right.forward_reach, len(columns) / max(1, out_channels)
+        in_channels, layouts.forward_reach, len(columns) / max(1, out_channels)
     )
-    num_classes = len(down.class_sizes) * len(right.class_sizes)
+    num_classes = down.num_classes * right.num_classes
     backward_size = _group_size(
-        out_channels,
-        down.backward_reach * right.backward_reach,
-        len(columns) / (num_classes * in_channels),
+        out_channels, layouts.backward_reach, len(columns) / (num_classes * in_channels)
     )
     shape = (-(-out_channels // backward_size), num_classes, in_channels)
     order, backward_starts = _backward_order(nonzeros, down, right, shape, backward_size)
-    forward_offsets = nonzeros.channel * image.plane
-    forward_offsets += nonzeros.row * image.row + nonzeros.column * LANES
-    backward_offsets = nonzeros.out_channel * gradient.plane
-    backward_offsets += down.shifts[nonzeros.row] * gradient.row
-    backward_offsets += right.shifts[nonzeros.column] * LANES
+    forward_offsets = nonzeros.channel * layouts.source.plane
+    forward_offsets += down.forward[nonzeros.row] + right.forward[nonzeros.column]
+    backward_offsets = nonzeros.out_channel * layouts.gradient.plane
+    backward_offsets += down.backward[nonzeros.row] + right.backward[nonzeros.column]
     return Plan(
         geometry=geometry,
-        image=image,
-        output=output,
-        gradient=gradient,
-        forward=Tiling(*forward_tile, step, stride[0]),
-        backward=Tiling(*backward_tile, step, stride[0]),
+        layouts=layouts,
         forward_offsets=forward_offsets,
         forward_starts=_forward_starts(nonzeros, starts, in_channels, forward_size),
         backward_order=order,
         backward_offsets=backward_offsets[order],
         backward_starts=backward_starts,
-        grids=_grids(down.class_sizes, right.class_sizes, padding),
     )
 
 
-def _grids(down: list[int], right: list[int], padding: tuple[int, int]) -> NDArray[np.int64]:
-    grids = [
-        (row + padding[0], column + padding[1], height, width)
-        for row, height in enumerate(down)
-        for column, width in enumerate(right)
-    ]
-    return np.array(grids, np.int64)
+def _layouts(geometry: Geometry, num_nonzeros: int, out_channels: int) -> Layouts:
+    few = num_nonzeros <= FEW_NONZEROS * (geometry.in_channels + out_channels)
+    return (
+        columns_as_lanes(geometry) if few and fits_columns(geometry) else images_as_lanes(geometry)
+    )

@@ -37,8 +37,7 @@ class _Memory:
             self._shrink()
         return block
 
-    def give_back(self, block: NDArray[np.uint8]) -> None:
-        size = block.nbytes - LINE
+    def give_back(self, block: NDArray[np.uint8], size: int) -> None:
         with self._lock:
             self._free.setdefault(size, []).append(block)
             self._num_used -= size
@@ -63,7 +62,8 @@ class _Borrowed:
     """What an array's memory belongs to; gives it back when the last array on it is gone."""
 
     def __init__(self, size: int, shape: tuple[int, ...]) -> None:
-        self._memory = _memory  # at the end of the interpreter the module's own is gone first
+        # At the end of the interpreter the names of this module are gone before its objects.
+        self._memory, self._size = _memory, size
         self._block = _memory.take(size)
         start = self._block.ctypes.data
         self.__array_interface__ = {
@@ -74,7 +74,7 @@ class _Borrowed:
         }
 
     def __del__(self) -> None:
-        self._memory.give_back(self._block)
+        self._memory.give_back(self._block, self._size)
 
 
 def empty(shape: tuple[int, ...]) -> NDArray[np.float32]:

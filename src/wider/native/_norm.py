@@ -1,5 +1,7 @@
 """BatchNorm, alone and with the rectifier that follows it."""
 
+from typing import cast
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -59,24 +61,22 @@ def _computed(
 ) -> Features:
     from wider.native._norm_operators import batch_norm  # noqa: PLC0415 - needs Numba
 
-    assert norm.running_mean is not None and norm.running_var is not None
+    running = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     out, mean, variance = batch_norm(
-        features, residual, norm.weight, norm.bias, norm.running_mean, norm.running_var,
-        norm.eps, norm.training, rectify,
-    )  # fmt: skip
+        features, residual, norm.weight, norm.bias, *running, norm.eps, norm.training, rectify
+    )
     if norm.training:
-        _follow(norm, mean, variance, features.numel() // features.shape[1])
+        count = features.numel() // features.shape[1]
+        share = _share_of_the_next_batch(norm)
+        with torch.no_grad():
+            running[0].lerp_(mean, share)
+            running[1].lerp_(variance * (count / (count - 1)), share)
     return out
 
 
-def _follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """Moves the running mean and variance towards those of a batch."""
-    assert norm.running_mean is not None and norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    with torch.no_grad():
-        norm.num_batches_tracked += 1
-        share = norm.momentum
-        if share is None:  # PyTorch's way to say: the mean over all batches
-            share = 1 / norm.num_batches_tracked.item()
-        norm.running_mean.lerp_(mean, share)
-        norm.running_var.lerp_(variance * (count / (count - 1)), share)
+def _share_of_the_next_batch(norm: nn.BatchNorm2d) -> float:
+    """How far the running mean and variance move towards those of the batch; counts the batch."""
+    batches = cast(Tensor, norm.num_batches_tracked)
+    batches += 1
+    # Without a momentum, PyTorch keeps the mean over all batches.
+    return 1 / batches.item() if norm.momentum is None else norm.momentum

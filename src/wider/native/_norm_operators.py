@@ -41,7 +41,8 @@ def batch_norm(
     """
     flat = _flat(features)
     out = _memory.empty(flat.shape)
-    used = mean.numpy().copy(), variance.numpy().copy()
+    used_mean, used_variance = mean.clone(), variance.clone()
+    used = used_mean.numpy(), used_variance.numpy()
     added = _flat(residual) if residual is not None else flat[:0]
     given = weight.numpy(), bias.numpy(), epsilon, training, rectify
 
@@ -49,7 +50,7 @@ def batch_norm(
         _norm_kernels.forward(out, *used, flat, added, *given, channels.start, channels.stop)
 
     _share_channels(task, flat)
-    return torch.from_numpy(out.reshape(features.shape)), *map(torch.from_numpy, used)
+    return torch.from_numpy(out.reshape(features.shape)), used_mean, used_variance
 
 
 @batch_norm.register_fake

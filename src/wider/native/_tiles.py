@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from wider.native._vectors import (
     INDEX,
     LANES,
+    SHUFFLE,
     VECTOR,
     ZERO,
     Argument,
@@ -178,6 +179,42 @@ def plain_from_blocked(typing, out, out_start, image_stride, source, source_star
         for vector in transposed(builder, block):
             store(builder, vector, out, start)
             start = builder.add(start, image_stride.value)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def split_columns(typing, out, even, odd, source, start):
+    """32 neighbours from `start` on: the even ones to out[even...], the others to out[odd...]."""
+    signature = types.void(out, even, odd, source, start)
+
+    def generate(context, builder, signature, arguments):
+        out, even, odd, source, start = arguments_of(context, builder, signature, arguments)
+        pair = [load(builder, source, plus(builder, start.value, i * LANES)) for i in range(2)]
+        for i, place in enumerate((even, odd)):
+            lanes = ir.Constant(SHUFFLE, [2 * lane + i for lane in range(LANES)])
+            store(builder, builder.shuffle_vector(*pair, lanes), out, place.value)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def merge_columns(typing, out, start, source, even, odd):
+    """The inverse of `split_columns`."""
+    signature = types.void(out, start, source, even, odd)
+
+    def generate(context, builder, signature, arguments):
+        out, start, source, even, odd = arguments_of(context, builder, signature, arguments)
+        pair = [load(builder, source, place.value) for place in (even, odd)]
+        for i in range(2):
+            half = range(i * LANES // 2, (i + 1) * LANES // 2)
+            lanes = ir.Constant(
+                SHUFFLE, [place + LANES * odd for place in half for odd in range(2)]
+            )
+            place = plus(builder, start.value, i * LANES)
+            store(builder, builder.shuffle_vector(*pair, lanes), out, place)
         return context.get_dummy_value()
 
     return signature, generate
