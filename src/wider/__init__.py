@@ -3,7 +3,14 @@
 from wider import data, models, native, sparsity
 from wider.errors import InputError
 from wider.families import Family
-from wider.sparsity import connectivity, count_weights, sparsify, to_masked, to_native
+from wider.sparsity import (
+    connectivity,
+    count_weights,
+    multiply_adds,
+    sparsify,
+    to_masked,
+    to_native,
+)
 
 __all__ = [
     "Family",
@@ -12,6 +19,7 @@ __all__ = [
     "count_weights",
     "data",
     "models",
+    "multiply_adds",
     "native",
     "sparsify",
     "sparsity",

@@ -1,10 +1,13 @@
 """Static sparsity: how many weights each layer keeps, which ones, and a module that obeys."""
 
 from wider.sparsity._allocation import Allocation, AllocationName, allocate
-from wider.sparsity._convert import BREAK_EVEN, to_masked, to_native
+from wider.sparsity._convert import to_masked, to_native
 from wider.sparsity._count import connectivity, count_weights
+from wider.sparsity._layer_times import LayerTimes, layer_times
 from wider.sparsity._layers import WeightLayer, stored_weight, weight_layers
 from wider.sparsity._mask import Mask, mask_of
+from wider.sparsity._multiply_adds import multiply_adds
+from wider.sparsity._native import BREAK_EVEN
 from wider.sparsity._pattern import Pattern, draw_mask
 from wider.sparsity._sparsify import BudgetWarning, sparsify
 
@@ -13,6 +16,7 @@ __all__ = [
     "Allocation",
     "AllocationName",
     "BudgetWarning",
+    "LayerTimes",
     "Mask",
     "Pattern",
     "WeightLayer",
@@ -20,7 +24,9 @@ __all__ = [
     "connectivity",
     "count_weights",
     "draw_mask",
+    "layer_times",
     "mask_of",
+    "multiply_adds",
     "sparsify",
     "stored_weight",
     "to_masked",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize, skip_init
 
 from wider.native import (
@@ -13,22 +13,18 @@ from wider.native import (
     NativeBatchNormReLU,
     SparseConv2d,
     SparseLayer,
-    SparseLinear,
 )
+from wider.sparsity._layer_times import layer_times, print_table
 from wider.sparsity._mask import Mask, mask_of
+from wider.sparsity._native import native_layer, reason_to_stay
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
-
-BREAK_EVEN = {nn.Linear: 0.2, nn.Conv2d: 0.5}
-"""The connectivity above which a layer is faster dense, zeros and all: a training step of batch 128
-on one thread of a 2.6 GHz Xeon with AVX-512."""
-
 
 NATIVE_NORMS = {nn.BatchNorm2d: NativeBatchNorm2d, BatchNormReLU: NativeBatchNormReLU}
 PLAIN_NORMS = {native: plain for plain, native in NATIVE_NORMS.items()}
 
 
-def to_native(module: AnyModule) -> AnyModule:
+def to_native(module: AnyModule, *, images: Tensor | None = None) -> AnyModule:
     """Replaces the sparse layers of a net by layers that store and compute the non-zeros only.
 
     Done in place; outputs stay the same to float32 rounding. Linear and 2-d convolutional layers
@@ -36,14 +32,19 @@ def to_native(module: AnyModule) -> AnyModule:
     which PyTorch computes faster, convolutions with groups, dilation or another padding than
     zeros, and subclasses, whose forward may do more. A replaced layer keeps its name and its bias;
     its parameter `parametrizations.weight.original` becomes `values`, so make the optimiser
-    afterwards.
+    afterwards. BatchNorm layers (`nn.BatchNorm2d`, `BatchNormReLU`) keep all parameters and only
+    compute natively from then on.
 
     Args:
         module: a net that was sparsified.
+        images: a batch such as it will be trained on. If given, each sparse layer is timed, masked
+            and native, and a table of them is printed (see `layer_times`).
 
     Returns:
         The same module, or its replacement where it is itself a sparse layer.
     """
+    if images is not None:
+        print_table(layer_times(module, images))
     return cast(AnyModule, _replaced(module, _native_layer))
 
 
@@ -74,39 +75,16 @@ def _replaced(module: nn.Module, replacement: Callable[[nn.Module], nn.Module | 
 def _native_layer(layer: nn.Module) -> nn.Module | None:
     if type(layer) in NATIVE_NORMS:
         return _as_class(layer, NATIVE_NORMS[type(layer)])
-    mask = mask_of(layer)
-    kind = parametrize.type_before_parametrizations(layer)
-    if mask is None or mask.sum() > BREAK_EVEN.get(kind, 0.0) * mask.numel():
+    if mask_of(layer) is None or reason_to_stay(layer):
         return None
-    if kind is nn.Linear:
-        linear = cast(nn.Linear, layer)
-        native = SparseLinear(linear.weight, mask, linear.bias)
-    elif kind is nn.Conv2d and _is_plain(convolution := cast(nn.Conv2d, layer)):
-        native = SparseConv2d(
-            convolution.weight,
-            mask,
-            convolution.bias,
-            stride=convolution.stride,
-            padding=cast(tuple[int, int], convolution.padding),
-        )
-    else:
-        return None
-    return native.train(layer.training)
+    native = native_layer(layer)
+    return None if native is None else native.train(layer.training)
 
 
 def _as_class(layer: nn.Module, kind: type[nn.Module]) -> nn.Module:
     """The layer itself, which from now on computes as its other class does."""
     layer.__class__ = kind  # parameters, buffers and hooks stay, as in torch's parametrize
     return layer
-
-
-def _is_plain(layer: nn.Conv2d) -> bool:
-    return (
-        layer.groups == 1
-        and tuple(layer.dilation) == (1, 1)
-        and layer.padding_mode == "zeros"
-        and not isinstance(layer.padding, str)
-    )
 
 
 def _masked_layer(layer: nn.Module) -> nn.Module | None:

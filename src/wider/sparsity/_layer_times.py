@@ -1,0 +1,116 @@
+"""What each sparse layer costs, masked and native, on this machine."""
+
+import copy
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from wider.sparsity._mask import mask_of
+from wider.sparsity._multiply_adds import multiply_adds, watch
+from wider.sparsity._native import native_layer, reason_to_stay
+
+REPETITIONS = 5
+PIPED_WIDTH = 140  # columns of a table that goes to a file or a notebook
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """One sparse layer of a net.
+
+    Attributes:
+        name: of the layer.
+        connectivity: kept weights / weights of the dense layer.
+        num_weights: that it keeps.
+        multiply_adds: for one image.
+        masked_seconds: of a forward and a backward pass of a batch, median.
+        native_seconds: the same of a native layer, None where there is no such.
+        stays: why `to_native` leaves it as it is; empty where it replaces it.
+    """
+
+    name: str
+    connectivity: float
+    num_weights: int
+    multiply_adds: int
+    masked_seconds: float
+    native_seconds: float | None
+    stays: str
+
+
+def layer_times(module: nn.Module, images: Tensor) -> list[LayerTimes]:
+    """Times every masked layer of a net as it is and as a native layer, side by side.
+
+    Args:
+        module: a net that was sparsified; it is left as it was.
+        images: a batch such as it will be trained on; only its shape matters.
+
+    Returns:
+        The layers in the order in which they compute.
+    """
+    shapes: dict[str, torch.Size] = {}
+
+    def remember(name: str, layer: nn.Module, inputs: Tensor, _: Tensor) -> None:
+        if mask_of(layer) is not None:
+            shapes[name] = inputs.shape
+
+    watch(module, images, remember)
+    arithmetic = multiply_adds(module, images.shape[1:])
+    return [
+        _timed(name, module.get_submodule(name), shape, arithmetic[name])
+        for name, shape in shapes.items()
+    ]
+
+
+def print_table(layers: list[LayerTimes]) -> None:
+    """Prints the layers as a table."""
+    table = Table(caption="milliseconds of a forward and a backward pass, median, on this machine")
+    for heading in ("layer", "connectivity", "weights", "multiply-adds", "masked", "native", ""):
+        justify = "left" if heading in ("layer", "") else "right"
+        table.add_column(heading, justify=justify, no_wrap=True)
+    for layer in layers:
+        native = layer.native_seconds
+        table.add_row(
+            layer.name,
+            f"{layer.connectivity:.4f}",
+            f"{layer.num_weights:,}",
+            f"{layer.multiply_adds:,}",
+            f"{1e3 * layer.masked_seconds:.2f}",
+            "" if native is None else f"{1e3 * native:.2f}",
+            f"stays masked: {layer.stays}" if layer.stays else "native",
+        )
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
+
+
+def _timed(name: str, layer: nn.Module, shape: torch.Size, arithmetic: int) -> LayerTimes:
+    mask = mask_of(layer)
+    assert mask is not None
+    masked, native = copy.deepcopy(layer), native_layer(layer)
+    contestants = [masked] if native is None else [masked, native]
+    medians = _medians(contestants, shape)
+    return LayerTimes(
+        name=name,
+        connectivity=int(mask.sum()) / mask.numel(),
+        num_weights=int(mask.sum()),
+        multiply_adds=arithmetic,
+        masked_seconds=medians[0],
+        native_seconds=None if native is None else medians[1],
+        stays=reason_to_stay(layer),
+    )
+
+
+def _medians(layers: list[nn.Module], shape: torch.Size) -> list[float]:
+    parameter = next(layers[0].parameters())
+    images = torch.ones(shape, device=parameter.device, dtype=parameter.dtype, requires_grad=True)
+    seconds: list[list[float]] = [[] for _ in layers]
+    for repetition in range(REPETITIONS + 1):
+        for layer, taken in zip(layers, seconds, strict=True):
+            start = time.perf_counter()
+            layer(images).sum().backward()
+            if repetition:  # the first one compiles
+                taken.append(time.perf_counter() - start)
+    return [statistics.median(taken) for taken in seconds]

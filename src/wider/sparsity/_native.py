@@ -1,0 +1,51 @@
+"""Which layers can become native, and which gain by it."""
+
+from typing import cast
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+from wider.native import SparseConv2d, SparseLayer, SparseLinear
+from wider.sparsity._mask import mask_of
+
+BREAK_EVEN = {nn.Linear: 0.2, nn.Conv2d: 0.5}
+"""The connectivity above which a layer is faster dense, zeros and all: a training step of batch 128
+on one thread of a 2.6 GHz Xeon with AVX-512."""
+
+
+def native_layer(layer: nn.Module) -> SparseLayer | None:
+    """A native layer that computes the same, or None where there is no such."""
+    mask = mask_of(layer)
+    if mask is None or _obstacle(layer):
+        return None
+    if isinstance(layer, nn.Conv2d):
+        padding = cast(tuple[int, int], layer.padding)
+        return SparseConv2d(layer.weight, mask, layer.bias, stride=layer.stride, padding=padding)
+    assert isinstance(layer, nn.Linear)
+    return SparseLinear(layer.weight, mask, layer.bias)
+
+
+def reason_to_stay(layer: nn.Module) -> str:
+    """Why a masked layer does not become native, in a few words; empty where it does."""
+    if obstacle := _obstacle(layer):
+        return obstacle
+    mask = mask_of(layer)
+    assert mask is not None
+    break_even = BREAK_EVEN[parametrize.type_before_parametrizations(layer)]
+    above = mask.sum() > break_even * mask.numel()
+    return f"connectivity above {break_even}" if above else ""
+
+
+def _obstacle(layer: nn.Module) -> str:
+    kind = parametrize.type_before_parametrizations(layer)
+    if kind not in BREAK_EVEN:
+        return f"no native {kind.__name__}"
+    if isinstance(layer, nn.Conv2d):
+        plain = {
+            "groups": layer.groups == 1,
+            "dilation": tuple(layer.dilation) == (1, 1),
+            f"padding mode {layer.padding_mode}": layer.padding_mode == "zeros",
+            "padding given by name": not isinstance(layer.padding, str),
+        }
+        return next((name for name, holds in plain.items() if not holds), "")
+    return ""
