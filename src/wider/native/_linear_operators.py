@@ -1,21 +1,15 @@
 """The native linear layer as PyTorch operators, known to autograd and torch.compile."""
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wider.native import _linear_kernels
-from wider.native._arrays import bias_array, whole_tiles
-from wider.native._mlp_kernels import vectors_for
-from wider.native._structure import by_input
-from wider.native._vectors import LANES
-
-FEW = 2  # images that a linear layer takes one by one rather than as 16 lanes
+from wider.native import _linear_arrays
+from wider.native._arrays import bias_array
+from wider.native._linear_plan import structure_for
 
 
-@torch.library.custom_op("wider::sparse_linear", mutates_args=())
-def sparse_linear(
+def _sparse_linear(
     images: Tensor, values: Tensor, columns: Tensor, starts: Tensor, bias: Tensor | None
 ) -> Tensor:
     """images W^T + bias with the non-zeros of W only.
@@ -30,49 +24,55 @@ def sparse_linear(
     Returns:
         (batch, out).
     """
-    weights = values.numpy(), columns.numpy(), starts.numpy(), bias_array(bias, len(starts) - 1)
-    if len(images) <= FEW:
-        out = np.empty((len(images), len(starts) - 1), np.float32)
-        _linear_kernels.forward_few(out, images.contiguous().numpy(), *weights)
-        return torch.from_numpy(out)
-    vectors = vectors_for(len(images))
-    whole = whole_tiles(images, len(vectors) * LANES)
-    out = np.empty((len(whole), len(starts) - 1), np.float32)
-    _linear_kernels.forward(vectors, out, whole, *weights)
-    return torch.from_numpy(out[: len(images)])
+    rows, row_starts = images.contiguous().numpy(), starts.numpy()
+    weights = values.numpy(), columns.numpy()
+    own_bias = bias_array(bias, len(row_starts) - 1)
+    if len(rows) <= _linear_arrays.FEW:
+        return torch.from_numpy(_linear_arrays.forward_few(rows, *weights, row_starts, own_bias))
+    structure = structure_for(columns, starts, images.shape[1])
+    return torch.from_numpy(_linear_arrays.forward(rows, *weights, structure, own_bias))
 
 
-@sparse_linear.register_fake
+def _sparse_linear_backward(
+    gradient: Tensor,
+    images: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    starts: Tensor,
+    with_images: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of `sparse_linear` by its images (none unless asked for), values and bias."""
+    gradients = _linear_arrays.backward(
+        gradient.contiguous().numpy(),
+        images.contiguous().numpy(),
+        values.numpy(),
+        structure_for(columns, starts, images.shape[1]),
+        with_images,
+    )
+    by_images, by_values, by_bias = (torch.from_numpy(each) for each in gradients)
+    return by_images, by_values, by_bias
+
+
+# What `torch.library.custom_op` does, without its layers of Python around every call: they cost as
+# much as a small layer.
+_library = torch.library.Library("wider", "FRAGMENT")
+for _function in (_sparse_linear, _sparse_linear_backward):
+    _name = _function.__name__.removeprefix("_")
+    _library.define(_name + torch.library.infer_schema(_function, mutates_args=()))
+    _library.impl(_name, _function, "CPU")
+sparse_linear = torch.ops.wider.sparse_linear.default
+sparse_linear_backward = torch.ops.wider.sparse_linear_backward.default
+
+
+@torch.library.register_fake("wider::sparse_linear", lib=_library)
 def _(images, values, columns, starts, bias):
     return images.new_empty(len(images), len(starts) - 1)
 
 
-@torch.library.custom_op("wider::sparse_linear_backward", mutates_args=())
-def sparse_linear_backward(
-    gradient: Tensor, images: Tensor, values: Tensor, columns: Tensor, starts: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The gradients of `sparse_linear` by its images and its values."""
-    vectors = vectors_for(len(images))
-    tile = len(vectors) * LANES
-    whole = whole_tiles(images, tile)
-    image_gradient, value_gradient = np.empty_like(whole), np.zeros(len(values), np.float32)
-    own = by_input(columns.numpy(), starts.numpy(), images.shape[1])
-    _linear_kernels.backward(
-        vectors,
-        image_gradient,
-        value_gradient,
-        whole_tiles(gradient, tile),
-        whole,
-        columns.numpy(),
-        starts.numpy(),
-        (values.numpy()[own.order], own.rows, own.starts),
-    )
-    return torch.from_numpy(image_gradient[: len(images)]), torch.from_numpy(value_gradient)
-
-
-@sparse_linear_backward.register_fake
-def _(gradient, images, values, columns, starts):
-    return torch.empty_like(images), torch.empty_like(values)
+@torch.library.register_fake("wider::sparse_linear_backward", lib=_library)
+def _(gradient, images, values, columns, starts, with_images):
+    by_images = images.new_empty(len(images) if with_images else 0, images.shape[1])
+    return by_images, torch.empty_like(values), images.new_empty(len(starts) - 1)
 
 
 def _remember(ctx, inputs, output) -> None:
@@ -82,8 +82,19 @@ def _remember(ctx, inputs, output) -> None:
 
 
 def _linear_gradients(ctx, gradient: Float[Tensor, "batch out"]):
-    by_images, by_values = sparse_linear_backward(gradient.contiguous(), *ctx.saved_tensors)
-    return by_images, by_values, None, None, gradient.sum(0) if ctx.has_bias else None
+    with_images = ctx.needs_input_grad[0]
+    by_images, by_values, by_bias = sparse_linear_backward(
+        gradient, *ctx.saved_tensors, with_images
+    )
+    return (
+        by_images if with_images else None,
+        by_values,
+        None,
+        None,
+        by_bias if ctx.has_bias else None,
+    )
 
 
-sparse_linear.register_autograd(_linear_gradients, setup_context=_remember)
+torch.library.register_autograd(
+    "wider::sparse_linear", _linear_gradients, setup_context=_remember, lib=_library
+)

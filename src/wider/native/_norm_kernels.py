@@ -1,7 +1,7 @@
-"""BatchNorm with what follows it, a channel at a time: all its numbers stay in the second cache.
+"""BatchNorm with what follows it, on features of (images, channels, positions).
 
-Features are (images, channels, positions). The loops over the positions of one image are what LLVM
-turns into vectors by itself; sums over images are in double precision.
+All passes run through memory in its order, image by image. The loops over the positions of one
+channel are what LLVM turns into vectors by itself; sums over images are in double precision.
 """
 
 import numpy as np
@@ -20,88 +20,78 @@ def _sum(numbers):
 
 
 @compiled
-def _squares(numbers, mean):
-    total = ZERO
+def _deviations(numbers, centre):
+    total, squares = ZERO, ZERO
     for i in range(len(numbers)):
-        deviation = numbers[i] - mean
-        total += deviation * deviation
-    return total
+        deviation = numbers[i] - centre
+        total += deviation
+        squares += deviation * deviation
+    return total, squares
 
 
 @compiled
-def _affine(out, numbers, factor, addend):
+def _affine(out, numbers, factor, addend, lowest):
     for i in range(len(out)):
-        out[i] = numbers[i] * factor + addend
+        result = numbers[i] * factor + addend
+        out[i] = lowest if result <= lowest else result  # NaN compares false and stays
 
 
 @compiled
-def _add(out, numbers):
+def _affine_and_add(out, numbers, factor, addend, residual, lowest):
     for i in range(len(out)):
-        out[i] += numbers[i]
+        result = numbers[i] * factor + addend + residual[i]
+        out[i] = lowest if result <= lowest else result
 
 
 @compiled
-def _rectify(out):
-    for i in range(len(out)):
-        out[i] = ZERO if out[i] <= ZERO else out[i]  # NaN compares false and stays
-
-
-@compiled
-def _gate(out, slopes, outputs):
-    for i in range(len(out)):
-        out[i] = ZERO if outputs[i] <= ZERO else slopes[i]
-
-
-@compiled
-def _sum_and_product(slopes, numbers, mean):
+def _slope_sums(slopes, outputs, lowest, numbers, mean):
     total, product = ZERO, ZERO
     for i in range(len(slopes)):
-        total += slopes[i]
-        product += slopes[i] * (numbers[i] - mean)
+        slope = ZERO if outputs[i] <= lowest else slopes[i]
+        total += slope
+        product += slope * (numbers[i] - mean)
     return total, product
 
 
 @compiled
-def _combine(out, slopes, factor, numbers, other_factor, addend):
+def _combine(out, slopes, outputs, lowest, factor, numbers, other_factor, addend):
     for i in range(len(out)):
-        out[i] = factor * slopes[i] + other_factor * numbers[i] + addend
+        slope = ZERO if outputs[i] <= lowest else slopes[i]
+        out[i] = factor * slope + other_factor * numbers[i] + addend
 
 
 @compiled
-def moments(mean, variance, features, first, last):
+def _gate_and_combine(out, gated, slopes, outputs, lowest, factor, numbers, other_factor, addend):
+    for i in range(len(out)):
+        slope = ZERO if outputs[i] <= lowest else slopes[i]
+        gated[i] = slope
+        out[i] = factor * slope + other_factor * numbers[i] + addend
+
+
+@compiled
+def _moments(mean, variance, features, first, last):
     """Mean and variance (divided by the number, not by one less) of channels first..last."""
-    num_images, _, num_positions = features.shape
-    count = num_images * num_positions
+    num_images, num_channels, num_positions = features.shape
+    # Deviations from a number near the mean: squares of the numbers themselves would lose digits
+    # where the mean is large.
+    centre = np.zeros(num_channels, np.float32)
     for channel in range(first, last):
-        total = 0.0
-        for image in range(num_images):
-            total += _sum(features[image, channel])
-        mean[channel] = total / count
-        total = 0.0
-        for image in range(num_images):
-            total += _squares(features[image, channel], mean[channel])
-        variance[channel] = total / count
-
-
-@compiled
-def normalise(out, features, residual, weight, bias, mean, scale, rectify, channel):
-    """One channel: out = (features - mean) scale weight + bias + residual, rectified if asked for.
-
-    `residual` has no images where there is none to add.
-    """
-    factor = weight[channel] * scale
-    addend = bias[channel] - mean[channel] * factor
-    for image in range(len(features)):
-        _affine(out[image, channel], features[image, channel], factor, addend)
-        if len(residual) > 0:
-            _add(out[image, channel], residual[image, channel])
-        if rectify:
-            _rectify(out[image, channel])
+        centre[channel] = _sum(features[0, channel]) / num_positions
+    sums = np.zeros((num_channels, 2))
+    for image in range(num_images):
+        for channel in range(first, last):
+            total, squares = _deviations(features[image, channel], centre[channel])
+            sums[channel, 0] += total
+            sums[channel, 1] += squares
+    for channel in range(first, last):
+        deviation, square = sums[channel] / (num_images * num_positions)
+        mean[channel] = centre[channel] + deviation
+        variance[channel] = square - deviation * deviation
 
 
 @compiled
 def forward(
-    out, mean, variance, features, residual, weight, bias, epsilon, training, rectify, first, last
+    out, mean, variance, features, residual, weight, bias, epsilon, training, lowest, first, last
 ):
     """Channels first..last of the output.
 
@@ -109,57 +99,70 @@ def forward(
         out: (images, channels, positions).
         mean, variance: of each channel; found from the features in training, given otherwise.
         features: (images, channels, positions).
-        residual: added before rectifying; no images where there is none.
+        residual: added at the end; no images where there is none.
         weight, bias: of each channel.
         epsilon: added to the variance.
         training: whether mean and variance are to be found.
-        rectify: whether to set negative outputs to zero.
+        lowest: of the outputs: 0 if they are rectified, minus infinity if not.
         first, last: channels of this call.
     """
-    for channel in range(first, last):
-        if training:
-            moments(mean, variance, features, channel, channel + 1)
-        scale = np.float32(1 / np.sqrt(variance[channel] + epsilon))
-        normalise(out, features, residual, weight, bias, mean, scale, rectify, channel)
+    if training:
+        _moments(mean, variance, features, first, last)
+    factor = (weight / np.sqrt(variance + epsilon)).astype(np.float32)
+    addend = bias - mean * factor
+    # The last images first: they are what the caches still hold.
+    for image in range(len(features) - 1, -1, -1):
+        for channel in range(first, last):
+            given = features[image, channel], factor[channel], addend[channel]
+            if len(residual) > 0:
+                _affine_and_add(out[image, channel], *given, residual[image, channel], lowest)
+            else:
+                _affine(out[image, channel], *given, lowest)
 
 
 @compiled
 def backward(
     result, gated, weight_gradient, bias_gradient, slopes, outputs, features,
-    weight, mean, variance, epsilon, training, rectify, first, last,
+    weight, mean, variance, epsilon, training, lowest, first, last,
 ):  # fmt: skip
     """The gradients of channels first..last.
 
     Args:
         result: of the features.
-        gated: where rectified, the slopes at positive outputs: the gradient of the residual. Memory
-            for one channel will do where there is no residual.
+        gated: of the residual, that is the slopes where the output is above the lowest; no images
+            where it is not wanted.
         weight_gradient, bias_gradient: of each channel.
         slopes: the gradient of the output.
-        outputs: of the forward pass; read only if rectified.
-        features, weight, mean, variance, epsilon, training, rectify, first, last: see `forward`.
+        outputs: of the forward pass; any numbers if they were not rectified.
+        features, weight, mean, variance, epsilon, training, lowest, first, last: see `forward`.
     """
-    num_images, _, num_positions = features.shape
-    count = num_images * num_positions
-    for channel in range(first, last):
-        scale = 1 / np.sqrt(variance[channel] + epsilon)
-        total, product = 0.0, 0.0
-        place = min(channel, gated.shape[1] - 1)
-        for image in range(num_images):
-            own = slopes[image, channel]
-            if rectify:
-                own = gated[image, place]
-                _gate(own, slopes[image, channel], outputs[image, channel])
-            parts = _sum_and_product(own, features[image, channel], mean[channel])
-            total, product = total + parts[0], product + parts[1]
-        bias_gradient[channel], weight_gradient[channel] = total, product * scale
-        factor = weight[channel] * scale
-        # In training the mean and the variance depend on the features too.
-        other = -factor * scale * scale * product / count if training else 0.0
-        addend = -factor * total / count - other * mean[channel] if training else 0.0
-        for image in range(num_images):
-            own = gated[image, place] if rectify else slopes[image, channel]
-            _combine(
-                result[image, channel], own, np.float32(factor), features[image, channel],
-                np.float32(other), np.float32(addend),
+    num_images, num_channels, num_positions = features.shape
+    sums = np.zeros((num_channels, 2))
+    for image in range(num_images):
+        for channel in range(first, last):
+            total, product = _slope_sums(
+                slopes[image, channel], outputs[image, channel], lowest,
+                features[image, channel], mean[channel],
             )  # fmt: skip
+            sums[channel, 0] += total
+            sums[channel, 1] += product
+    scale = 1 / np.sqrt(variance + np.float64(epsilon))
+    bias_gradient[first:last] = sums[first:last, 0]
+    weight_gradient[first:last] = (sums[:, 1] * scale)[first:last]
+    factor = (weight * scale).astype(np.float32)
+    other, addend = np.zeros_like(factor), np.zeros_like(factor)
+    if training:  # mean and variance depend on the features too
+        means = sums / (num_images * num_positions)
+        exact = -weight * scale**3 * means[:, 1]
+        other[:] = exact
+        addend[:] = -weight * scale * means[:, 0] - exact * mean
+    for image in range(num_images - 1, -1, -1):
+        for channel in range(first, last):
+            given = (
+                slopes[image, channel], outputs[image, channel], lowest, factor[channel],
+                features[image, channel], other[channel], addend[channel],
+            )  # fmt: skip
+            if len(gated) > 0:
+                _gate_and_combine(result[image, channel], gated[image, channel], *given)
+            else:
+                _combine(result[image, channel], *given)

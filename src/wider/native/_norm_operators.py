@@ -44,7 +44,7 @@ def batch_norm(
     used_mean, used_variance = mean.clone(), variance.clone()
     used = used_mean.numpy(), used_variance.numpy()
     added = _flat(residual) if residual is not None else flat[:0]
-    given = weight.numpy(), bias.numpy(), epsilon, training, rectify
+    given = weight.numpy(), bias.numpy(), epsilon, training, _lowest(rectify)
 
     def task(channels: range) -> None:
         _norm_kernels.forward(out, *used, flat, added, *given, channels.start, channels.stop)
@@ -86,24 +86,21 @@ def batch_norm_backward(
     """
     flat, slopes = _flat(features), _flat(gradient)
     rectify = outputs is not None
-    kept = _flat(outputs) if rectify else flat[:0]
+    kept = _flat(outputs) if rectify else flat  # something of the right size, to be compared
     result = _memory.empty(flat.shape)
-    of_residual = _memory.empty(flat.shape if rectify and has_residual else (0, *flat.shape[1:]))
+    gated = _memory.empty(flat.shape if rectify and has_residual else (0, *flat.shape[1:]))
     of_weight, of_bias = np.empty(flat.shape[1], np.float32), np.empty(flat.shape[1], np.float32)
-    given = weight.numpy(), mean.numpy(), variance.numpy(), epsilon, training, rectify
+    written = result, gated, of_weight, of_bias
+    given = weight.numpy(), mean.numpy(), variance.numpy(), epsilon, training, _lowest(rectify)
 
     def task(channels: range) -> None:
-        one_channel = (len(flat), 1, flat.shape[2])
-        gated = of_residual if len(of_residual) or not rectify else _memory.empty(one_channel)
-        _norm_kernels.backward(
-            result, gated, of_weight, of_bias, slopes, kept, flat, *given,
-            channels.start, channels.stop,
-        )  # fmt: skip
+        edges = channels.start, channels.stop
+        _norm_kernels.backward(*written, slopes, kept, flat, *given, *edges)
 
     _share_channels(task, flat)
     return (
         torch.from_numpy(result.reshape(features.shape)),
-        torch.from_numpy(of_residual.reshape(-1, *features.shape[1:])),
+        torch.from_numpy(gated.reshape(-1, *features.shape[1:])),
         torch.from_numpy(of_weight),
         torch.from_numpy(of_bias),
     )
@@ -138,6 +135,10 @@ def _gradients(ctx, gradient: Float[Tensor, "batch channels rows columns"], *_):
 
 
 batch_norm.register_autograd(_gradients, setup_context=_remember)
+
+
+def _lowest(rectify: bool) -> np.float32:
+    return np.float32(0) if rectify else np.float32(-np.inf)
 
 
 def _flat(features: Tensor) -> np.ndarray:
