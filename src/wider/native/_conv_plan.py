@@ -21,8 +21,8 @@ MOST_PLANS = 256  # kept; a net has one per layer and image size
 
 # Channels are taken in groups whose tiles fit into the first cache, but only where the sums of a
 # tile then meet several non-zeros each time that they are brought into registers.
-FIRST_CACHE = 32 * 1024
-FEWEST_TOGETHER = 6
+FIRST_CACHE = 40 * 1024
+FEWEST_TOGETHER = 5
 
 # Non-zeros per channel, of the input or the output, up to which bringing 16 images into lanes would
 # cost more than the slower loads of 16 columns do.

@@ -3,6 +3,7 @@
 import importlib.util
 import warnings
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from jaxtyping import Bool, Float, Int32, Int64
@@ -17,6 +18,7 @@ class SlowLayerWarning(UserWarning):
     """A native layer computes through a dense weight; the message says why."""
 
 
+@cache
 def is_available() -> bool:
     """Whether the compiler that native code needs (Numba) is installed."""
     return importlib.util.find_spec("numba") is not None
@@ -79,7 +81,7 @@ class SparseLayer(nn.Module):
         flat[row_of_each(self.starts), self.columns.long()] = True
         return flat.reshape(self.shape)
 
-    def _computes_natively(self, images: Tensor) -> bool:
+    def _computes_natively(self, images: Tensor, values: Tensor) -> bool:
         if not is_available():
             warnings.warn(
                 f"{type(self).__name__} computes through a dense weight, as slowly as a masked "
@@ -90,7 +92,7 @@ class SparseLayer(nn.Module):
             return False
         # Other kinds of numbers and devices are computed through the dense weight: exact, and the
         # way to check gradients in double precision.
-        return images.device.type == "cpu" and images.dtype == self.values.dtype == torch.float32
+        return images.is_cpu and images.dtype == values.dtype == torch.float32
 
 
 class SparseLinear(SparseLayer):
@@ -105,12 +107,15 @@ class SparseLinear(SparseLayer):
             raise InputError(
                 f"the input has {images.shape[-1]} features, the layer takes {self.shape[1]}"
             )
-        if not self._computes_natively(images):
+        values = self.values  # once: modules look up parameters slowly, compared with a batch of 1
+        if not self._computes_natively(images, values):
             return functional.linear(images, self.dense_weight(), self.bias)
         from wider.native._linear_operators import sparse_linear  # noqa: PLC0415 - needs Numba
 
-        rows = images.reshape(-1, self.shape[1])
-        out = sparse_linear(rows, self.values, self.columns, self.starts, self.bias)
+        weights = values, self.columns, self.starts, self.bias
+        if images.dim() == 2:
+            return sparse_linear(images, *weights)
+        out = sparse_linear(images.reshape(-1, self.shape[1]), *weights)
         return out.reshape(*images.shape[:-1], self.shape[0])
 
     def extra_repr(self) -> str:
@@ -156,7 +161,7 @@ class SparseConv2d(SparseLayer):
                 f"the input is {tuple(images.shape)}; the layer takes (batch, {self.shape[1]}, "
                 "rows, columns)"
             )
-        if not self._computes_natively(images):
+        if not self._computes_natively(images, self.values):
             return functional.conv2d(
                 images, self.dense_weight(), self.bias, self.stride, self.padding
             )

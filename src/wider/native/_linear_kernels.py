@@ -3,7 +3,6 @@
 # pyright: reportCallIssue=false
 # (Numba gives intrinsics their first argument, which pyright takes for one of the call's.)
 
-
 from wider.native._compiled import compiled
 from wider.native._linear_vectors import (
     gathered_dot,
