@@ -3,7 +3,6 @@
 import importlib.util
 import warnings
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from jaxtyping import Bool, Float, Int32, Int64
@@ -18,10 +17,13 @@ class SlowLayerWarning(UserWarning):
     """A native layer computes through a dense weight; the message says why."""
 
 
-@cache
+# Looked for once: to look takes as long as a small layer computes.
+_HAS_NUMBA = importlib.util.find_spec("numba") is not None
+
+
 def is_available() -> bool:
     """Whether the compiler that native code needs (Numba) is installed."""
-    return importlib.util.find_spec("numba") is not None
+    return _HAS_NUMBA
 
 
 class SparseLayer(nn.Module):
