@@ -80,3 +80,12 @@ def test_a_batch_of_any_size_is_computed_as_it_is():
     weights = np.array([2.0], np.float32), np.zeros(1, np.int32), np.array([0, 1])
     outputs = _conv.forward(images, *weights, np.ones(1, np.float32), geometry)
     np.testing.assert_array_equal(outputs, 2 * images + 1)
+
+
+def test_layers_of_one_shape_with_few_and_many_nonzeros_do_not_share_memory():
+    images = torch.randn(2, 32, 16, 16, generator=torch.Generator().manual_seed(0))
+    for connectivity in (0.02, 0.5, 0.02):
+        weight, mask, bias = drawn((32, 32, 3, 3), connectivity, 0)
+        assert_same_as_reference(SparseConv2d(weight, mask, bias, padding=(1, 1)), images)
+        plan = next(reversed(_conv_plan._plans.values()))
+        assert plan.layouts.columns_as_lanes == (connectivity < 0.1)

@@ -142,7 +142,7 @@ def _blocks(role: str, layout: Layout, num_channels: int, plan: Plan, count: int
         return [_memory.zeros(0)] * count
     if not hasattr(_kept, "blocks"):
         _kept.blocks = OrderedDict()
-    key = (role, plan.geometry, num_channels)
+    key = (role, plan.geometry, num_channels, plan.layouts.columns_as_lanes)
     blocks = _kept.blocks.setdefault(key, [])
     blocks += [_memory.zeros(layout.plane * num_channels) for _ in range(count - len(blocks))]
     _kept.blocks.move_to_end(key)
