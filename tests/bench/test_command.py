@@ -6,18 +6,19 @@ import pandas as pd
 import pytest
 import tyro
 
-from wider.bench import SUITES, mlp
+from wider.bench import SUITES, _memory
 from wider.cli._bench import bench
 from wider.errors import InputError
+
+from .tiny import TINY
 
 
 @pytest.fixture(autouse=True)
 def tiny_suites(monkeypatch: pytest.MonkeyPatch) -> None:
-    for suite in (
-        mlp.step_suite(widths=(5, 16), num_images=200),
-        mlp.batch_suite(batch_sizes=(100,), num_images=200),
-    ):
+    for suite in TINY:
         monkeypatch.setitem(SUITES, suite.name, suite)
+    # A process of its own takes seconds to start; test_memory.py starts one.
+    monkeypatch.setattr(_memory, "_in_fresh_process", lambda run, _: run())
 
 
 def call(*arguments: object) -> bool:

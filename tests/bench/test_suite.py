@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from wider.bench import SUITES, Case, Contestant, Suite, draw, find, mlp, run_suite
+from wider.bench import SUITES, Case, Contestant, TimeSuite, find, mlp, run_suite
 from wider.errors import InputError
+
+from .tiny import TINY
 
 PROMISED = {
     "suite",
-    "width",
     "contestant",
     "threads",
     "repetitions",
@@ -41,25 +42,27 @@ def sleepers(*names: str) -> list[Contestant]:
     ]
 
 
-FAKE = Suite(
+FAKE = TimeSuite(
     name="fake",
     title="Nothing, by width",
     details="nothing at all",
     unit="call",
     along="width",
     cases=[
-        Case({"width": width}, 2, lambda: sleepers("native", "masked PyTorch", "dense PyTorch"))
+        Case({"width": width}, lambda: sleepers("native", "masked PyTorch", "dense PyTorch"), 2)
         for width in (5, 80)
     ],
+    rivals=("masked PyTorch",),
 )
+TIMED = [suite for suite in TINY if isinstance(suite, TimeSuite)]
 
 
-def check(table: pd.DataFrame, suite: Suite) -> None:
+def check(table: pd.DataFrame, suite: TimeSuite) -> None:
     """What every suite's table promises."""
     assert table.columns.is_unique
     assert set(table.columns) >= PROMISED | set(suite.cases[0].columns)
     assert set(table["suite"]) == {suite.name}
-    assert len(table) == 3 * len(suite.cases)
+    assert len(table) == table["contestant"].nunique() * len(suite.cases)
     columns = list(suite.cases[0].columns)
     assert not table.duplicated([*columns, "contestant"]).any()
     assert (table["seconds_lower"] > 0).all()
@@ -85,21 +88,30 @@ def test_a_table_has_a_row_per_case_and_contestant():
     assert (table.loc[table["contestant"] != "native", "seconds"] >= 5e-4).all()
 
 
-@pytest.mark.parametrize(
-    "suite",
-    [
-        mlp.step_suite(widths=(5, 16), num_images=200),
-        mlp.batch_suite(batch_sizes=(100,), num_images=200),
-    ],
-    ids=lambda suite: suite.name,
-)
-def test_real_suites_keep_the_same_promises(suite: Suite):
+@pytest.mark.parametrize("suite", TIMED, ids=lambda suite: suite.name)
+def test_real_suites_keep_the_same_promises(suite: TimeSuite):
     table = run_suite(suite, threads=1, repetitions=2)
     check(table, suite)
     assert find(suite.name).along == suite.along
-    assert table["connectivity"].between(0, 1).all()
-    drawn = draw(suite, table).to_dict()
+    assert set(suite.rivals) <= set(table["contestant"])
+    if "connectivity" in table:
+        assert table["connectivity"].between(0, 1).all()
+    drawn = suite.draw(table).to_dict()
     assert drawn["title"]["subtitle"][0].startswith(suite.details)
+    panels = 1 if suite.panel is None else table[suite.panel].nunique()
+    assert len(suite.remarks(table)) == panels
+    assert len(drawn.get("concat", [drawn])) == panels
+    assert len(suite.cells(table)) == len(table)
+
+
+def test_multiply_adds_of_masked_nets_stand_beside_their_widths():
+    (suite,) = (suite for suite in TIMED if suite.name == "resnet-step")
+    (case,) = suite.cases
+    (count,) = case.counts().values()
+    assert list(case.counts()) == ["multiply_adds"]
+    # A first convolution that stays dense, 3x3 from 3 to 2 channels on 8x8, and more.
+    assert count > 8 * 8 * 3 * 3 * 3 * 2
+    assert not set(case.counts()) & set(case.columns)
 
 
 def test_native_and_masked_do_the_same_work():
@@ -119,7 +131,7 @@ def test_all_suites_can_be_found_by_their_names():
 
 
 def test_an_unknown_suite_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match="'mlp-walk'; use one of: mlp-step, mlp-batch"):
+    with pytest.raises(InputError, match="'mlp-walk'; use one of: mlp-step, mlp-batch, linear"):
         find("mlp-walk")
 
 

@@ -224,3 +224,18 @@ def test_a_run_that_another_process_trains_is_left_for_the_end(
     lines = written(console).splitlines()
     assert [line.split("  ")[0] for line in lines[1:]] == ["1/2", "2/2"]
     assert [other.title in lines[1], spec.title in lines[2]] == [True, True]
+
+
+def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, monkeypatch):
+    specs = [make_spec(seed=seed) for seed in range(2)]
+
+    def interrupted(spec, *_):
+        for folder in map(store.folder, specs):
+            folder.mkdir(exist_ok=True)
+            (folder / ".model.safetensors.123").touch()  # as a worker that is killed leaves it
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wider.runs._schedule._execute_in_worker", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_missing(specs, store, console=console)
+    assert not list(store.path.glob("*/.*"))

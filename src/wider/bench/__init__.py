@@ -1,24 +1,39 @@
 """Native against masked execution on this machine, side by side in one process."""
 
-from wider.bench import mlp
-from wider.bench._chart import draw
+from wider.bench import convolution, inference, linear, mlp, resnet
+from wider.bench._break_even import break_even
 from wider.bench._measure import measure, torch_threads
+from wider.bench._memory import MemorySuite
 from wider.bench._suite import Case, Contestant, Suite, run_suite
+from wider.bench._times import TimeSuite
 from wider.errors import InputError
 
 __all__ = [
     "SUITES",
     "Case",
     "Contestant",
+    "MemorySuite",
     "Suite",
-    "draw",
+    "TimeSuite",
+    "break_even",
     "find",
     "measure",
     "run_suite",
     "torch_threads",
 ]
 
-SUITES = {suite.name: suite for suite in (mlp.STEP, mlp.BATCH)}
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        mlp.STEP,
+        mlp.BATCH,
+        linear.LINEAR,
+        convolution.CONVOLUTION,
+        resnet.STEP,
+        inference.INFERENCE,
+        resnet.MEMORY,
+    )
+}
 
 
 def find(name: str) -> Suite:

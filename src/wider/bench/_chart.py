@@ -1,68 +1,134 @@
-"""Time along the width, a line per contestant."""
+"""A line per contestant, in one panel or several."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import altair as alt
 import pandas as pd
 
-from wider.bench._suite import CONTESTANTS, MASKED, Suite
-from wider.experiments.charts import BLUE, GREY, ORANGE, finish
+from wider.bench._suite import CHANNELS_LAST, CSR, DENSE, MASKED, NATIVE, SPARSEPROP, Chart
+from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, finish
 
-SHAPES = ("circle", "square", "triangle-up")  # so that colour is not all that tells lines apart
+BLACK, PURPLE = "#000000", "#CC79A7"
+STYLES = {  # shapes too, so that colour is not all that tells lines apart
+    NATIVE: (BLUE, "circle"),
+    MASKED: (ORANGE, "square"),
+    DENSE: (GREY, "triangle-up"),
+    CHANNELS_LAST: (BLACK, "triangle-down"),
+    CSR: (GREEN, "diamond"),
+    SPARSEPROP: (PURPLE, "cross"),
+}
+WIDTH, HEIGHT = 520, 320
+NARROW_WIDTH, NARROW_HEIGHT = 300, 240
+MOST_COLUMNS = 3
+SPACING = {"row": 90, "column": 80}  # for the axes
+TOP, BOTTOM = 34, 26  # pixels without lines: for numbers, and for the words beside a dashed line
 
 
-def draw(suite: Suite, table: pd.DataFrame) -> alt.LayerChart:
-    """Median times with their quartiles, both axes logarithmic.
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes.
+
+    Attributes:
+        title: above it; "" for none.
+        points: rows with "contestant", "x", "y", and "lower" and "upper" around y.
+        numbers: rows with "x" and the "ratio" to write above it.
+        equal: where to draw a dashed line across.
+    """
+
+    title: str
+    points: pd.DataFrame
+    numbers: pd.DataFrame | None = None
+    equal: float | None = None
+
+
+def draw(
+    panels: Sequence[Panel], *, title: str, subtitle: list[str], x_title: str, y_title: str
+) -> Chart:
+    """Panels side by side, all axes logarithmic.
 
     Args:
-        suite: what was measured.
-        table: what `run_suite` returned for it.
+        panels: one or more.
+        title: of the whole chart.
+        subtitle: the lines below it.
+        x_title: of the horizontal axes.
+        y_title: of the vertical axes.
     """
-    shown = table.copy()
-    for column in ("seconds", "seconds_lower", "seconds_upper"):
-        shown[column] *= 1e6
-    shown["text"] = shown["ratio"].map("{:.1f}x".format)
-    contestants = [name for name in CONTESTANTS if (shown["contestant"] == name).any()]
-    heading = suite.along.replace("_", " ")
-    ticks = sorted(table[suite.along].unique().tolist())
-    base = alt.Chart(shown).encode(
-        x=alt.X(
-            f"{suite.along}:Q",
-            title=heading,
-            scale=alt.Scale(type="log", nice=False, padding=44),
-            axis=alt.Axis(values=ticks, grid=False, format="d"),
-        ),
-        y=alt.Y(
-            "seconds:Q",
-            title=f"microseconds a {suite.unit}",
-            scale=alt.Scale(type="log", nice=False, padding=24),
-            axis=alt.Axis(tickCount=8, format=",~r"),
-        ),
-        color=alt.Color(
-            "contestant:N",
-            scale=alt.Scale(domain=contestants, range=[BLUE, ORANGE, GREY]),
-            legend=alt.Legend(title=None),
-        ),
-    )
-    shape = alt.Shape("contestant:N", scale=alt.Scale(domain=contestants, range=list(SHAPES)))
-    masked = base.transform_filter(alt.datum.contestant == MASKED)
-    chart = alt.layer(
-        base.mark_line(strokeWidth=2),
-        base.mark_rule(strokeWidth=1.5).encode(y="seconds_lower:Q", y2="seconds_upper:Q"),
-        base.mark_point(filled=True, size=60, opacity=1).encode(shape=shape.legend(title=None)),
-        masked.mark_text(align="right", dx=6, dy=-14, fontSize=12).encode(text="text:N"),
-    ).properties(width=520, height=320)
-    return finish(chart, suite.title, _subtitle(suite, table))
-
-
-def _subtitle(suite: Suite, table: pd.DataFrame) -> list[str]:
-    first = table.iloc[0]
-    threads = table["threads"].max()
-    on = "1 thread" if threads == 1 else f"{threads} threads (native: {_native_threads(table)})"
-    return [
-        f"{suite.details}; dense PyTorch has no mask, so more weights",
-        f"Median of {first.repetitions} with quartiles; numbers: masked against native",
-        f"{first.machine}; {on}; torch {first.torch}, numba {first.numba}",
+    present = {name for panel in panels for name in panel.points["contestant"]}
+    names = [name for name in STYLES if name in present]
+    if len(panels) == 1:
+        (chart,) = (_lines(panel, names, x_title, y_title, HEIGHT) for panel in panels)
+        return finish(chart.properties(width=WIDTH, height=HEIGHT), title, subtitle)
+    charts = [
+        _lines(panel, names, x_title, y_title, NARROW_HEIGHT).properties(
+            title=panel.title, width=NARROW_WIDTH, height=NARROW_HEIGHT
+        )
+        for panel in panels
     ]
+    columns = 2 if len(charts) == 4 else MOST_COLUMNS
+    together = alt.concat(*charts, columns=columns, bounds="flush", spacing=SPACING)
+    return finish(together, title, subtitle)
 
 
-def _native_threads(table: pd.DataFrame) -> int:
-    return table.loc[table["contestant"] == CONTESTANTS[0], "threads"].max()
+def _lines(
+    panel: Panel, names: Sequence[str], x_title: str, y_title: str, height: int
+) -> alt.LayerChart | alt.FacetChart:
+    ticks = sorted(panel.points["x"].unique().tolist())
+    x = alt.X(
+        "x:Q",
+        title=x_title,
+        scale=alt.Scale(type="log", nice=False, padding=28),
+        axis=alt.Axis(values=ticks, grid=False, format="~r", labelAngle=0, labelOverlap=False),
+    )
+    y = alt.Y(
+        "y:Q",
+        title=y_title,
+        scale=alt.Scale(type="log", nice=False, domain=_domain(panel.points, height)),
+        axis=alt.Axis(tickCount=6, format=",~r"),
+    )
+    colours, shapes = zip(*(STYLES[name] for name in names), strict=True)
+    legend = alt.Legend(title=None, orient="bottom", labelLimit=300)
+    colour = alt.Color("contestant:N", scale=alt.Scale(domain=names, range=colours), legend=legend)
+    shape = alt.Shape("contestant:N", scale=alt.Scale(domain=names, range=shapes), legend=legend)
+    base = alt.Chart(panel.points).encode(x=x, y=y, color=colour)
+    layers = [
+        base.mark_line(strokeWidth=2),
+        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("lower:Q", title=y_title), y2="upper:Q"),
+        base.mark_point(filled=True, size=60, opacity=1).encode(shape=shape),
+    ]
+    if panel.numbers is not None:
+        layers.append(_number_marks(panel.numbers))
+    if panel.equal is not None:
+        layers += _equal_marks(panel.equal, ticks, height)
+    return alt.layer(*layers)
+
+
+def _domain(points: pd.DataFrame, height: int) -> list[float]:
+    """Of the vertical axis, so that all lines are between `TOP` and `BOTTOM`."""
+    low, high = points["lower"].min(), points["upper"].max()
+    pixel = max(math.log(high / low), math.log(2)) / (height - TOP - BOTTOM)
+    return [low * math.exp(-BOTTOM * pixel), high * math.exp(TOP * pixel)]
+
+
+def _number_marks(numbers: pd.DataFrame) -> alt.Chart:
+    shown = numbers.assign(text=numbers["ratio"].map("{:.2g}".format))
+    return (
+        alt.Chart(shown)
+        .mark_text(fontSize=11, color=BLUE)
+        .encode(x="x:Q", y=alt.value(TOP / 2), text="text:N")
+    )
+
+
+def _equal_marks(equal: float, ticks: Sequence[float], height: int) -> list[alt.Chart]:
+    base = alt.Chart(pd.DataFrame({"x": [equal], "text": [f"equal at {equal:.2g}"]}))
+    # The words towards the middle, so that they stay inside the panel.
+    is_right = equal**2 > ticks[0] * ticks[-1]
+    return [
+        base.mark_rule(strokeDash=[5, 4], color=BLACK).encode(
+            x="x:Q", y=alt.value(TOP - 6), y2=alt.value(height)
+        ),
+        base.mark_text(
+            fontSize=12, align="right" if is_right else "left", dx=-5 if is_right else 5
+        ).encode(x="x:Q", y=alt.value(height - BOTTOM / 2), text="text:N"),
+    ]

@@ -1,21 +1,25 @@
 """What a benchmark is, and the table that comes out of it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any
 
-import numpy as np
+import altair as alt
 import pandas as pd
 import torch
 
-from wider.bench._measure import measure, torch_threads
+from wider.bench._measure import torch_threads
 from wider.errors import InputError
 from wider.native import is_available
 from wider.runs import provenance
 
 NATIVE, MASKED, DENSE = "native", "masked PyTorch", "dense PyTorch"
-CONTESTANTS = (NATIVE, MASKED, DENSE)
+CHANNELS_LAST, CSR, SPARSEPROP = "dense channels last", "PyTorch CSR", "SparseProp"
+
+Chart = alt.LayerChart | alt.FacetChart | alt.ConcatChart
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,18 @@ class Contestant:
     """One way to do the work.
 
     Attributes:
-        name: one of `CONTESTANTS`.
-        run: does it once.
+        name: `NATIVE` or another of the names beside it.
+        run: does it once; what it returns is the kind of suite's business.
         max_threads: the most that it can use; None for as many as are asked for.
     """
 
     name: str
-    run: Callable[[], object]
+    run: Callable[[], Any]
     max_threads: int | None = None
+
+    def threads(self, asked: int) -> int:
+        """The most that it uses where so many may be used."""
+        return min(asked, self.max_threads or asked)
 
 
 @dataclass(frozen=True)
@@ -39,24 +47,25 @@ class Case:
 
     Attributes:
         columns: what sets it apart from the other cases.
-        units: how many of the suite's units a contestant does in one call.
         contestants: makes them; `NATIVE` is one. Nothing is built before its turn.
+        units: how many of the suite's units a contestant does in one call.
+        counts: further columns, which take a moment to find and are found in its turn.
     """
 
-    columns: Mapping[str, float]
-    units: int
+    columns: Mapping[str, float | str]
     contestants: Callable[[], Sequence[Contestant]]
+    units: int = 1
+    counts: Callable[[], Mapping[str, float]] = dict
 
 
-@dataclass(frozen=True)
-class Suite:
-    """A benchmark.
+@dataclass(frozen=True, kw_only=True)
+class Suite(ABC):
+    """A benchmark. What is measured of a contestant, and how it is shown, is the subclass's.
 
     Attributes:
         name: such as "mlp-step".
         title: what is measured, in a line.
         details: sizes and data, for the line below the title.
-        unit: what the time is of: "step".
         along: the case's column along which the chart runs.
         cases: in order.
     """
@@ -64,9 +73,28 @@ class Suite:
     name: str
     title: str
     details: str
-    unit: str
     along: str
     cases: Sequence[Case]
+
+    @abstractmethod
+    def rows(self, case: Case, *, threads: int, repetitions: int) -> list[dict[str, Any]]:
+        """Measures the contestants of a case: what was found, a row for each of them."""
+
+    @abstractmethod
+    def cells(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The part of a table that is worth printing, beside the case's columns, as text."""
+
+    @abstractmethod
+    def caption(self, table: pd.DataFrame) -> str:
+        """What the cells are, in a line."""
+
+    @abstractmethod
+    def draw(self, table: pd.DataFrame) -> Chart:
+        """The table as a chart."""
+
+    def remarks(self, table: pd.DataFrame) -> list[str]:  # noqa: ARG002 - for subclasses
+        """What the table says, in a line each."""
+        return []
 
 
 def run_suite(
@@ -86,9 +114,7 @@ def run_suite(
 
     Returns:
         A row per case and contestant: the suite, the case's columns, the contestant, `threads`
-        that it used at most, `repetitions`, median `seconds` of one unit with their quartiles
-        `seconds_lower` and `seconds_upper`, `ratio` of the median to the native one, and where and
-        when that was.
+        that it used at most, what the suite's kind measures, and where and when that was.
 
     Raises:
         InputError: threads or repetitions below 1, or there is no native code here.
@@ -102,35 +128,12 @@ def run_suite(
     with torch_threads(threads):
         for case in suite.cases:
             on_case(case)
-            rows += _rows(case, threads, repetitions)
+            columns = {**case.columns, **case.counts()}
+            for row in suite.rows(case, threads=threads, repetitions=repetitions):
+                rows.append({**columns, **row})
     table = pd.DataFrame(rows)
     table.insert(0, "suite", suite.name)
     return table.assign(**_provenance_columns())
-
-
-def _rows(case: Case, threads: int, repetitions: int) -> list[dict]:
-    contestants = case.contestants()
-    runs = {contestant.name: contestant.run for contestant in contestants}
-    seconds = {
-        name: np.array(times) / case.units
-        for name, times in measure(runs, repetitions=repetitions).items()
-    }
-    native = np.median(seconds[NATIVE])
-    rows = []
-    for contestant in contestants:
-        lower, median, upper = np.quantile(seconds[contestant.name], (0.25, 0.5, 0.75))
-        row = {
-            **case.columns,
-            "contestant": contestant.name,
-            "threads": min(threads, contestant.max_threads or threads),
-            "repetitions": repetitions,
-            "seconds": median,
-            "seconds_lower": lower,
-            "seconds_upper": upper,
-            "ratio": median / native,
-        }
-        rows.append(row)
-    return rows
 
 
 def _provenance_columns() -> dict[str, str | None]:

@@ -5,7 +5,8 @@ from typing import cast
 
 import torch
 
-from wider.bench._suite import DENSE, MASKED, NATIVE, Case, Contestant, Suite
+from wider.bench._suite import DENSE, MASKED, NATIVE, Case, Contestant
+from wider.bench._times import TimeSuite
 from wider.data import PreparedData
 from wider.families import Family
 from wider.models import MLP
@@ -18,30 +19,37 @@ NUM_IMAGES = 6400  # a multiple of every batch size here, so that all steps are 
 WIDTHS = (5, 20, 80, 320, 640, 1280)
 BATCH_SIZES = (16, 100, 256)
 FAMILY = Family(MLP, base_width=BASE_WIDTH, in_features=NUM_FEATURES, num_classes=NUM_CLASSES)
+NOTE = "dense PyTorch has no mask, so more weights"
 LEARNING_RATE = 0.01  # small enough that no net diverges on random labels
 
 
-def step_suite(widths: Sequence[int] = WIDTHS, num_images: int = NUM_IMAGES) -> Suite:
+def step_suite(widths: Sequence[int] = WIDTHS, num_images: int = NUM_IMAGES) -> TimeSuite:
     """A training step of nets of the same number of weights, along their width."""
-    return Suite(
+    return TimeSuite(
         name="mlp-step",
         title="A training step at 3,970 weights, by width",
         details=f"MLP 784-width-10, plain SGD, batch 100, {num_images:,} random images",
         unit="step",
         along="width",
         cases=[_case(width, 100, num_images) for width in widths],
+        rivals=(MASKED,),
+        note=NOTE,
     )
 
 
-def batch_suite(batch_sizes: Sequence[int] = BATCH_SIZES, num_images: int = NUM_IMAGES) -> Suite:
+def batch_suite(
+    batch_sizes: Sequence[int] = BATCH_SIZES, num_images: int = NUM_IMAGES
+) -> TimeSuite:
     """A training step of one net, along the batch size."""
-    return Suite(
+    return TimeSuite(
         name="mlp-batch",
         title="A training step at 3,970 weights, by batch size",
         details=f"MLP 784-80-10, plain SGD, {num_images:,} random images",
         unit="step",
         along="batch_size",
         cases=[_case(80, batch_size, num_images) for batch_size in batch_sizes],
+        rivals=(MASKED,),
+        note=NOTE,
     )
 
 

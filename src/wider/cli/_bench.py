@@ -1,5 +1,6 @@
 """The command that measures native code on this machine."""
 
+from numbers import Integral
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ def bench(
     repetitions: int = 7,
     output: Path | None = None,
 ) -> bool:
-    """Times native against masked and dense PyTorch on this machine, in turn in one process.
+    """Measures native code against PyTorch on this machine, in turn in one process.
 
     Args:
         suites: their names, such as mlp-step; all of them by default.
@@ -46,27 +47,30 @@ def bench(
 
 
 def _print(suite: Suite, table: pd.DataFrame) -> None:
-    columns = list(suite.cases[0].columns)
+    columns = list(table.columns[1 : table.columns.get_loc("contestant")])
+    cells = suite.cells(table)
     shown = Table(
         title=f"{suite.name}: {suite.title}",
-        caption=f"microseconds a {suite.unit}; ratio of medians; {table['machine'].iloc[0]}",
+        caption=f"{suite.caption(table)}; {table['machine'].iloc[0]}",
     )
-    for column in (*columns, "contestant", "threads", "median", "quartiles", "ratio"):
+    for column in (*columns, *cells.columns):
         shown.add_column(column.replace("_", " "), justify="right")
     for _, case in table.groupby(columns, sort=False):
-        for row in case.to_dict("records"):
-            shown.add_row(
-                *(f"{row[column]:.4g}" for column in columns),
-                row["contestant"],
-                str(row["threads"]),
-                f"{1e6 * row['seconds']:,.1f}",
-                f"{1e6 * row['seconds_lower']:,.1f} to {1e6 * row['seconds_upper']:,.1f}",
-                f"{row['ratio']:.1f}",
-            )
+        case_cells = [_text(case[column].iloc[0]) for column in columns]
+        for row in cells.loc[case.index].itertuples(index=False):
+            shown.add_row(*case_cells, *row)
         shown.add_section()
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(width=PIPED_WIDTH, highlight=False)
     console.print(shown)
+    for remark in suite.remarks(table):
+        console.print(remark, markup=False)
+
+
+def _text(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, Integral) else f"{value:.4g}"
 
 
 def _make_folder(folder: Path) -> None:
@@ -82,13 +86,13 @@ def _write(suite: Suite, table: pd.DataFrame, folder: Path) -> None:
     path = folder / f"bench-{suite.name}.csv"
     table.to_csv(path, index=False, lineterminator="\n")
     picture = path.with_suffix(".png")
-    benchmarks.draw(suite, table).save(str(picture), ppi=PIXELS_PER_INCH)
+    suite.draw(table).save(str(picture), ppi=PIXELS_PER_INCH)
     _say(f"written to {path} and {picture}")
 
 
 def _say_case(case: Case) -> None:
     columns = case.columns.items()
-    _say(", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in columns))
+    _say(", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in columns))
 
 
 def _say(message: str) -> None:

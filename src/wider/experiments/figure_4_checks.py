@@ -89,7 +89,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         [
             f"MNIST, MLP of {NUM_WEIGHTS:,} weights, last layer dense; {scale.label}",
             "Test accuracy in %, best epoch (picked on the test set, as in the paper)",
-            "Dots: seeds. Diamond: their mean with its 95% interval. Dashed: the paper",
+            "Dots: seeds. Diamond: mean with its 95% interval. Dashed: the paper. Axes differ",
             f"Pixels, {meanings}",
         ],
     )

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,8 @@ from wider.runs._execute import execute, usable_device
 from wider.runs._progress import Progress
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
+
+SECONDS_TO_DIE = 5  # for a worker that is being killed
 
 
 def train_missing(
@@ -104,8 +107,18 @@ def _train(
                 # joblib advises to want fewer results; whoever pressed Ctrl-C has no use for that.
                 warnings.simplefilter("ignore", UserWarning)
                 outcomes.close()
+            _tidy(specs, Store(arguments.store_path))
             raise
     return elsewhere
+
+
+def _tidy(specs: Sequence[RunSpec], store: Store) -> None:
+    """Removes what workers that were killed in the middle of a write left."""
+    for spec in specs:
+        if any(store.folder(spec).glob(".*")):
+            # Another command may be writing; a worker that is being killed is gone in a moment.
+            with suppress(Timeout), store.lock(spec).acquire(timeout=SECONDS_TO_DIE):
+                store.discard_unfinished_writes(spec)
 
 
 def _execute_in_worker(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:

@@ -1,0 +1,181 @@
+"""Suites that weigh their contestants: the memory of training, each in a process of its own."""
+
+import gc
+import math
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from wider.bench import _chart
+from wider.bench._layers import random_images
+from wider.bench._suite import NATIVE, Case, Chart, Suite
+from wider.bench._training import TrainingStep
+
+MOST_PROCESSES = 3
+WARM_UP_BATCH = 16
+MEGABYTE = 2**20
+QUANTITIES = {
+    "parameter_bytes": "weights, with masks or places",
+    "optimiser_bytes": "gradients and momentum",
+    "file_bytes": "safetensors file",
+    "peak_bytes": "peak of a training step, all in all",
+}
+
+# What the operating system keeps about a process; only Linux lets a process forget its peak.
+STATUS, FORGET_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorySuite(Suite):
+    """Contestants on the scales, each in a fresh process; their calls are `training_memory`.
+
+    A row of its table has `repetitions`, the `QUANTITIES`, and the lowest and highest peak,
+    `peak_bytes_lower` and `peak_bytes_upper`. The peak, the only one that differs from process to
+    process, is the median of three processes, or of as many as there are repetitions.
+    """
+
+    def rows(self, case: Case, *, threads: int, repetitions: int) -> list[dict[str, Any]]:
+        """Measures the contestants of a case: what was found, a row for each of them."""
+        count = min(repetitions, MOST_PROCESSES)
+        rows = []
+        for contestant in case.contestants():
+            used = contestant.threads(threads)
+            found = pd.DataFrame([_in_fresh_process(contestant.run, used) for _ in range(count)])
+            row = {
+                "contestant": contestant.name,
+                "threads": used,
+                "repetitions": count,
+                **found.median(),
+                "peak_bytes_lower": found["peak_bytes"].min(),
+                "peak_bytes_upper": found["peak_bytes"].max(),
+            }
+            rows.append(row)
+        return rows
+
+    def cells(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The part of a table that is worth printing, beside the case's columns, as text."""
+        sizes = {
+            name.removesuffix("_bytes"): table[name].div(MEGABYTE).map("{:,.2f}".format)
+            for name in QUANTITIES
+        }
+        return pd.DataFrame({"contestant": table["contestant"], **sizes})
+
+    def caption(self, table: pd.DataFrame) -> str:  # noqa: ARG002 - always the same
+        """What the cells are, in a line."""
+        return "megabytes (2**20 bytes)"
+
+    def draw(self, table: pd.DataFrame) -> Chart:
+        """A panel for each quantity, all axes logarithmic."""
+        first = table.iloc[0]
+        panels = [
+            _chart.Panel(title, _points(table, self.along, name))
+            for name, title in QUANTITIES.items()
+            if table[name].notna().all()
+        ]
+        return _chart.draw(
+            panels,
+            title=self.title,
+            subtitle=[
+                self.details,
+                "Each contestant in a process of its own; peak without the code that was loaded",
+                f"{first.machine}; torch {first.torch}, numba {first.numba}",
+            ],
+            x_title=self.along.replace("_", " "),
+            y_title="megabytes",
+        )
+
+    def remarks(self, table: pd.DataFrame) -> list[str]:
+        """How much more the others take than native."""
+        remarks = []
+        for name, title in QUANTITIES.items():
+            sizes = table.pivot_table(index=self.along, columns="contestant", values=name)
+            for other in sizes.columns.drop(NATIVE):
+                ratios = ", ".join(f"{ratio:.2g}" for ratio in sizes[other] / sizes[NATIVE])
+                positions = ", ".join(f"{position:.4g}" for position in sizes.index)
+                remarks.append(f"{title}: {other} / native: {ratios} at {self.along} {positions}")
+        return remarks
+
+
+def training_memory(
+    make_net: Callable[[], nn.Module], make_small: Callable[[], nn.Module], shape: Sequence[int]
+) -> dict[str, float]:
+    """What training a net takes; for a process in which nothing else has happened.
+
+    Args:
+        make_net: makes the net.
+        make_small: makes a small one that needs the same code, which is loaded and compiled with
+            it, so that code is not counted.
+        shape: of a batch of images.
+
+    Returns:
+        {one of `QUANTITIES`: bytes}: of parameters and buffers, of gradients and the optimiser's
+        state, of the state dict as a file, and the most that two training steps had in memory,
+        all of these and feature maps included. The last is not a number where the operating
+        system is not Linux.
+    """
+    warm_up = TrainingStep(make_small(), random_images(WARM_UP_BATCH, *shape[1:]))
+    for _ in range(2):
+        warm_up()
+    del warm_up
+    gc.collect()
+    before = _resident_bytes("VmRSS")
+    step = TrainingStep(make_net(), random_images(*shape))
+    _forget_peak()
+    for _ in range(2):  # the first step makes the optimiser's state
+        step()
+    peak = _resident_bytes("VmHWM") - before
+    state = step.net.state_dict()
+    slopes = [parameter.grad for parameter in step.net.parameters()]
+    kept = [value for entry in step.optimiser.state.values() for value in entry.values()]
+    return {
+        "parameter_bytes": _num_bytes(state.values()),
+        "optimiser_bytes": _num_bytes([*slopes, *kept]),
+        "file_bytes": len(safetensors.torch.save(state)),
+        "peak_bytes": peak,
+    }
+
+
+def _in_fresh_process(run: Callable[[], dict[str, float]], threads: int) -> dict[str, float]:
+    # Spawned: a fork would inherit the memory of this process.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_on_threads, run, threads).result()
+
+
+def _on_threads(run: Callable[[], dict[str, float]], threads: int) -> dict[str, float]:
+    torch.set_num_threads(threads)
+    return run()
+
+
+def _resident_bytes(field: str) -> float:
+    if not STATUS.exists():
+        return math.nan
+    lines = STATUS.read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith(f"{field}:"))
+    return 1024 * int(line.split()[1])
+
+
+def _forget_peak() -> None:
+    if FORGET_PEAK.exists():
+        FORGET_PEAK.write_text("5")
+
+
+def _num_bytes(tensors: Any) -> int:
+    return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
+
+
+def _points(table: pd.DataFrame, along: str, quantity: str) -> pd.DataFrame:
+    size = table[quantity] / MEGABYTE
+    points = table.assign(x=table[along], y=size, lower=size, upper=size)
+    if quantity == "peak_bytes":
+        for end in ("lower", "upper"):
+            points[end] = table[f"{quantity}_{end}"] / MEGABYTE
+    return points
