@@ -85,12 +85,14 @@ def backward(
     sources = _blocks(role, layouts.own, in_channels, plan, count)
     slopes = _blocks("gradient", layouts.gradient, len(starts) - 1, plan, count)
     outputs = _blocks("source gradient", layouts.own, in_channels, plan, count)
-    weight_sums = [_memory.zeros(len(plan.backward_order) * LANES) for _ in shares]
+    totals = np.empty((count, len(plan.backward_order)), np.float32)
+    weight_sums = [_memory.empty((len(plan.backward_order) * LANES,)) for _ in shares]
     weights = Sparse(values[plan.backward_order], plan.backward_offsets, plan.backward_starts)
     stride = geometry.stride[1]
 
     def task(number: int) -> None:
         own = shares[number]
+        weight_sums[number].fill(0)
         given = (
             result[own],
             layouts.backward,
@@ -109,11 +111,11 @@ def backward(
             _conv_columns.backward_pass(stride, *given)
         else:
             _conv_kernels.backward_pass(*given)
+        _conv_kernels.sum_lanes(totals[number], weight_sums[number])
 
     in_parallel(task, count)
     value_gradient = np.zeros_like(values)
-    lanes = np.concatenate([sums.reshape(-1, LANES) for sums in weight_sums], 1)
-    value_gradient[plan.backward_order] = lanes.sum(1)
+    value_gradient[plan.backward_order] = totals.sum(0)
     return result[:num_images], value_gradient
 
 

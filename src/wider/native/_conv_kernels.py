@@ -256,3 +256,13 @@ def backward_pass(
                 gradient_layout,
             )
         _to_plain(result, slab, out, layout)
+
+
+@compiled
+def sum_lanes(out, sums):
+    """The sum over the 16 lanes of each."""
+    for k in range(len(out)):
+        total = np.float32(0)
+        for lane in range(LANES):
+            total += sums[k * LANES + lane]
+        out[k] = total
