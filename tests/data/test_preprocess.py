@@ -205,7 +205,18 @@ def test_preprocessing_explains_itself_on_the_command_line(
 def test_prepared_data_moves_to_a_device_as_a_whole() -> None:
     moved = prepared(num_validation=3).to("meta")
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 6
+    assert len(tensors) == 7
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert moved.num_classes == NUM_IMAGES
     assert moved.validation_images.shape == (3, 3, 4, 5)
+
+
+@pytest.mark.parametrize("normalisation", ["channel", "unit"])
+def test_black_is_what_a_black_pixel_becomes(normalisation: str) -> None:
+    train = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    train[0, :, 0, 0] = 0
+    data = image_data(train, train[:1])
+    done = prepare(data, Preprocessing.model_validate({"normalisation": normalisation}))
+    assert done.black is not None
+    assert torch.equal(done.black, done.train_images[0, :, 0, 0])
+    assert prepare(data, Preprocessing(normalisation="pixel")).black is None

@@ -67,6 +67,8 @@ def test_paper_scale_is_appendix_a_to_the_letter():
             "learning_rate": 0.1,
             "momentum": 0.0,
             "weight_decay": 0.0,
+            "milestones": (),
+            "augmentation": "none",
         }
         assert spec.data.num_train is None
     assert {spec.widening.width for spec in specs} == {5, 10, 20, 40, 80, 160, 320, 640}

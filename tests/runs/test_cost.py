@@ -4,7 +4,7 @@ from wider.data import Preprocessing
 from wider.runs import ModelSpec, RunSpec, Widening, estimated_seconds
 from wider.training import Recipe
 
-MNIST = {"num_images": 60_000, "num_features": 784, "num_classes": 10}
+MNIST = {"num_images": 60_000, "image_shape": (1, 28, 28), "num_classes": 10}
 
 
 def seconds(*, data=None, model=None, widening=None, recipe=None, **sizes):
@@ -29,7 +29,7 @@ def test_native_by_hand():
         widening={"width": 7},
         recipe={"epochs": 3, "batch_size": 200},
         num_images=1000,
-        num_features=64,
+        image_shape=(1, 8, 8),
         num_classes=3,
     ) == pytest.approx(15 * (1e-5 + 200 * (4.5e-10 * 64 + 9e-11 * 385 + 2.8e-10 * 21)), rel=1e-12)
     # num_train, not what is left of the dataset: one step of 10 images.
@@ -60,10 +60,20 @@ def test_it_is_proportional_to_the_epochs():
         {"recipe": {"epochs": 301}},
         {"recipe": {"batch_size": 50}},
         {"num_images": 60_001},
-        {"num_features": 785},
+        {"image_shape": (1, 28, 29)},
         {"num_classes": 11},
     ],
 )
 def test_it_grows_with(more):
     less = {"data": {"num_train": 30_000}} if "data" in more else {}
     assert seconds(**more) > seconds(**less)
+
+
+def test_a_resnet_by_hand():
+    # 8,872,576 multiply-adds an image at width 8; 10 epochs of 100 images.
+    resnet = {"model": {"name": "resnet18"}, "recipe": {"epochs": 10}, "data": {"num_train": 100}}
+    widening = {"base_width": 8, "width": 8, "method": "dense"}
+    cifar = {"num_images": 50_000, "image_shape": (3, 32, 32)}
+    found = seconds(**resnet, widening=widening, **cifar)
+    assert found == pytest.approx(1000 * (8e-11 * 8_872_576 + 3e-5 * 8), rel=1e-12)
+    assert seconds(**resnet, widening={"base_width": 8, "width": 32}, **cifar) > 3 * found

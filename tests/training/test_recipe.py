@@ -13,7 +13,15 @@ def test_the_defaults_are_those_of_figure_4():
         "learning_rate": 0.1,
         "momentum": 0.0,
         "weight_decay": 0.0,
+        "milestones": (),
+        "augmentation": "none",
     }
+
+
+def test_the_learning_rate_of_resnets_falls_at_the_milestones_of_appendix_a():
+    recipe = Recipe(milestones=(50, 120, 200))
+    rates = [recipe.learning_rate_in(epoch) for epoch in (1, 50, 51, 120, 121, 200, 201, 300)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3, 1e-4, 1e-4])
 
 
 @pytest.mark.parametrize(
@@ -31,6 +39,7 @@ def test_the_defaults_are_those_of_figure_4():
         ("momentum", 1.0),
         ("weight_decay", -1e-9),
         ("weight_decay", math.inf),
+        ("augmentation", "mixup"),
         ("early_stopping", True),
     ],
 )

@@ -52,6 +52,8 @@ class PreparedData:
         validation_images: scaled images set aside from the training images; there may be none.
         validation_labels: their classes.
         num_classes: how many classes there are.
+        black: what a black pixel became, in each channel; None where that differs from pixel to
+            pixel.
     """
 
     train_images: Float32[Tensor, "train channels height width"]
@@ -61,6 +63,7 @@ class PreparedData:
     validation_images: Float32[Tensor, "validation channels height width"]
     validation_labels: Int64[Tensor, "validation"]
     num_classes: int
+    black: Float32[Tensor, " channels"] | None = None
 
     def part(
         self, name: Literal["train", "test", "validation"]
@@ -80,7 +83,7 @@ class PreparedData:
         tensors = {
             field.name: getattr(self, field.name).to(device)
             for field in fields(self)
-            if field.name != "num_classes"
+            if isinstance(getattr(self, field.name), Tensor)
         }
         return replace(self, **tensors)
 
@@ -105,6 +108,7 @@ def prepare(data: ImageData, preprocessing: Preprocessing) -> PreparedData:
     train_rows, validation_rows = _drawn(data, preprocessing)
     train_pixels = data.train.images[train_rows]
     mean, deviation = _mean_and_deviation(train_pixels, preprocessing.normalisation)
+    black = _scaled(torch.zeros_like(train_pixels[:1]), mean, deviation)[0]
     return PreparedData(
         train_images=_scaled(train_pixels, mean, deviation),
         train_labels=data.train.labels[train_rows],
@@ -113,6 +117,7 @@ def prepare(data: ImageData, preprocessing: Preprocessing) -> PreparedData:
         validation_images=_scaled(data.train.images[validation_rows], mean, deviation),
         validation_labels=data.train.labels[validation_rows],
         num_classes=data.num_classes,
+        black=None if preprocessing.normalisation == "pixel" else black[:, 0, 0].clone(),
     )
 
 

@@ -61,21 +61,23 @@ def _mean_and_spread(column: str, values: pd.Series) -> dict[str, float]:
 
 def _asked(run: Run) -> dict[str, object]:
     spec = run.spec
-    widening = spec.widening
+    widening, own = spec.widening, spec.model.keywords
+    recipe = spec.recipe.model_dump()
     return {
         "dataset": spec.data.dataset,
         "normalisation": spec.data.normalisation,
         "num_train": spec.data.num_train,
         "model": spec.model.name,
-        "hidden_layers": spec.model.num_hidden_layers,
-        "activation": spec.model.activation,
-        "parametrization": spec.model.parametrization,
+        "hidden_layers": own.get("num_hidden_layers"),
+        "activation": own.get("activation"),
+        "parametrization": own.get("parametrization"),
+        "stem": own.get("stem"),
         "method": widening.method,
         "base_width": widening.base_width,
         "width": widening.width,
         "allocation": json.dumps(widening.allocation).strip('"'),
         "pattern": widening.pattern,
-        **spec.recipe.model_dump(),
+        **recipe | {"milestones": " ".join(map(str, recipe["milestones"]))},
         "seed": spec.seed,
     }
 

@@ -75,7 +75,11 @@ class SparseLayer(nn.Module):
 
     def dense_weight(self) -> Float[Tensor, "out ..."]:
         """The weight with its zeros; differentiable by `values`."""
-        return dense_from(self.values, self.columns, self.starts, self.shape)
+        return self.spread(self.values)
+
+    def spread(self, numbers: Float[Tensor, " nonzeros"]) -> Float[Tensor, "out ..."]:
+        """One number for each non-zero, at its place in the dense weight; zeros elsewhere."""
+        return dense_from(numbers, self.columns, self.starts, self.shape)
 
     def mask(self) -> Bool[Tensor, "out ..."]:
         """True where a weight is kept."""

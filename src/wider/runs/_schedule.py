@@ -159,7 +159,7 @@ def _cost(spec: RunSpec, images: ImageData) -> float:
     return estimated_seconds(
         spec,
         num_images=len(images.train.labels),
-        num_features=images.num_features,
+        image_shape=images.image_shape,
         num_classes=images.num_classes,
     )
 

@@ -2,16 +2,25 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+import math
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from wider.data import Preprocessing
 from wider.families import Family
-from wider.models import MLP, Activation, Parametrization
+from wider.models import MLP, Activation, Parametrization, ResNet18, Stem
 from wider.sparsity import AllocationName, Pattern
 from wider.training import Recipe
+
+OWN_FIELDS = {
+    "mlp": {"num_hidden_layers", "activation", "bias", "parametrization"},
+    "resnet18": {"stem"},
+}
+
+# Fields that came later: at their default they are left out of the key, so that runs keep theirs.
+LATER_FIELDS = {"model": {"stem"}, "recipe": {"milestones", "augmentation"}}
 
 SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to mean another run
 
@@ -24,16 +33,33 @@ class ModelSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["mlp"] = "mlp"
-    """The architecture."""
+    name: Literal["mlp", "resnet18"] = "mlp"
+    """The architecture. Each of the other fields belongs to one of them; leave the rest alone."""
     num_hidden_layers: Annotated[int, Field(ge=1)] = 1
-    """Hidden layers, all of the same width."""
+    """mlp: hidden layers, all of the same width."""
     activation: Activation = "relu"
-    """After each hidden layer; "identity" gives a linear net."""
+    """mlp: after each hidden layer; "identity" gives a linear net."""
     bias: bool = True
-    """Whether the layers have biases."""
+    """mlp: whether the layers have biases."""
     parametrization: Parametrization = "standard"
-    """PyTorch's own, or that of the neural tangent kernel."""
+    """mlp: PyTorch's own, or that of the neural tangent kernel."""
+    stem: Stem = "cifar"
+    """resnet18: its first layer, for small images or for those of ImageNet."""
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What the architecture is made with, apart from sizes."""
+        return self.model_dump(include=OWN_FIELDS[self.name])
+
+    @model_validator(mode="after")
+    def _nothing_of_another_architecture(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name not in {"name", *OWN_FIELDS[self.name]} and value != field.default:
+                raise ValueError(
+                    f"{name} is {value!r}, but {self.name} has no such thing: leave it out"
+                )
+        return self
 
 
 class Widening(BaseModel):
@@ -89,8 +115,16 @@ class RunSpec(BaseModel):
 
     @property
     def key(self) -> str:
-        """SHA-256 of the canonical JSON of all fields and the schema version, in hexadecimal."""
+        """SHA-256 of the canonical JSON of all fields and the schema version, in hexadecimal.
+
+        Fields that came after the first release are in it where they are not at their default.
+        """
         document = {"schema_version": SCHEMA_VERSION, **self.model_dump(mode="json")}
+        defaults = type(self)().model_dump(mode="json")
+        for part, names in LATER_FIELDS.items():
+            for name in names:
+                if document[part][name] == defaults[part][name]:
+                    del document[part][name]
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -102,7 +136,9 @@ class RunSpec(BaseModel):
             allocation = widening.allocation
         else:
             allocation = ", ".join(f"{name} {kept}" for name, kept in widening.allocation.items())
-        parts = [self.data.dataset, self.model.name, self.model.activation, widening.method]
+        parts = [self.data.dataset, self.model.name, widening.method]
+        if self.model.name == "mlp":
+            parts.insert(2, self.model.activation)
         if widening.method == "sparse":
             parts.append(f"({allocation})")
         return " ".join([*parts, f"width {widening.width}", f"seed {self.seed}"])
@@ -120,14 +156,7 @@ class RunSpec(BaseModel):
         Raises:
             InputError: the member does not exist (see `Family`).
         """
-        channels, height, width = image_shape
-        family = Family(
-            MLP,
-            base_width=self.widening.base_width,
-            in_features=channels * height * width,
-            num_classes=num_classes,
-            **self.model.model_dump(exclude={"name"}),
-        )
+        family = self._family(image_shape, num_classes)
         if self.widening.method == "dense":
             return family.dense(self.widening.width, seed=self.seed)
         return family.sparse(
@@ -136,3 +165,10 @@ class RunSpec(BaseModel):
             allocation=self.widening.allocation,
             pattern=self.widening.pattern,
         )
+
+    def _family(self, image_shape: tuple[int, int, int], num_classes: int) -> Family:
+        sizes = {"base_width": self.widening.base_width, "num_classes": num_classes}
+        if self.model.name == "resnet18":
+            keywords = {**sizes, **self.model.keywords}
+            return Family(ResNet18, in_channels=image_shape[0], **keywords)
+        return Family(MLP, in_features=math.prod(image_shape), **sizes, **self.model.keywords)

@@ -1,7 +1,7 @@
 """Static sparsity: how many weights each layer keeps, which ones, and a module that obeys."""
 
 from wider.sparsity._allocation import Allocation, AllocationName, allocate
-from wider.sparsity._convert import to_masked, to_native
+from wider.sparsity._convert import has_native_form, to_masked, to_native
 from wider.sparsity._count import connectivity, count_weights
 from wider.sparsity._layer_times import LayerTimes, layer_times
 from wider.sparsity._layers import WeightLayer, stored_weight, weight_layers
@@ -24,6 +24,7 @@ __all__ = [
     "connectivity",
     "count_weights",
     "draw_mask",
+    "has_native_form",
     "layer_times",
     "mask_of",
     "multiply_adds",

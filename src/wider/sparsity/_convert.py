@@ -48,6 +48,14 @@ def to_native(module: AnyModule, *, images: Tensor | None = None) -> AnyModule:
     return cast(AnyModule, _replaced(module, _native_layer))
 
 
+def has_native_form(module: nn.Module) -> bool:
+    """Whether `to_native` would make any part of a net compute natively."""
+    return any(
+        type(part) in NATIVE_NORMS or (mask_of(part) is not None and not reason_to_stay(part))
+        for part in module.modules()
+    )
+
+
 def to_masked(module: AnyModule) -> AnyModule:
     """The inverse of `to_native`: every native layer becomes a masked one, in place.
 

@@ -4,6 +4,7 @@ from wider.training._choice import SlowEngineWarning, pays_natively, trainer_for
 from wider.training._engine import Engine
 from wider.training._history import Epoch, History
 from wider.training._native import NativeTrainer
+from wider.training._native_layers import NativeLayersTrainer
 from wider.training._recipe import Recipe
 from wider.training._trainer import Trainer
 
@@ -11,6 +12,7 @@ __all__ = [
     "Engine",
     "Epoch",
     "History",
+    "NativeLayersTrainer",
     "NativeTrainer",
     "Recipe",
     "SlowEngineWarning",

@@ -48,6 +48,11 @@ class Engine(ABC):
         """Whether all epochs are done, or the loss is no longer finite."""
         return len(self.history) >= self._recipe.epochs or self.history.diverged
 
+    @property
+    def _learning_rate(self) -> float:
+        """That of the epoch after those in the history."""
+        return self._recipe.learning_rate_in(len(self.history) + 1)
+
     def run_epoch(self) -> Epoch:
         """Trains for one epoch, evaluates, and adds a row to the history."""
         start = time.perf_counter()
@@ -59,7 +64,7 @@ class Engine(ABC):
         _, validation_accuracy = self._evaluate("validation")
         row = Epoch(
             epoch=number,
-            learning_rate=self._recipe.learning_rate,
+            learning_rate=self._learning_rate,
             train_loss=train_loss,
             train_accuracy=train_accuracy,
             test_loss=test_loss,

@@ -44,7 +44,7 @@ class NativeTrainer(Engine):
         return self._net.train_epoch(
             self._images["train"],
             order.numpy(),
-            learning_rate=recipe.learning_rate,
+            learning_rate=self._learning_rate,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )

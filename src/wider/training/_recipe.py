@@ -4,6 +4,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wider.data import Augmentation
+
+DECAY = 0.1  # of the learning rate at each milestone
+
 
 class Recipe(BaseModel):
     """Plain stochastic gradient descent on the cross-entropy; no early stopping.
@@ -24,3 +28,12 @@ class Recipe(BaseModel):
     """Momentum of SGD."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty, on weights and biases alike."""
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Epochs after which the learning rate falls to a tenth."""
+    augmentation: Augmentation = "none"
+    """What is done to a training image each time that it is used. crop: moved by up to 4 pixels;
+    crop-flip: also turned around, every second time."""
+
+    def learning_rate_in(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 1."""
+        return self.learning_rate * DECAY ** sum(passed < epoch for passed in self.milestones)

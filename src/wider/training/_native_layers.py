@@ -1,0 +1,51 @@
+"""The same training with native layers inside an ordinary net, for any net on the CPU."""
+
+import copy
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from wider.native import SparseLayer
+from wider.sparsity import mask_of, to_masked, to_native
+from wider.training._trainer import Trainer
+
+
+class NativeLayersTrainer(Trainer):
+    """Trains a net whose sparse layers and BatchNorm compute natively; see `to_native`.
+
+    Same masks, initial weights, order and moves of images as `Trainer`, same history to float32
+    rounding, same state. `model` is brought up to date by `update_model` and `state`. See `Engine`.
+    """
+
+    name = "native layers"
+
+    def update_model(self) -> None:
+        """Copies weights and running statistics back into the model."""
+        self.model.load_state_dict(to_masked(copy.deepcopy(self._net)).state_dict())
+
+    def _computing_net(self) -> nn.Module:
+        return to_native(copy.deepcopy(self.model))
+
+    def _momentum(self) -> dict[str, Tensor]:
+        momentum = super()._momentum()
+        for name, layer in self._net.named_modules():
+            if isinstance(layer, SparseLayer) and (key := _native_name(name)) in momentum:
+                momentum[_masked_name(name)] = layer.spread(momentum.pop(key))
+        return momentum
+
+    def _restart(self, momentum: Mapping[str, Tensor]) -> None:
+        # Of a layer that stays masked, what is added here has no taker.
+        native = {
+            _native_name(name): momentum[key][mask]
+            for name, layer in self.model.named_modules()
+            if (mask := mask_of(layer)) is not None and (key := _masked_name(name)) in momentum
+        }
+        super()._restart({**momentum, **native})
+
+
+def _native_name(layer: str) -> str:
+    return f"{layer}.values".removeprefix(".")
+
+
+def _masked_name(layer: str) -> str:
+    return f"{layer}.parametrizations.weight.original".removeprefix(".")
