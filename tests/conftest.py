@@ -21,28 +21,36 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 torch.set_num_threads(1)
 
 
+GENERATED = {  # training and test images, and the shape of one
+    "mnist": (600, 200, (28, 28)),
+    "cifar10": (120, 40, (32, 32, 3)),
+}
+
+
 @pytest.fixture(scope="session")
-def data_dir_with_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of datasets whose "mnist" has 600 + 200 generated images of ten easy classes."""
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of datasets with generated images of ten easy classes."""
     folder = tmp_path_factory.mktemp("data")
     generator = np.random.default_rng(0)
-    patterns = generator.integers(0, 256, size=(10, 28, 28))
-    for split, count in (("train", 600), ("test", 200)):
-        labels = generator.integers(0, 10, size=count)
-        noise = generator.integers(0, 256, size=(count, 28, 28))
-        pixels = ((patterns[labels] + noise) // 2).astype(np.uint8)
-        table = datasets.Dataset.from_dict(
-            {"image": [{"bytes": _png(image), "path": None} for image in pixels], "label": labels},
-            features=datasets.Features(
-                {
-                    "image": datasets.Image(),
-                    "label": datasets.ClassLabel(names=[str(digit) for digit in range(10)]),
-                }
-            ),
-        )
-        (folder / "mnist").mkdir(exist_ok=True)
-        table.to_parquet(folder / "mnist" / f"{split}.parquet")
+    for name, (num_train, num_test, shape) in GENERATED.items():
+        (folder / name).mkdir()
+        patterns = generator.integers(0, 256, size=(10, *shape))
+        for split, count in (("train", num_train), ("test", num_test)):
+            labels = np.arange(count) % 10
+            noise = generator.integers(0, 256, size=(count, *shape))
+            pixels = ((patterns[labels] + noise) // 2).astype(np.uint8)
+            _write(folder / name / f"{split}.parquet", pixels, labels)
     return folder
+
+
+def _write(path: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
+    names = [str(digit) for digit in range(10)]
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=names)}
+    table = datasets.Dataset.from_dict(
+        {"image": [{"bytes": _png(image), "path": None} for image in pixels], "label": labels},
+        features=datasets.Features(features),
+    )
+    table.to_parquet(path)
 
 
 def _png(pixels: np.ndarray) -> bytes:

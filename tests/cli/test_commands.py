@@ -16,8 +16,8 @@ from wider.cli import main
 from wider.cli._commands import COMMANDS
 
 
-def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir_with_mnist: Path):
-    command = ["run", "figure-4", "--scale", "smoke", "--data-dir", data_dir_with_mnist]
+def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir: Path):
+    command = ["run", "figure-4", "--scale", "smoke", "--data-dir", data_dir]
     first = wider(*command, "--jobs", 2)
     assert first.returncode == 0, first.stderr
     assert "8 runs to train, 0 in the store already" in first.stderr
@@ -99,7 +99,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run figure-99", "unknown experiment 'figure-99'; use one of: demo, figure-4"),
+        ("run figure-99", "unknown experiment 'figure-99'; use one of: demo, figure-1"),
         ("run figure-4 --scale huge", "no scale 'huge'; use one of: smoke, laptop, paper"),
         ("results demo", "there is no store 'runs': name one with --store"),
         ("results demo --store .", "holds no run of demo at scale laptop"),

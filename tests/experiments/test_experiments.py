@@ -16,11 +16,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class TestEveryExperiment:
     """What every experiment must do; a new one is tested as soon as it is listed."""
 
-    def test_runs_at_smoke_and_draws(
-        self, experiment: Experiment, tmp_path: Path, data_dir_with_mnist: Path
-    ):
+    def test_runs_at_smoke_and_draws(self, experiment: Experiment, tmp_path: Path, data_dir: Path):
         scale = experiment.scale("smoke")
-        runs = train_missing(scale.specs(), Store(tmp_path / "s"), data_dir=data_dir_with_mnist)
+        runs = train_missing(scale.specs(), Store(tmp_path / "s"), data_dir=data_dir)
         table = runs_table(runs)
         assert len(table) == len(scale.specs())
         assert table["final_test_accuracy"].between(0, 1).all()
@@ -32,11 +30,11 @@ class TestEveryExperiment:
             assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
     def test_draws_from_an_unfinished_set(
-        self, experiment: Experiment, tmp_path: Path, data_dir_with_mnist: Path
+        self, experiment: Experiment, tmp_path: Path, data_dir: Path
     ):
         scale = experiment.scale("smoke")
         first = scale.specs()[:1]
-        runs = train_missing(first, Store(tmp_path / "s"), data_dir=data_dir_with_mnist)
+        runs = train_missing(first, Store(tmp_path / "s"), data_dir=data_dir)
         for picture in experiment.draw(runs_table(runs), scale):
             picture.chart.to_json()
 
@@ -59,6 +57,6 @@ class TestEveryExperiment:
 
 def test_unknown_experiment_names_the_known_ones():
     with pytest.raises(
-        InputError, match="unknown experiment 'figure-99'; use one of: demo, figure-4"
+        InputError, match="unknown experiment 'figure-99'; use one of: demo, figure-1"
     ):
         find("figure-99")

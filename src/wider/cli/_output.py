@@ -34,7 +34,7 @@ def print_experiments(experiments: Iterable[Experiment]) -> None:
             shown.add_row(
                 experiment.name,
                 scale.name,
-                ", ".join(experiment.datasets),
+                ", ".join(scale.datasets),
                 str(len(specs)),
                 _duration(estimated_core_seconds(specs)),
                 scale.description,

@@ -29,6 +29,11 @@ class Scale:
         """Name and description, for pictures."""
         return f"scale {self.name}: {self.description}"
 
+    @property
+    def datasets(self) -> list[str]:
+        """What the runs train on."""
+        return sorted({spec.data.dataset for spec in self.specs()})
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -54,7 +59,6 @@ class Experiment:
         title: one line.
         question: what it answers, in a sentence or two.
         source: where it comes from.
-        datasets: what it trains on.
         scales: {name: scale}, the smallest first.
         summarise: from the table of runs (see `runs_table`) to one row per point of the figure.
         draw: from the same table and a scale to pictures.
@@ -64,7 +68,6 @@ class Experiment:
     title: str
     question: str
     source: str
-    datasets: tuple[str, ...]
     scales: Mapping[str, Scale]
     summarise: Callable[[pd.DataFrame], pd.DataFrame]
     draw: Callable[[pd.DataFrame, Scale], list[Picture]]

@@ -98,7 +98,6 @@ EXPERIMENT = Experiment(
     title=f"Digits, MLP of {NUM_WEIGHTS} weights: sparse family and dense control",
     question="Is a wider net better at the same number of weights? In a minute, nothing to fetch.",
     source="the demo; the paper's Figure 4 in small",
-    datasets=("digits",),
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,

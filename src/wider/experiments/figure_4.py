@@ -333,7 +333,6 @@ EXPERIMENT = Experiment(
         "which layer should give up its weights?"
     ),
     source="Golubeva et al. 2021, Figure 4",
-    datasets=("mnist",),
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,

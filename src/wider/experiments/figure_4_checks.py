@@ -200,7 +200,6 @@ EXPERIMENT = Experiment(
         "paper's numbers?"
     ),
     source="Golubeva et al. 2021, Figure 4",
-    datasets=("mnist",),
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,

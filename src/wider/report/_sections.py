@@ -34,7 +34,7 @@ class Section:
     @property
     def command(self) -> str:
         """What repeats it."""
-        data = "" if self.experiment.datasets == ("digits",) else " --data-dir DIR"
+        data = "" if self.scale.datasets == ["digits"] else " --data-dir DIR"
         return f"wider run {self.experiment.name} --scale {self.scale.name}{data}"
 
     @cached_property

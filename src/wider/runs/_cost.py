@@ -3,8 +3,10 @@
 import math
 from functools import cache
 
+import torch
+
 from wider.runs._spec import ModelSpec, RunSpec, Widening
-from wider.sparsity import multiply_adds
+from wider.sparsity import allocate, multiply_adds, weight_layers
 from wider.training import pays_natively
 
 # Fitted to the MLP 784-width-10 at batch 100, widths 5, 80 and 640, one thread of a 2.6 GHz Xeon
@@ -62,10 +64,18 @@ def _dense_weights(spec: RunSpec, width: int, num_features: int, num_classes: in
 
 
 @cache
-def _multiply_adds(model: str, widening: str, image_shape: tuple[int, int, int]) -> int:
+def _multiply_adds(model: str, widening: str, image_shape: tuple[int, int, int]) -> float:
     """Of one image; the number of classes hardly matters."""
     spec = RunSpec(
         model=ModelSpec.model_validate_json(model),
         widening=Widening.model_validate_json(widening),
     )
-    return multiply_adds(spec.build(image_shape=image_shape, num_classes=10), image_shape)[""]
+    family = spec.family(image_shape=image_shape, num_classes=10)
+    with torch.device("meta"):  # shapes without numbers: wide nets have hundreds of megabytes
+        net, num_weights = family.dense(spec.widening.width), family.num_weights
+    dense = multiply_adds(net, image_shape)
+    if spec.widening.method == "dense":
+        return dense[""]
+    shapes = {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
+    counts = allocate(shapes, num_weights, spec.widening.allocation)
+    return sum(count * dense[name] / math.prod(shapes[name]) for name, count in counts.items())

@@ -156,7 +156,7 @@ class RunSpec(BaseModel):
         Raises:
             InputError: the member does not exist (see `Family`).
         """
-        family = self._family(image_shape, num_classes)
+        family = self.family(image_shape=image_shape, num_classes=num_classes)
         if self.widening.method == "dense":
             return family.dense(self.widening.width, seed=self.seed)
         return family.sparse(
@@ -166,7 +166,8 @@ class RunSpec(BaseModel):
             pattern=self.widening.pattern,
         )
 
-    def _family(self, image_shape: tuple[int, int, int], num_classes: int) -> Family:
+    def family(self, *, image_shape: tuple[int, int, int], num_classes: int) -> Family:
+        """The family that this run's net is a member of; arguments as in `build`."""
         sizes = {"base_width": self.widening.base_width, "num_classes": num_classes}
         if self.model.name == "resnet18":
             keywords = {**sizes, **self.model.keywords}
