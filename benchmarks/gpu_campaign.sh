@@ -14,3 +14,11 @@ python3 -m pytest tests/test_gpu.py -n0 -q -p no:cacheprovider 2>&1 | tee "$out/
 # 2. The demo on the GPU, against the committed table of the CPU.
 python3 -m wider.cli run demo --device cuda --jobs 4 --store "$out/store" 2>&1 | tee "$out/demo.txt"
 python3 -m wider.cli results demo --store "$out/store" --format csv > "$out/demo-gpu.csv"
+
+# 3. ResNet-18 on CIFAR-10 at widths 8 to 64, 175,192 weights each. Same runs as on a CPU.
+data=${DATA:-shared/data}
+if [ -d "$data/cifar10" ]; then
+    python3 -m wider.cli run figure-1 --scale laptop --device cuda --jobs 2 --data-dir "$data" \
+        --store "$out/store" 2>&1 | tee "$out/figure-1.txt"
+    python3 -m wider.cli results figure-1 --store "$out/store" --format csv > "$out/figure-1-laptop-gpu.csv"
+fi

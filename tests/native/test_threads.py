@@ -41,6 +41,18 @@ def test_an_error_reaches_the_caller_after_all_tasks_ended(team):
     assert sorted(seen) == [0, 1, 2]
 
 
+def test_a_task_that_never_began_is_noticed(monkeypatch):
+    monkeypatch.setattr(_threads, "_share", lambda *_: None)
+    monkeypatch.setattr(_threads, "_pool", lambda _: _NoPool())
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(lambda _: None, 2)
+
+
+class _NoPool:
+    def map(self, *_):
+        return ()
+
+
 def test_parts_cover_everything_in_order():
     assert parts(7, 3) == [range(2), range(2, 4), range(4, 7)]
     assert parts(2, 2) == [range(1), range(1, 2)]

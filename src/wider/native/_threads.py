@@ -27,11 +27,14 @@ def in_parallel(task: Task, count: int) -> None:
     if count == 1:
         task(0)
         return
-    errors: list[BaseException | None] = [None] * count
+    # An interrupt may come between two lines of Python where nothing can catch it; a task that did
+    # not come to its end must not go unnoticed.
+    errors: list[BaseException | None] = [KeyboardInterrupt()] * count
 
     def guarded(number: int) -> None:
         try:
             task(number)
+            errors[number] = None
         except BaseException as error:  # raised again below
             errors[number] = error
 
