@@ -1,6 +1,7 @@
 import math
 import pickle
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -9,22 +10,39 @@ from torch import nn
 
 import wider
 from wider import Family, InputError
-from wider.models import MLP
+from wider.models import MLP, ResNet18
 from wider.randomness import default_generator_from
 from wider.sparsity import BudgetWarning, connectivity, count_weights, mask_of, weight_layers
 from wider.sparsity._allocation import ALLOCATIONS
 
 WIDTHS = [5, 10, 20, 40, 80, 160, 320, 640]
-MEMBERS = ["dense", "sparse"]  # the names of Family's methods
+MEMBERS = ["dense", "sparse", "linear_bottleneck", "nonlinear_bottleneck"]  # Family's methods
 every_member = pytest.mark.parametrize("member", MEMBERS)
+CONSTANT = [member for member in MEMBERS if member != "dense"]
+every_constant_member = pytest.mark.parametrize("member", CONSTANT)
 
 
 def papers_family(**keywords):
     return Family(MLP, base_width=5, in_features=784, num_classes=10, **keywords)
 
 
+def family_for(member):
+    """The paper's family, with a hidden layer more where one is narrowed and one is widened."""
+    return papers_family(num_hidden_layers=2 if member == "nonlinear_bottleneck" else 1)
+
+
+def resnets(base_width=8, **keywords):
+    return Family(ResNet18, base_width=base_width, **keywords)
+
+
 def member_of(family, member, width, seed=0):
-    return getattr(family, member)(width, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BudgetWarning)
+        return getattr(family, member)(width, seed=seed)
+
+
+def budget_of(family, member):
+    return family.num_explicit_weights if member == "linear_bottleneck" else family.num_weights
 
 
 def convolutional(width, channels=3):
@@ -36,6 +54,19 @@ def convolutional(width, channels=3):
         nn.Flatten(),
         nn.Linear(width * 16, 10),
     )
+
+
+class Narrowing(nn.Sequential):
+    """A user's architecture that takes part in non-linear bottlenecks."""
+
+    def __init__(self, width, *, channels=3, narrowed=None):
+        (middle,) = narrowed or self.narrowed_widths(width)
+        convolutions = nn.Conv2d(channels, middle, 3), nn.ReLU(), nn.Conv2d(middle, width, 3)
+        super().__init__(*convolutions, nn.Flatten(), nn.Linear(width, 10))
+
+    @staticmethod
+    def narrowed_widths(width, **_keywords):
+        return (width,)
 
 
 def same_net(one, other):
@@ -107,22 +138,23 @@ def test_sparse_and_dense_members_start_from_the_same_weights():
 
 @every_member
 def test_a_member_computes_scores_at_its_width(member):
-    net = member_of(papers_family(), member, 40)
-    assert weight_layers(net)["hidden.0"].weight.shape == (40, 784)
+    net = member_of(family_for(member), member, 40)
+    assert isinstance(net, MLP)
+    assert net.hidden[-1](torch.zeros(2, 784 if len(net.hidden) == 1 else 4)).shape == (2, 40)
     assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
 @every_member
 def test_a_member_is_reproducible_and_its_seed_counts(member):
-    family = papers_family()
+    family = family_for(member)
     net = member_of(family, member, 40, seed=1)
-    assert same_net(net, member_of(papers_family(), member, 40, seed=1))
+    assert same_net(net, member_of(family_for(member), member, 40, seed=1))
     assert not same_net(net, member_of(family, member, 40, seed=2))
 
 
 @every_member
 def test_members_share_no_tensor(member):
-    family = papers_family()
+    family = family_for(member)
     one, other = (member_of(family, member, 40) for _ in range(2))
     with torch.no_grad():
         for parameter in one.parameters():
@@ -132,7 +164,7 @@ def test_members_share_no_tensor(member):
 
 @every_member
 def test_a_member_neither_touches_nor_asks_a_global_generator(member):
-    family = papers_family()
+    family = family_for(member)
     before = global_states()
     net = member_of(family, member, 40)
     assert global_states() == before
@@ -144,7 +176,7 @@ def test_a_member_neither_touches_nor_asks_a_global_generator(member):
 @pytest.mark.parametrize("width", [4, 1, 0, -5])
 def test_a_width_below_the_base_width_is_refused(member, width):
     with pytest.raises(InputError, match=f"width {width} is below the family's base width 5"):
-        member_of(papers_family(), member, width)
+        member_of(family_for(member), member, width)
 
 
 @every_member
@@ -154,15 +186,41 @@ def test_keywords_reach_the_architecture(member):
     )
     assert family.num_weights == 6 * 4 + 4 * 4 + 4 * 3
     net = member_of(family, member, 8)
-    assert list(weight_layers(net)) == ["hidden.0", "hidden.1", "output"]
+    layers = {name.removesuffix(".down").removesuffix(".up") for name in weight_layers(net)}
+    assert layers == {"hidden.0", "hidden.1", "output"}
     assert all(layer.bias is None for layer in weight_layers(net).values())
 
 
 @every_member
 def test_any_callable_is_an_architecture(member):
-    family = Family(convolutional, base_width=4, channels=1)
+    narrowing = member == "nonlinear_bottleneck"
+    family = Family(Narrowing if narrowing else convolutional, base_width=4, channels=1)
     net = member_of(family, member, 8)
-    assert net(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+    assert net(torch.randn(2, 1, 5, 5) if narrowing else torch.randn(2, 1, 8, 8)).shape == (2, 10)
+    if member != "dense":
+        assert count_weights(net) <= budget_of(family, member)
+
+
+@every_constant_member
+def test_the_member_of_the_base_width_has_exactly_the_budget(member):
+    for family in (family_for(member), resnets()):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # so there is nothing to report
+            net = getattr(family, member)(family.base_width)
+        assert count_weights(net) == budget_of(family, member)
+
+
+@every_constant_member
+@pytest.mark.parametrize("num_hidden_layers", [2, 3, 4])
+@pytest.mark.parametrize("width", [8, 9, 12, 17, 32])
+def test_deep_mlps_keep_the_budget(member, num_hidden_layers, width):
+    family = Family(
+        MLP, base_width=8, in_features=12, num_classes=4, num_hidden_layers=num_hidden_layers
+    )
+    net = member_of(family, member, width)
+    budget = budget_of(family, member)
+    # Less than the dearest channel is left: one input and one output of every wide layer.
+    assert budget - 2 * (width + 12) < count_weights(net) <= budget
 
 
 # Sparse members

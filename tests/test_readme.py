@@ -11,6 +11,7 @@ import wider
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
+@pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")  # the README says so
 def test_python_examples_run_and_give_the_numbers_they_show():
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):

@@ -1,6 +1,6 @@
 """Are wider nets better given the same number of parameters?"""
 
-from wider import data, models, native, sparsity
+from wider import bottleneck, data, models, native, sparsity
 from wider.errors import InputError
 from wider.families import Family
 from wider.sparsity import (
@@ -15,6 +15,7 @@ from wider.sparsity import (
 __all__ = [
     "Family",
     "InputError",
+    "bottleneck",
     "connectivity",
     "count_weights",
     "data",

@@ -1,14 +1,25 @@
 """A family: one architecture, one budget of weights, and its members of every width."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import nn
 
+from wider.bottleneck import Narrowable, factorise, factorised_weights, narrow, ranks
 from wider.errors import InputError
 from wider.randomness import default_generator_from
-from wider.sparsity import Allocation, Pattern, count_weights, sparsify
+from wider.sparsity import (
+    Allocation,
+    BudgetWarning,
+    Pattern,
+    count_weights,
+    sparsify,
+    weight_layers,
+)
 
 __all__ = ["Family"]
 
@@ -41,8 +52,20 @@ class Family:
 
     @cached_property
     def num_weights(self) -> int:
-        """The budget: the number of weights of the dense net of width `base_width`."""
+        """The budget: the number of weights of the dense net of width `base_width`.
+
+        For linear bottlenecks it is the effective number, that of the net before the substitution.
+        """
         return count_weights(self.dense(self.base_width))
+
+    @cached_property
+    def num_explicit_weights(self) -> int:
+        """The budget of linear bottlenecks: the weights of the baseline with all of them in place.
+
+        Each layer of m x n weights has r (m + n) then, r = min(m, n).
+        """
+        shapes = self._baseline_shapes
+        return factorised_weights(shapes, ranks(shapes, shapes))
 
     def dense(self, width: int, *, seed: int = 0) -> nn.Module:
         """The control: a dense net, whose number of weights grows with its width.
@@ -57,13 +80,8 @@ class Family:
         Raises:
             InputError: width is below `base_width`.
         """
-        if width < self.base_width:
-            raise InputError(
-                f"width {width} is below the family's base width {self.base_width}: a net that "
-                "narrow cannot hold the budget; use a larger width or a smaller base_width"
-            )
-        with default_generator_from(seed, "initial weights"):
-            return self.architecture(width, **self.keywords)
+        self._check_width(width)
+        return self._built(width, seed)
 
     def sparse(
         self,
@@ -97,4 +115,129 @@ class Family:
             allocation=allocation,
             pattern=pattern,
             seed=seed,
+        )
+
+    def linear_bottleneck(self, width: int, *, seed: int = 0) -> nn.Module:
+        """A wider net in which two layers of few channels between them stand for each one.
+
+        Every layer's weight W becomes W2 W1 with nothing between; see `wider.bottleneck.factorise`.
+        At `base_width` the channels between are as many as the smaller side of W, so nothing is
+        lost. At larger widths they are so few that the layer has as many weights as there; see
+        `wider.bottleneck.ranks`. Both parts start as PyTorch's default for their own fan-in.
+
+        Args:
+            width: at least `base_width`.
+            seed: of the initial weights: each part's are a stream of its own.
+
+        Returns:
+            A freshly initialised net of at most `num_explicit_weights` weights, which stand for
+            `num_weights` effective ones.
+
+        Raises:
+            InputError: a layer would get less than one channel at this width, or cannot be
+                factorised.
+
+        Warns:
+            BudgetWarning: whole channels miss the budget; no single one more would fit.
+
+        Source:
+            Golubeva et al. 2021, Section 2.2.
+        """
+        net = self.dense(width, seed=seed)
+        with _at_width(width):
+            channels = ranks(self._baseline_shapes, _shapes(net))
+        net = factorise(net, channels, seed=seed)
+        _check_budget(net, self.num_explicit_weights, "linear")
+        return net
+
+    def nonlinear_bottleneck(self, width: int, *, seed: int = 0) -> nn.Module:
+        """A wider net every second layer of which is narrower.
+
+        Which ones is the architecture's business; see `wider.bottleneck.Narrowable`, and
+        `wider.bottleneck.narrow` for how narrow.
+
+        Args:
+            width: at least `base_width`.
+            seed: of the initial weights.
+
+        Returns:
+            A freshly initialised net of at most `num_weights` weights.
+
+        Raises:
+            InputError: the architecture has no layers that can be narrowed, or one would get less
+                than one channel at this width.
+
+        Warns:
+            BudgetWarning: whole channels miss the budget; no single one more would fit.
+
+        Source:
+            Golubeva et al. 2021, Section 2.3.
+        """
+        self._check_width(width)
+        usual = self._narrowed_widths(width)
+        with _at_width(width):
+            narrowed = narrow(
+                usual, self.num_weights, count=lambda narrowed: self._count(width, narrowed)
+            )
+        net = self._built(width, seed, narrowed=narrowed)
+        _check_budget(net, self.num_weights, "non-linear")
+        return net
+
+    @cached_property
+    def _baseline_shapes(self) -> dict[str, tuple[int, ...]]:
+        return _shapes(self.dense(self.base_width))
+
+    def _check_width(self, width: int) -> None:
+        if width < self.base_width:
+            raise InputError(
+                f"width {width} is below the family's base width {self.base_width}: a net that "
+                "narrow cannot hold the budget; use a larger width or a smaller base_width"
+            )
+
+    def _built(self, width: int, seed: int, **keywords: Any) -> nn.Module:
+        with default_generator_from(seed, "initial weights"):
+            return self.architecture(width, **{**self.keywords, **keywords})
+
+    def _narrowed_widths(self, width: int) -> tuple[int, ...]:
+        usual = ()
+        if isinstance(self.architecture, Narrowable):
+            usual = self.architecture.narrowed_widths(width, **self.keywords)
+        if not usual:
+            name = getattr(self.architecture, "__name__", repr(self.architecture))
+            raise InputError(
+                f"{name} exposes no layers that a non-linear bottleneck could narrow: use "
+                "wider.models.ResNet18, wider.models.MLP with num_hidden_layers of 2 or more, or "
+                "an architecture with `narrowed_widths` (see wider.bottleneck.Narrowable)"
+            )
+        return usual
+
+    def _count(self, width: int, narrowed: Sequence[int]) -> int:
+        # Without memory for the weights: this is asked a few dozen times for nets of any size.
+        with torch.device("meta"):
+            return count_weights(self._built(width, seed=0, narrowed=narrowed))
+
+
+def _shapes(net: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
+
+
+@contextmanager
+def _at_width(width: int) -> Iterator[None]:
+    """Bad input that the width is to blame for says so."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"at width {width}, {error}") from error
+
+
+def _check_budget(net: nn.Module, num_weights: int, kind: str) -> None:
+    count = count_weights(net)
+    if count > num_weights:
+        raise AssertionError(f"{kind} bottlenecks have {count} weights, the budget {num_weights}")
+    if count < num_weights:
+        warnings.warn(
+            f"{kind} bottlenecks have whole channels: {count:,} weights instead of "
+            f"{num_weights:,} ({count - num_weights:+,})",
+            BudgetWarning,
+            stacklevel=3,
         )

@@ -191,3 +191,46 @@ def test_an_unknown_activation_is_refused_with_the_known_ones():
 def test_an_unknown_parametrization_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match="unknown parametrization 'mup'; use 'standard' or 'ntk'"):
         MLP(5, parametrization="mup")  # pyright: ignore[reportArgumentType]
+
+
+# Narrowed layers
+
+
+@pytest.mark.parametrize(
+    ("num_hidden_layers", "narrowed", "widths"),
+    [
+        (2, (3,), [3, 7]),
+        (3, (3, 2), [3, 7, 2]),
+        (4, (3, 2), [3, 7, 2, 7]),
+        (5, (1, 2, 9), [1, 7, 2, 7, 9]),
+    ],
+)
+def test_the_first_of_each_pair_of_hidden_layers_is_narrowed(num_hidden_layers, narrowed, widths):
+    net = MLP(7, in_features=4, num_hidden_layers=num_hidden_layers, narrowed=narrowed)
+    shapes = [tuple(layer.weight.shape) for layer in weight_layers(net).values()]
+    assert shapes == list(zip([*widths, 10], [4, *widths], strict=True))
+    assert net(images(2, 4)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("num_hidden_layers", [1, 2, 3, 4])
+def test_the_usual_narrowed_widths_change_nothing(num_hidden_layers):
+    usual = MLP.narrowed_widths(7, num_hidden_layers=num_hidden_layers, in_features=4)
+    assert usual == (7,) * [0, 1, 2, 2][num_hidden_layers - 1]
+    plain = seeded(3, width=7, in_features=4, num_hidden_layers=num_hidden_layers)
+    same = seeded(3, width=7, in_features=4, num_hidden_layers=num_hidden_layers, narrowed=usual)
+    assert list(plain.state_dict()) == list(same.state_dict())
+    assert all(map(torch.equal, plain.state_dict().values(), same.state_dict().values()))
+
+
+@pytest.mark.parametrize(
+    ("num_hidden_layers", "narrowed", "message"),
+    [
+        (1, (3,), "narrowed has 1 widths; this MLP has 0 layers that can be narrowed"),
+        (4, (3,), "narrowed has 1 widths; this MLP has 2 layers"),
+        (2, (), "narrowed has 0 widths; this MLP has 1 layers"),
+        (3, (3, 0), r"narrowed is \(3, 0\); every width must be at least 1"),
+    ],
+)
+def test_wrong_narrowed_widths_are_refused(num_hidden_layers, narrowed, message):
+    with pytest.raises(InputError, match=message):
+        MLP(7, num_hidden_layers=num_hidden_layers, narrowed=narrowed)

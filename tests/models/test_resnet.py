@@ -342,3 +342,49 @@ def test_a_size_below_one_is_refused_by_name(name, size):
 def test_an_unknown_stem_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match="unknown stem 'svhn'; use 'cifar' or 'imagenet'"):
         ResNet18(8, stem="svhn")  # pyright: ignore[reportArgumentType]
+
+
+# Narrowed blocks
+
+
+def test_narrowed_blocks_are_narrow_in_their_middles_only():
+    narrowed = (3, 1, 2, 4, 5, 6, 7, 8)
+    net = ResNet18(2, narrowed=narrowed)
+    usual = weight_layers(ResNet18(2))
+    expected = {name: tuple(layer.weight.shape) for name, layer in usual.items()}
+    for index, middle in enumerate(narrowed):
+        block = f"stages.{index // 2}.{index % 2}"
+        out, fan_in = 2 ** (index // 2 + 1), max(2, 2 ** ((index + 1) // 2))
+        expected[f"{block}.convolution_1"] = (middle, fan_in, 3, 3)
+        expected[f"{block}.convolution_2"] = (out, middle, 3, 3)
+    shapes = {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
+    assert list(shapes.items()) == list(expected.items())
+    assert net(images(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_the_outputs_of_a_narrowed_net_are_those_of_an_independent_one():
+    narrowed = (3, 1, 2, 4, 5, 6, 7, 8)
+    net = with_random_norms(seeded(width=4, narrowed=narrowed)).double().eval()
+    batch = images(4, 3, 32, 32).double()
+    expected = Functional(net.state_dict(), "cifar", training=False)(batch)
+    torch.testing.assert_close(net(batch), expected, rtol=1e-13, atol=1e-13)
+
+
+def test_the_usual_narrowed_widths_change_nothing():
+    usual = ResNet18.narrowed_widths(3, num_classes=10, stem="cifar")
+    assert usual == (3, 3, 6, 6, 12, 12, 24, 24)
+    plain, same = seeded(width=3).state_dict(), seeded(width=3, narrowed=usual).state_dict()
+    assert list(plain) == list(same)
+    assert all(map(torch.equal, plain.values(), same.values()))
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "message"),
+    [
+        ((3,) * 7, "narrowed has 7 widths; this ResNet-18 has 8 layers that can be narrowed"),
+        ((3,) * 7 + (0,), r"narrowed is \(3, .*0\); every width must be at least 1"),
+    ],
+)
+def test_wrong_narrowed_widths_are_refused(narrowed, message):
+    with pytest.raises(InputError, match=message):
+        ResNet18(2, narrowed=narrowed)

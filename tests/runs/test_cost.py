@@ -77,3 +77,18 @@ def test_a_resnet_by_hand():
     found = seconds(**resnet, widening=widening, **cifar)
     assert found == pytest.approx(1000 * (8e-11 * 8_872_576 + 3e-5 * 8), rel=1e-12)
     assert seconds(**resnet, widening={"base_width": 8, "width": 32}, **cifar) > 3 * found
+
+
+def test_bottlenecks_cost_what_they_store():
+    two = {"model": {"num_hidden_layers": 2}}
+    sizes = {"base_width": 5, "width": 20}
+    narrowed = seconds(**two, widening={"method": "nonlinear_bottleneck", **sizes})
+    assert narrowed == seconds(**two, widening={"method": "sparse", **sizes})
+    linear = seconds(**two, widening={"method": "linear_bottleneck", **sizes})
+    # 5 x 794 + 25 weights through PyTorch.
+    assert linear == pytest.approx(180_000 * (4.3e-4 + 3995 * 6.2e-9), rel=1e-12)
+    resnet = {"model": {"name": "resnet18"}, "image_shape": (3, 32, 32)}
+    for method in ("linear_bottleneck", "nonlinear_bottleneck"):
+        widening = {"method": method, "base_width": 8, "width": 32}
+        dense = seconds(**resnet, widening={**widening, "method": "dense"})
+        assert 0 < seconds(**resnet, widening=widening) < dense

@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 import torch
 
-from wider.data import load
+from wider.data import Preprocessing, load
 from wider.errors import InputError
-from wider.runs import RunSpec, Store, Widening, execute
+from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
 from wider.sparsity import count_weights
+from wider.training import Recipe
 
 # Two of these train one spec at once; each epoch adds a line to a log. They start when they may.
 RACER = """
@@ -326,3 +327,22 @@ def test_the_files_can_be_read_without_this_library(finished, spec):
     assert table["epoch"].tolist() == [1, 2, 3]
     assert table["test_accuracy"].tolist() == [row.test_accuracy for row in run.history]
     assert RunSpec.model_validate_json((store.folder(spec) / "spec.json").read_text()) == spec
+
+
+@pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")
+@pytest.mark.parametrize("method", ["linear_bottleneck", "nonlinear_bottleneck"])
+def test_bottlenecks_are_trained_and_kept(method, store):
+    spec = RunSpec(
+        data=Preprocessing(dataset="digits", num_train=230),
+        model=ModelSpec(num_hidden_layers=2),
+        widening=Widening(method=method, base_width=4, width=8),
+        recipe=Recipe(epochs=3, batch_size=50, learning_rate=0.2),
+    )
+    run = execute(spec, store)
+    assert run.result.num_weights <= (360 if method == "linear_bottleneck" else 312)
+    assert run.history[-1].train_loss < run.history[0].train_loss
+    kept = store.read(spec)
+    assert kept is not None
+    assert kept.result == run.result
+    engine = run.result.provenance.engine
+    assert engine == ("torch, masked" if method == "linear_bottleneck" else "native")

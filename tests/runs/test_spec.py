@@ -17,7 +17,7 @@ from wider.data import Augmentation, Preprocessing
 from wider.errors import InputError
 from wider.families import Family
 from wider.models import MLP, Activation, Parametrization, ResNet18
-from wider.runs import ModelSpec, RunSpec, Widening
+from wider.runs import Method, ModelSpec, RunSpec, Widening
 from wider.runs._spec import SCHEMA_VERSION
 from wider.sparsity import AllocationName, Pattern, count_weights, weight_layers
 from wider.training import Recipe
@@ -60,7 +60,7 @@ ALLOCATIONS = st.one_of(
 WIDENINGS = st.integers(1, 100).flatmap(
     lambda base: st.builds(
         Widening,
-        method=st.sampled_from(["dense", "sparse"]),
+        method=st.sampled_from(get_args(Method)),
         base_width=st.just(base),
         width=st.integers(base, 10**6),
         allocation=ALLOCATIONS,
@@ -182,6 +182,21 @@ def test_a_resnet_is_built_for_its_images():
     assert count_weights(net) == family.num_weights
     for ours, theirs in zip(net.parameters(), family.sparse(5, seed=3).parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")
+@pytest.mark.parametrize("method", get_args(Method))
+def test_every_method_builds_the_member_of_the_family(method):
+    spec = RunSpec(
+        model=ModelSpec(num_hidden_layers=2),
+        widening=Widening(method=method, base_width=4, width=9),
+        seed=3,
+    )
+    sizes: dict[str, Any] = {"image_shape": (1, 8, 8), "num_classes": 10}
+    expected = getattr(spec.family(**sizes), method)(9, seed=3).state_dict()
+    found = spec.build(**sizes).state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in found.items())
 
 
 @pytest.mark.parametrize(

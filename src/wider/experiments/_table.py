@@ -90,7 +90,7 @@ def _came_out(run: Run) -> dict[str, object]:
         "status": result.status,
         "num_weights": result.num_weights,
         "connectivity": result.connectivity[""],
-        "output_connectivity": result.connectivity["output"],
+        "output_connectivity": result.connectivity.get("output"),
         "epochs_trained": result.epochs,
         "final_train_accuracy": last.train_accuracy,
         "final_test_accuracy": result.final.test_accuracy,

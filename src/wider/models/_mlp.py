@@ -1,13 +1,15 @@
 """Multi-layer perceptrons."""
 
 import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.errors import InputError
+from wider.models._narrowed import checked_narrowed
 
 Activation = Literal["relu", "identity"]
 Parametrization = Literal["standard", "ntk"]
@@ -38,7 +40,12 @@ LAYERS: dict[str, type[nn.Linear]] = {"standard": nn.Linear, "ntk": NTKLinear}
 
 
 class MLP(nn.Module):
-    """A multi-layer perceptron whose hidden layers all have the same width.
+    """A multi-layer perceptron whose hidden layers all have the same width, unless narrowed.
+
+    Layers are taken in pairs, the first with the second and so on. The non-linear bottleneck
+    narrows what lies between the two of a pair, the hidden layers 1, 3, 5, ... ("hidden.0",
+    "hidden.2", ...), while 2, 4, 6, ... have the width. So the first layer, whose inputs are the
+    image's and stay as many, does not grow with the width.
 
     Args:
         width: hidden units in each hidden layer.
@@ -49,12 +56,14 @@ class MLP(nn.Module):
         activation: after each hidden layer; "identity" gives a linear net.
         bias: whether the layers have biases.
         parametrization: "standard", PyTorch's own, or "ntk".
+        narrowed: the widths of the narrowed hidden layers; None for `width`. See `narrowed_widths`.
 
     Raises:
-        InputError: a size below 1, an unknown activation or parametrisation.
+        InputError: a size below 1, an unknown activation or parametrisation, or another number of
+            narrowed widths than the net has narrowed layers.
 
     Source:
-        Golubeva et al. 2021, Section 2.4 (one hidden layer, MNIST).
+        Golubeva et al. 2021, Section 2.4 (one hidden layer, MNIST) and 2.3 (narrowed layers).
     """
 
     def __init__(
@@ -67,6 +76,7 @@ class MLP(nn.Module):
         activation: Activation = "relu",
         bias: bool = True,
         parametrization: Parametrization = "standard",
+        narrowed: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         sizes = {
@@ -81,9 +91,30 @@ class MLP(nn.Module):
         self.activation = _choice("activation", activation, ACTIVATIONS)
         self.activation_name = activation
         layer = _choice("parametrization", parametrization, LAYERS)
-        fan_ins = [in_features] + [width] * (num_hidden_layers - 1)
-        self.hidden = nn.ModuleList(layer(fan_in, width, bias=bias) for fan_in in fan_ins)
-        self.output = layer(width, num_classes, bias=bias)
+        usual = self.narrowed_widths(width, num_hidden_layers=num_hidden_layers)
+        widths = [width] * num_hidden_layers
+        widths[: 2 * len(usual) : 2] = checked_narrowed(narrowed, usual, "MLP")
+        fan_ins = [in_features, *widths[:-1]]
+        self.hidden = nn.ModuleList(
+            layer(fan_in, out, bias=bias) for fan_in, out in zip(fan_ins, widths, strict=True)
+        )
+        self.output = layer(widths[-1], num_classes, bias=bias)
+
+    @staticmethod
+    def narrowed_widths(
+        width: int, *, num_hidden_layers: int = 1, **_keywords: Any
+    ) -> tuple[int, ...]:
+        """The usual widths of the hidden layers that a non-linear bottleneck narrows.
+
+        Args:
+            width: of the net.
+            num_hidden_layers: as of the net, whose other keywords are accepted too.
+
+        Returns:
+            The width for each of the hidden layers 1, 3, 5, ...; nothing for a net of one hidden
+            layer, in which there would be no layer left to widen.
+        """
+        return (width,) * ((num_hidden_layers + 1) // 2 if num_hidden_layers > 1 else 0)
 
     def forward(self, images: Float[Tensor, "batch *image"]) -> Float[Tensor, "batch classes"]:
         """Class scores (logits) of a batch of images or vectors."""

@@ -1,12 +1,14 @@
 """Residual networks."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.errors import InputError
+from wider.models._narrowed import checked_narrowed
 from wider.native import BatchNormReLU
 
 Stem = Literal["cifar", "imagenet"]
@@ -21,18 +23,23 @@ class BasicBlock(nn.Module):
 
     Args:
         in_channels: channels of the input.
-        out_channels: channels of the output, and between the two convolutions.
+        out_channels: channels of the output.
         stride: of the first convolution and of the shortcut; the second has stride 1.
+        middle_channels: channels between the two convolutions; None for `out_channels`.
 
     Source:
         He et al. 2016, equations (1) and (2); BatchNorm and projections as in Sections 3.3, 3.4.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, middle_channels: int | None = None
+    ) -> None:
         super().__init__()
-        self.convolution_1 = _convolution(in_channels, out_channels, 3, stride)
-        self.norm_1 = BatchNormReLU(out_channels)
-        self.convolution_2 = _convolution(out_channels, out_channels, 3, 1)
+        if middle_channels is None:
+            middle_channels = out_channels
+        self.convolution_1 = _convolution(in_channels, middle_channels, 3, stride)
+        self.norm_1 = BatchNormReLU(middle_channels)
+        self.convolution_2 = _convolution(middle_channels, out_channels, 3, 1)
         self.norm_2 = BatchNormReLU(out_channels)
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != out_channels:
@@ -63,20 +70,28 @@ class ResNet18(nn.Module):
         stem: the first convolution, named "stem": 3x3 with stride 1 ("cifar", for small images),
             or 7x7 with stride 2 and a 3x3 max pooling with stride 2 ("imagenet"). The blocks are
             "stages.0.0" to "stages.3.1", the linear layer is "output".
+        narrowed: the channels between the two convolutions of each block; None for those of the
+            block's output. See `narrowed_widths`.
 
     Raises:
-        InputError: a size below 1, an unknown stem.
+        InputError: a size below 1, an unknown stem, or not one narrowed width for each block.
 
     Example:
         >>> wider.count_weights(ResNet18(width=8))
         175192
 
     Source:
-        He et al. 2016, Table 1; Golubeva et al. 2021, Appendix A.
+        He et al. 2016, Table 1; Golubeva et al. 2021, Appendix A and (narrowed) Section 2.3.
     """
 
     def __init__(
-        self, width: int, num_classes: int = 10, in_channels: int = 3, *, stem: Stem = "cifar"
+        self,
+        width: int,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        *,
+        stem: Stem = "cifar",
+        narrowed: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         sizes = {"width": width, "num_classes": num_classes, "in_channels": in_channels}
@@ -85,17 +100,30 @@ class ResNet18(nn.Module):
                 raise InputError(f"{name} is {size}; a ResNet-18 needs at least 1")
         if stem not in STEMS:
             raise InputError(f"unknown stem {stem!r}; use " + " or ".join(map(repr, STEMS)))
+        middle = checked_narrowed(narrowed, self.narrowed_widths(width), "ResNet-18")
         kernel_size, stride = STEMS[stem]
         self.stem = _convolution(in_channels, width, kernel_size, stride)
         self.norm = BatchNormReLU(width)
         self.pool = nn.MaxPool2d(3, 2, padding=1) if stem == "imagenet" else nn.Identity()
         self.stages = nn.Sequential(
-            _stage(width, width, stride=1),
-            _stage(width, 2 * width, stride=2),
-            _stage(2 * width, 4 * width, stride=2),
-            _stage(4 * width, 8 * width, stride=2),
+            _stage(width, width, middle[0:2], stride=1),
+            _stage(width, 2 * width, middle[2:4], stride=2),
+            _stage(2 * width, 4 * width, middle[4:6], stride=2),
+            _stage(4 * width, 8 * width, middle[6:8], stride=2),
         )
         self.output = nn.Linear(8 * width, num_classes)
+
+    @staticmethod
+    def narrowed_widths(width: int, **_keywords: Any) -> tuple[int, ...]:
+        """The usual widths of the layers that a non-linear bottleneck narrows.
+
+        Args:
+            width: of the net, whose other keywords are accepted too.
+
+        Returns:
+            The channels between the two convolutions of each of the eight blocks.
+        """
+        return tuple(stage * width for stage in (1, 1, 2, 2, 4, 4, 8, 8))
 
     def forward(
         self, images: Float[Tensor, "batch channels rows columns"]
@@ -106,9 +134,12 @@ class ResNet18(nn.Module):
         return self.output(functional.adaptive_avg_pool2d(features, 1).flatten(1))
 
 
-def _stage(in_channels: int, out_channels: int, *, stride: int) -> nn.Sequential:
+def _stage(
+    in_channels: int, out_channels: int, middle: Sequence[int], *, stride: int
+) -> nn.Sequential:
     return nn.Sequential(
-        BasicBlock(in_channels, out_channels, stride), BasicBlock(out_channels, out_channels, 1)
+        BasicBlock(in_channels, out_channels, stride, middle[0]),
+        BasicBlock(out_channels, out_channels, 1, middle[1]),
     )
 
 

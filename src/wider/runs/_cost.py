@@ -1,12 +1,13 @@
 """What a run costs, before it is run."""
 
 import math
+import warnings
 from functools import cache
 
 import torch
 
 from wider.runs._spec import ModelSpec, RunSpec, Widening
-from wider.sparsity import allocate, multiply_adds, weight_layers
+from wider.sparsity import BudgetWarning, allocate, multiply_adds, weight_layers
 from wider.training import pays_natively
 
 # Fitted to the MLP 784-width-10 at batch 100, widths 5, 80 and 640, one thread of a 2.6 GHz Xeon
@@ -46,12 +47,12 @@ def estimated_seconds(
         return spec.recipe.epochs * used * per_image
     num_features = math.prod(image_shape)
     steps = spec.recipe.epochs * math.ceil(used / spec.recipe.batch_size)
-    width = spec.widening.width
-    stored = _dense_weights(spec, width, num_features, num_classes)
-    weights = stored
-    if spec.widening.method == "sparse":
-        weights = _dense_weights(spec, spec.widening.base_width, num_features, num_classes)
-    if pays_natively(weights, weights / stored):
+    width, method = spec.widening.width, spec.widening.method
+    budget = _dense_weights(spec, spec.widening.base_width, num_features, num_classes)
+    dense = _dense_weights(spec, width, num_features, num_classes)
+    stored = dense if method in ("dense", "sparse") else budget
+    weights = dense if method == "dense" else budget
+    if method != "linear_bottleneck" and pays_natively(weights, weights / stored):
         units = width * spec.model.num_hidden_layers
         per_image = NATIVE_PIXEL * num_features + NATIVE_WEIGHT * weights + NATIVE_UNIT * units
         return steps * (NATIVE_STEP + spec.recipe.batch_size * per_image)
@@ -70,12 +71,15 @@ def _multiply_adds(model: str, widening: str, image_shape: tuple[int, int, int])
         model=ModelSpec.model_validate_json(model),
         widening=Widening.model_validate_json(widening),
     )
-    family = spec.family(image_shape=image_shape, num_classes=10)
-    with torch.device("meta"):  # shapes without numbers: wide nets have hundreds of megabytes
-        net, num_weights = family.dense(spec.widening.width), family.num_weights
-    dense = multiply_adds(net, image_shape)
-    if spec.widening.method == "dense":
-        return dense[""]
+    family, method = spec.family(image_shape=image_shape, num_classes=10), spec.widening.method
+    # Shapes without numbers: wide nets have hundreds of megabytes.
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", BudgetWarning)
+        kind = "dense" if method == "sparse" else method
+        net, num_weights = getattr(family, kind)(spec.widening.width), family.num_weights
+    stored = multiply_adds(net, image_shape)
+    if method != "sparse":
+        return stored[""]
     shapes = {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
     counts = allocate(shapes, num_weights, spec.widening.allocation)
-    return sum(count * dense[name] / math.prod(shapes[name]) for name, count in counts.items())
+    return sum(count * stored[name] / math.prod(shapes[name]) for name, count in counts.items())

@@ -25,7 +25,7 @@ LATER_FIELDS = {"model": {"stem"}, "recipe": {"milestones", "augmentation"}}
 SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to mean another run
 
 
-Method = Literal["dense", "sparse"]
+Method = Literal["dense", "sparse", "linear_bottleneck", "nonlinear_bottleneck"]
 
 
 class ModelSpec(BaseModel):
@@ -68,7 +68,8 @@ class Widening(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: Method = "sparse"
-    """Sparse keeps the number of weights of the base width; dense, the control, lets it grow."""
+    """Sparse and the bottlenecks keep the number of weights of the base width; dense, the control,
+    lets it grow."""
     base_width: Annotated[int, Field(ge=1)] = 5
     """Width of the dense baseline, which sets the number of weights."""
     width: Annotated[int, Field(ge=1)] = 80
@@ -157,14 +158,11 @@ class RunSpec(BaseModel):
             InputError: the member does not exist (see `Family`).
         """
         family = self.family(image_shape=image_shape, num_classes=num_classes)
-        if self.widening.method == "dense":
-            return family.dense(self.widening.width, seed=self.seed)
-        return family.sparse(
-            self.widening.width,
-            seed=self.seed,
-            allocation=self.widening.allocation,
-            pattern=self.widening.pattern,
-        )
+        widening = self.widening
+        options: dict[str, Any] = {"seed": self.seed}
+        if widening.method == "sparse":
+            options |= {"allocation": widening.allocation, "pattern": widening.pattern}
+        return getattr(family, widening.method)(widening.width, **options)
 
     def family(self, *, image_shape: tuple[int, int, int], num_classes: int) -> Family:
         """The family that this run's net is a member of; arguments as in `build`."""

@@ -4,7 +4,7 @@ from wider.sparsity._allocation import Allocation, AllocationName, allocate
 from wider.sparsity._convert import has_native_form, to_masked, to_native
 from wider.sparsity._count import connectivity, count_weights
 from wider.sparsity._layer_times import LayerTimes, layer_times
-from wider.sparsity._layers import WeightLayer, stored_weight, weight_layers
+from wider.sparsity._layers import WeightLayer, stored_weight, tied_tensors, weight_layers
 from wider.sparsity._mask import Mask, mask_of
 from wider.sparsity._multiply_adds import multiply_adds
 from wider.sparsity._native import BREAK_EVEN
@@ -30,6 +30,7 @@ __all__ = [
     "multiply_adds",
     "sparsify",
     "stored_weight",
+    "tied_tensors",
     "to_masked",
     "to_native",
     "weight_layers",

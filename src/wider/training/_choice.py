@@ -54,7 +54,7 @@ def trainer_for(model: nn.Module, data: PreparedData, recipe: Recipe, *, seed: i
 def _best_engine(model: nn.Module, data: PreparedData, recipe: Recipe) -> type[Engine]:
     if not _can_train_natively(model, data):
         return Trainer
-    if isinstance(model, MLP) and recipe.augmentation == "none":
+    if isinstance(model, MLP) and _is_plain(model) and recipe.augmentation == "none":
         pays = pays_natively(count_weights(model), connectivity(model)[""])
         return NativeTrainer if pays else Trainer
     return NativeLayersTrainer if has_native_form(model) else Trainer
@@ -63,6 +63,11 @@ def _best_engine(model: nn.Module, data: PreparedData, recipe: Recipe) -> type[E
 def pays_natively(num_weights: int, net_connectivity: float) -> bool:
     """Whether native code trains an MLP of so many weights faster than PyTorch does."""
     return num_weights <= SMALL or net_connectivity <= SPARSE
+
+
+def _is_plain(model: MLP) -> bool:
+    """Whether every layer is one, not a bottleneck of two."""
+    return all(isinstance(layer, nn.Linear) for layer in (*model.hidden, model.output))
 
 
 def _can_train_natively(model: nn.Module, data: PreparedData) -> bool:
