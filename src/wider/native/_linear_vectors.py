@@ -250,6 +250,20 @@ def _sum_over_lanes(builder, vector):
     return builder.call(function, [ir.Constant(FLOAT, 0.0), vector], fastmath=("reassoc",))
 
 
+def _by_fours(builder, start, stop, product, add) -> None:
+    """For k in start..stop: place, vector = product(k), then add(place, sum over the lanes)."""
+    whole = builder.and_(builder.sub(stop, start), _number(-TOGETHER))
+    middle, step = builder.add(start, whole), _number(TOGETHER)
+    with cgutils.for_range_slice(builder, start, middle, step, INDEX) as (k, _):
+        products = [product(plus(builder, k, q)) for q in range(TOGETHER)]
+        totals = _sums_over_lanes(builder, [share for _, share in products])
+        for (place, _), total in zip(products, totals, strict=True):
+            add(place, total)
+    with cgutils.for_range_slice(builder, middle, stop, _number(1), INDEX) as (k, _):
+        place, share = product(k)
+        add(place, _sum_over_lanes(builder, share))
+
+
 @intrinsic
 def linear_column(
     typing, vectors, wanted, out, continued, image, unit_start,
@@ -298,18 +312,7 @@ def linear_column(
             so_far = builder.select(adds, builder.load(address), ir.Constant(FLOAT, 0.0))
             builder.store(builder.fadd(so_far, number), address)
 
-        length = builder.sub(stop.value, start.value)
-        whole = builder.and_(length, _number(-TOGETHER))
-        middle = builder.add(start.value, whole)
-        step = _number(TOGETHER)
-        with cgutils.for_range_slice(builder, start.value, middle, step, INDEX) as (k, _):
-            products = [product(plus(builder, k, q)) for q in range(TOGETHER)]
-            totals = _sums_over_lanes(builder, [share for _, share in products])
-            for (place, _), total in zip(products, totals, strict=True):
-                add(place, total)
-        with cgutils.for_range_slice(builder, middle, stop.value, _number(1), INDEX) as (k, _):
-            place, share = product(k)
-            add(place, _sum_over_lanes(builder, share))
+        _by_fours(builder, start.value, stop.value, product, add)
         if has_out:
             for place, total in zip(places, sums, strict=True):
                 store(builder, builder.load(total), out, place)
