@@ -12,6 +12,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIDER_CACHE_DIR", str(tmp_path / "cache"))
 
 
+# Whole kernels and whole channels cannot meet every budget.
+@pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=lambda each: each.name)
 class TestEveryExperiment:
     """What every experiment must do; a new one is tested as soon as it is listed."""

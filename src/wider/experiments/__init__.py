@@ -1,7 +1,7 @@
 """The paper's figures and tables: each with its runs and its drawing."""
 
 from wider.errors import InputError
-from wider.experiments import demo, figure_1, figure_4, figure_4_checks
+from wider.experiments import demo, figure_1, figure_4, figure_4_checks, figure_9
 from wider.experiments._cost import estimated_core_seconds
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import runs_table
@@ -23,6 +23,7 @@ EXPERIMENTS = {
         figure_1.EXPERIMENT,
         figure_4.EXPERIMENT,
         figure_4_checks.EXPERIMENT,
+        figure_9.EXPERIMENT,
     )
 }
 

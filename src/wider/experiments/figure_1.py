@@ -6,26 +6,15 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from wider.data import Augmentation, Preprocessing
 from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._resnet import DATASETS, EPOCHS, MILESTONES, dataset_title, resnet_run
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import BLUE, ORANGE, accuracy_against_width, finish
-from wider.runs import Method, ModelSpec, RunSpec, Widening
-from wider.training import Recipe
+from wider.runs import Method, RunSpec, Widening
 
 METHODS: dict[Method, str] = {
     "sparse": "sparse, as many weights at every width",
     "dense": "dense, weights grow with the width",
-}
-DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "svhn": "SVHN"}
-
-# Appendix A. Digits are not turned around.
-BATCH_SIZE, LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 128, 0.1, 0.9, 5e-4
-EPOCHS, MILESTONES = 300, (50, 120, 200)
-AUGMENTATIONS: dict[str, Augmentation] = {
-    "cifar10": "crop-flip",
-    "cifar100": "crop-flip",
-    "svhn": "crop",
 }
 
 
@@ -53,20 +42,13 @@ def family_and_control(
         num_train: training images; None for all.
     """
     return [
-        RunSpec(
-            data=Preprocessing(dataset=dataset, num_train=num_train),
-            model=ModelSpec(name="resnet18"),
-            widening=Widening(method=method, base_width=base_width, width=width),
-            recipe=Recipe(
-                epochs=epochs,
-                batch_size=BATCH_SIZE,
-                learning_rate=LEARNING_RATE,
-                momentum=MOMENTUM,
-                weight_decay=WEIGHT_DECAY,
-                milestones=milestones,
-                augmentation=AUGMENTATIONS[dataset],
-            ),
+        resnet_run(
+            dataset,
+            Widening(method=method, base_width=base_width, width=width),
+            epochs=epochs,
+            milestones=milestones,
             seed=seed,
+            num_train=num_train,
         )
         for seed, dataset, width, method in itertools.product(
             range(num_seeds), datasets, widths, methods
@@ -98,7 +80,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
             widths=sorted(means["width"].unique().tolist()),
             x_title="width (output channels of the first convolution)",
             y_title="test accuracy, best epoch",
-        ).properties(title=_dataset_title(table, name))
+        ).properties(title=dataset_title(table, name))
         for name in DATASETS
         if (means["dataset"] == name).any()
     ]
@@ -110,12 +92,6 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     chart = alt.concat(*panels, columns=2).resolve_scale(y="independent")
     finished_chart = finish(chart, "ResNet-18: accuracy against width at equal weights", subtitle)
     return [Picture("figure-1", finished_chart, _finding(means))]
-
-
-def _dataset_title(table: pd.DataFrame, name: str) -> str:
-    rows = table[table["dataset"] == name]
-    encoded = (rows["data_encoding"] == "jpeg").any()
-    return f"{'re-encoded ' if encoded else ''}{DATASETS[name]}"
 
 
 def _finding(means: pd.DataFrame) -> str:
