@@ -1,5 +1,7 @@
 """Many runs, on several processes, with progress."""
 
+import os
+import signal
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -59,7 +61,7 @@ def train_missing(
     if missing:
         costs = _costs(missing, data_dir)
         with Progress(costs, store, console=console, present=present) as progress:
-            arguments = _Arguments(store.path, data_dir, device)
+            arguments = _Arguments(store.path, data_dir, device, os.getpid())
             elsewhere = _train(missing, arguments, jobs, progress, wait=False)
             # What other processes were training may be done by now; what they left is trained here.
             _train(elsewhere, arguments, jobs, progress, wait=True)
@@ -74,6 +76,7 @@ class _Arguments:
     store_path: Path
     data_dir: Path | None
     device: str
+    first_process: int
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,9 @@ def _tidy(specs: Sequence[RunSpec], store: Store) -> None:
 
 
 def _execute_in_worker(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:
+    if os.getpid() != arguments.first_process:
+        # Ctrl-C reaches every process; the first one says so and ends the others.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     messages: list[str] = []
     try:
         run = execute(
