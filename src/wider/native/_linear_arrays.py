@@ -16,7 +16,7 @@ Array = NDArray[np.float32]
 
 FEW = 4  # images that a layer takes one by one rather than as 16 lanes
 GROUP = {"forward": 256, "backward": 1024}  # units whose sums lie in the second cache
-WORK = 2_000_000  # multiply-adds for which a thread more pays
+WORK = 12_000_000  # multiply-adds for which a thread more pays
 WORK_OF_FEW = 200_000
 
 
