@@ -41,14 +41,13 @@ class TimeSuite(Suite):
         """Measures the contestants of a case: what was found, a row for each of them."""
         contestants = case.contestants()
         runs = {contestant.name: contestant.run for contestant in contestants}
-        seconds = {
-            name: np.array(times) / case.units
+        quartiles = {
+            name: np.quantile(np.array(times) / case.units, (0.25, 0.5, 0.75))
             for name, times in measure(runs, repetitions=repetitions).items()
         }
-        native = np.median(seconds[NATIVE])
         rows = []
         for contestant in contestants:
-            lower, median, upper = np.quantile(seconds[contestant.name], (0.25, 0.5, 0.75))
+            lower, median, upper = quartiles[contestant.name]
             row = {
                 "contestant": contestant.name,
                 "threads": contestant.threads(threads),
@@ -56,7 +55,7 @@ class TimeSuite(Suite):
                 "seconds": median,
                 "seconds_lower": lower,
                 "seconds_upper": upper,
-                "ratio": median / native,
+                "ratio": median / quartiles[NATIVE][1],
             }
             rows.append(row)
         return rows
