@@ -57,6 +57,6 @@ def test_the_images_are_left_as_they_were():
 
 def test_moves_of_a_part():
     moves = Moves(torch.arange(8).reshape(4, 2), torch.tensor([True, False, True, True]))
-    part = moves.of(slice(1, 3))
+    part = moves.of(torch.tensor([1, 2]))
     assert part.corners.tolist() == [[2, 3], [4, 5]]
     assert part.flips.tolist() == [False, True]

@@ -29,6 +29,7 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("data", "num_train"): 1000,
     ("data", "num_validation"): 100,
     ("data", "split_seed"): 1,
+    ("data", "image_size"): 224,
     ("model", "num_hidden_layers"): 2,
     ("model", "activation"): "identity",
     ("model", "bias"): False,
@@ -43,6 +44,7 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("recipe", "learning_rate"): 0.2,
     ("recipe", "momentum"): 0.9,
     ("recipe", "weight_decay"): 1e-4,
+    ("recipe", "schedule"): "cosine",
     ("recipe", "milestones"): (50, 120),
     ("recipe", "augmentation"): "crop",
     ("seed",): 1,
@@ -125,7 +127,9 @@ def key_by_hand(spec):
     document = json.loads(spec.model_dump_json()) | {"schema_version": SCHEMA_VERSION}
     # Fields that came later are left out at their default.
     for part, name, default in (
+        ("data", "image_size", None),
         ("model", "stem", "cifar"),
+        ("recipe", "schedule", "steps"),
         ("recipe", "milestones", []),
         ("recipe", "augmentation", "none"),
     ):

@@ -13,6 +13,7 @@ def test_the_defaults_are_those_of_figure_4():
         "learning_rate": 0.1,
         "momentum": 0.0,
         "weight_decay": 0.0,
+        "schedule": "steps",
         "milestones": (),
         "augmentation": "none",
     }
@@ -22,6 +23,18 @@ def test_the_learning_rate_of_resnets_falls_at_the_milestones_of_appendix_a():
     recipe = Recipe(milestones=(50, 120, 200))
     rates = [recipe.learning_rate_in(epoch) for epoch in (1, 50, 51, 120, 121, 200, 201, 300)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3, 1e-4, 1e-4])
+
+
+def test_the_learning_rate_of_imagenet_falls_along_half_a_cosine():
+    recipe = Recipe(epochs=150, schedule="cosine")
+    rates = [recipe.learning_rate_in(epoch) for epoch in (1, 51, 76, 101, 150)]
+    last = 0.05 * (1 - math.cos(math.pi / 150))
+    assert rates == pytest.approx([0.1, 0.075, 0.05, 0.025, last])
+
+
+def test_a_cosine_has_no_milestones():
+    with pytest.raises(ValidationError, match="leave them out or use schedule"):
+        Recipe(schedule="cosine", milestones=(50,))
 
 
 @pytest.mark.parametrize(

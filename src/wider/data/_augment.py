@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
-Augmentation = Literal["none", "crop", "crop-flip"]
+Augmentation = Literal["none", "crop", "crop-flip", "resized-crop"]
 
 PADDING = 4  # pixels that are added to every side before an image is cut out again
 
@@ -23,7 +23,7 @@ class Moves(NamedTuple):
     corners: Int64[Tensor, "images 2"]
     flips: Bool[Tensor, " images"]
 
-    def of(self, part: slice) -> "Moves":
+    def of(self, part: Int64[Tensor, " some"]) -> "Moves":
         """The moves of some of the images."""
         return Moves(self.corners[part], self.flips[part])
 

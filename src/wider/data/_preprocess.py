@@ -1,5 +1,6 @@
 """Drawing the images to use and bringing their pixels to one scale."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
@@ -9,7 +10,9 @@ import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
+from wider.data._augment import Augmentation, draw_moves, moved
 from wider.data._images import ImageData
+from wider.data._training_data import Batch, Part, TrainingData
 from wider.errors import InputError
 from wider.randomness import stream
 
@@ -39,10 +42,14 @@ class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
     split_seed: int = 0
     """Which images are drawn: the same seed draws the same ones."""
 
+    image_size: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """Height and width to which large images of several sizes are cropped, in pixels; 224 for
+    ImageNet. None for datasets whose images are all of one size, which are used as they are."""
+
 
 @dataclass(frozen=True, eq=False)
-class PreparedData:
-    """Images and labels that are ready for training.
+class PreparedData(TrainingData):
+    """Images and labels in memory that are ready for training.
 
     Args:
         train_images: scaled images to learn from.
@@ -65,11 +72,55 @@ class PreparedData:
     num_classes: int
     black: Float32[Tensor, " channels"] | None = None
 
-    def part(
-        self, name: Literal["train", "test", "validation"]
-    ) -> tuple[Float32[Tensor, "images channels height width"], Int64[Tensor, "images"]]:
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.train_images.device
+
+    def part(self, name: Part) -> Batch:
         """The images and labels of one part."""
         return getattr(self, f"{name}_images"), getattr(self, f"{name}_labels")
+
+    def count(self, part: Part) -> int:
+        """See `TrainingData`."""
+        return len(self.part(part)[1])
+
+    def check_augmentation(self, augmentation: Augmentation) -> None:
+        """See `TrainingData`."""
+        if augmentation == "resized-crop":
+            raise InputError(
+                "augmentation 'resized-crop' is for large images that are cropped to one size, and "
+                "these are used as they are: use 'crop' or 'crop-flip'"
+            )
+        if augmentation != "none" and self.black is None:
+            raise InputError(
+                f"augmentation {augmentation!r} pads images with black, and with "
+                'normalisation "pixel" there is no such colour: use "channel" or "unit"'
+            )
+
+    def train_batches(
+        self,
+        order: Int64[Tensor, " images"],
+        *,
+        batch_size: int,
+        augmentation: Augmentation,
+        generator: torch.Generator,
+        share: slice = slice(None),
+    ) -> Iterator[Batch]:
+        """See `TrainingData`."""
+        moves = draw_moves(augmentation, len(order), generator=generator)
+        positions = torch.arange(len(order)).split(batch_size)
+        for rows, places in zip(order.to(self.device).split(batch_size), positions, strict=True):
+            own = rows[share]
+            images = self.train_images[own]
+            if moves is not None and self.black is not None:
+                images = moved(images, moves.of(places[share]), self.black)
+            yield images, self.train_labels[own]
+
+    def batches(self, part: Part, *, batch_size: int) -> Iterator[Batch]:
+        """See `TrainingData`."""
+        images, labels = self.part(part)
+        yield from zip(images.split(batch_size), labels.split(batch_size), strict=True)
 
     def to(self, device: torch.device | str) -> "PreparedData":
         """The same data on a device.

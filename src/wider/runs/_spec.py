@@ -20,7 +20,11 @@ OWN_FIELDS = {
 }
 
 # Fields that came later: at their default they are left out of the key, so that runs keep theirs.
-LATER_FIELDS = {"model": {"stem"}, "recipe": {"milestones", "augmentation"}}
+LATER_FIELDS = {
+    "data": {"image_size"},
+    "model": {"stem"},
+    "recipe": {"schedule", "milestones", "augmentation"},
+}
 
 SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to mean another run
 

@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import nn
 
-from wider.data import PreparedData
+from wider.data import PreparedData, TrainingData
 from wider.models import MLP
 from wider.native import is_available
 from wider.sparsity import connectivity, count_weights, has_native_form
@@ -23,7 +23,7 @@ class SlowEngineWarning(UserWarning):
     """Training is slower than it could be; the message says why and by how much."""
 
 
-def trainer_for(model: nn.Module, data: PreparedData, recipe: Recipe, *, seed: int) -> Engine:
+def trainer_for(model: nn.Module, data: TrainingData, recipe: Recipe, *, seed: int) -> Engine:
     """The fastest engine that can train a net.
 
     On the CPU that is `NativeTrainer` for small or sparse MLPs, and `NativeLayersTrainer` for other
@@ -51,10 +51,11 @@ def trainer_for(model: nn.Module, data: PreparedData, recipe: Recipe, *, seed: i
     return engine(model, data, recipe, seed=seed)
 
 
-def _best_engine(model: nn.Module, data: PreparedData, recipe: Recipe) -> type[Engine]:
+def _best_engine(model: nn.Module, data: TrainingData, recipe: Recipe) -> type[Engine]:
     if not _can_train_natively(model, data):
         return Trainer
-    if isinstance(model, MLP) and _is_plain(model) and recipe.augmentation == "none":
+    in_memory = isinstance(data, PreparedData) and recipe.augmentation == "none"
+    if in_memory and isinstance(model, MLP) and _is_plain(model):
         pays = pays_natively(count_weights(model), connectivity(model)[""])
         return NativeTrainer if pays else Trainer
     return NativeLayersTrainer if has_native_form(model) else Trainer
@@ -70,6 +71,6 @@ def _is_plain(model: MLP) -> bool:
     return all(isinstance(layer, nn.Linear) for layer in (*model.hidden, model.output))
 
 
-def _can_train_natively(model: nn.Module, data: PreparedData) -> bool:
-    on_cpu = data.train_images.device.type == "cpu"
+def _can_train_natively(model: nn.Module, data: TrainingData) -> bool:
+    on_cpu = data.device.type == "cpu"
     return on_cpu and all(parameter.dtype == torch.float32 for parameter in model.parameters())

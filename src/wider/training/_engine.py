@@ -3,13 +3,12 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from wider.data import PreparedData
+from wider.data import Part, TrainingData
 from wider.randomness import stream
 from wider.training._history import Epoch, History
 from wider.training._recipe import Recipe
@@ -36,7 +35,7 @@ class Engine(ABC):
 
     name: str
 
-    def __init__(self, model: nn.Module, data: PreparedData, recipe: Recipe, *, seed: int) -> None:
+    def __init__(self, model: nn.Module, data: TrainingData, recipe: Recipe, *, seed: int) -> None:
         self.model = model
         self.history = History()
         self._data = data
@@ -57,8 +56,9 @@ class Engine(ABC):
         """Trains for one epoch, evaluates, and adds a row to the history."""
         start = time.perf_counter()
         number = len(self.history) + 1
-        count = len(self._data.train_labels)
-        order = torch.randperm(count, generator=stream(self._seed, "data order", number))
+        order = torch.randperm(
+            self._data.count("train"), generator=stream(self._seed, "data order", number)
+        )
         train_loss, train_accuracy = self._train_epoch(order)
         test_loss, test_accuracy = self._evaluate("test")
         _, validation_accuracy = self._evaluate("validation")
@@ -103,7 +103,7 @@ class Engine(ABC):
         """Visits all images once; mean loss and accuracy, each image's before its own step."""
 
     @abstractmethod
-    def _evaluate(self, part: Literal["test", "validation"]) -> tuple[float, float]:
+    def _evaluate(self, part: Part) -> tuple[float, float]:
         """Mean loss and accuracy on the "test" or "validation" images; NaN where there are none."""
 
     @abstractmethod

@@ -1,13 +1,13 @@
 """The same training in native code, for MLPs on the CPU."""
 
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
-from wider.data import PreparedData
+from wider.data import Part, PreparedData
 from wider.models import MLP, NTKLinear
 from wider.native import Images, LinearLayer, SparseMLP
 from wider.sparsity import mask_of, stored_weight
@@ -49,7 +49,7 @@ class NativeTrainer(Engine):
             weight_decay=recipe.weight_decay,
         )
 
-    def _evaluate(self, part: Literal["test", "validation"]) -> tuple[float, float]:
+    def _evaluate(self, part: Part) -> tuple[float, float]:
         return self._net.evaluate(self._images[part])
 
     def _momentum(self) -> dict[str, Tensor]:

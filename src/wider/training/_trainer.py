@@ -1,15 +1,13 @@
 """The training loop in PyTorch, for any model on any device."""
 
 from collections.abc import Mapping
-from typing import Literal, cast
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wider.data import Moves, PreparedData, draw_moves, moved
-from wider.errors import InputError
+from wider.data import Part, TrainingData
 from wider.randomness import stream
 from wider.training._engine import Engine
 from wider.training._recipe import Recipe
@@ -22,52 +20,44 @@ class Trainer(Engine):
 
     name = "torch, masked"
 
-    def __init__(self, model: nn.Module, data: PreparedData, recipe: Recipe, *, seed: int) -> None:
+    def __init__(self, model: nn.Module, data: TrainingData, recipe: Recipe, *, seed: int) -> None:
         super().__init__(model, data, recipe, seed=seed)
-        if recipe.augmentation != "none" and data.black is None:
-            raise InputError(
-                f"augmentation {recipe.augmentation!r} pads images with black, and with "
-                'normalisation "pixel" there is no such colour: use "channel" or "unit"'
-            )
+        data.check_augmentation(recipe.augmentation)
         self._start({})
 
     def update_model(self) -> None:
         """Nothing to do: the model itself is trained."""
 
     def _train_epoch(self, order: Int64[Tensor, " images"]) -> tuple[float, float]:
-        images, labels = self._data.train_images, self._data.train_labels
         losses, hits = [], []
         self._net.train()
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate
-        moves = self._moves(len(order))
-        size = self._recipe.batch_size
-        for number, batch in enumerate(order.to(labels.device).split(size)):
-            batch_images, batch_labels = images[batch], labels[batch]
-            if moves is not None:
-                own = moves.of(slice(number * size, (number + 1) * size))
-                batch_images = moved(batch_images, own, cast(Tensor, self._data.black))
-            scores = self._net(batch_images)
-            loss = cross_entropy(scores, batch_labels)
+        for images, labels in self._data.train_batches(
+            order,
+            batch_size=self._recipe.batch_size,
+            augmentation=self._recipe.augmentation,
+            generator=stream(self._seed, "augmentation", len(self.history) + 1),
+        ):
+            scores = self._net(images)
+            loss = cross_entropy(scores, labels)
             self._optimizer.zero_grad()
             loss.backward()
             self._optimizer.step()
-            losses.append(loss.detach() * len(batch))
-            hits.append((scores.detach().argmax(1) == batch_labels).sum())
-        return _mean(losses, len(labels)), _mean(hits, len(labels))
+            losses.append(loss.detach() * len(labels))
+            hits.append((scores.detach().argmax(1) == labels).sum())
+        return _mean(losses, len(order)), _mean(hits, len(order))
 
     @torch.no_grad()
-    def _evaluate(self, part: Literal["test", "validation"]) -> tuple[float, float]:
-        images, labels = self._data.part(part)
+    def _evaluate(self, part: Part) -> tuple[float, float]:
         losses, hits = [], []
         self._net.eval()
-        for batch, batch_labels in zip(
-            images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True
-        ):
-            scores = self._net(batch)
-            losses.append(cross_entropy(scores, batch_labels, reduction="sum"))
-            hits.append((scores.argmax(1) == batch_labels).sum())
-        return _mean(losses, len(labels)), _mean(hits, len(labels))
+        for images, labels in self._data.batches(part, batch_size=EVALUATION_BATCH):
+            scores = self._net(images)
+            losses.append(cross_entropy(scores, labels, reduction="sum"))
+            hits.append((scores.argmax(1) == labels).sum())
+        count = self._data.count(part)
+        return _mean(losses, count), _mean(hits, count)
 
     def _momentum(self) -> dict[str, Tensor]:
         return {
@@ -95,10 +85,6 @@ class Trainer(Engine):
             if name in momentum:
                 buffer = momentum[name].to(parameter.device, copy=True)
                 self._optimizer.state[parameter]["momentum_buffer"] = buffer
-
-    def _moves(self, count: int) -> Moves | None:
-        generator = stream(self._seed, "augmentation", len(self.history) + 1)
-        return draw_moves(self._recipe.augmentation, count, generator=generator)
 
 
 def _mean(sums: list[Float[Tensor, ""]], count: int) -> float:
