@@ -16,6 +16,10 @@ def results(accuracies: dict[tuple[str, int], list[float]]) -> pd.DataFrame:
                 "num_weights": 296 if method == "sparse" else 74 * width,
                 "best_test_accuracy": accuracy,
                 "final_test_accuracy": accuracy,
+                "final_train_accuracy": accuracy,
+                "num_effective_weights": 0,
+                "connectivity": 1.0,
+                "multiply_adds": 0,
             }
             for (method, width), values in accuracies.items()
             for seed, accuracy in enumerate(values)

@@ -19,6 +19,11 @@ def results(accuracies: dict[tuple[str, int, float], list[float]], **columns) ->
             "seed": seed,
             "status": "finished",
             "best_test_accuracy": accuracy,
+            "final_train_accuracy": accuracy,
+            "num_weights": 3970,
+            "num_effective_weights": 3970,
+            "connectivity": 5 / width,
+            "multiply_adds": 3970,
             "final_test_accuracy": accuracy - 0.01,
             **columns,
         }
@@ -67,6 +72,7 @@ def test_paper_scale_is_appendix_a_to_the_letter():
             "learning_rate": 0.1,
             "momentum": 0.0,
             "weight_decay": 0.0,
+            "schedule": "steps",
             "milestones": (),
             "augmentation": "none",
         }

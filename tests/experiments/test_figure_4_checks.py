@@ -19,6 +19,11 @@ def results(accuracies: dict[tuple[str, int, str], list[float]]) -> pd.DataFrame
             "seed": seed,
             "status": "finished",
             "best_test_accuracy": accuracy,
+            "final_train_accuracy": accuracy,
+            "num_weights": 3970,
+            "num_effective_weights": 3970,
+            "connectivity": 5 / width,
+            "multiply_adds": 3970,
             "final_test_accuracy": accuracy - 0.01,
         }
         for (activation, width, normalisation), values in accuracies.items()

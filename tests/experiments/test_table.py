@@ -13,6 +13,11 @@ def table(accuracies: list[float], statuses: list[str] | None = None) -> pd.Data
             "status": statuses or ["finished"] * len(accuracies),
             "best_test_accuracy": accuracies,
             "final_test_accuracy": accuracies,
+            "final_train_accuracy": accuracies,
+            "num_weights": 3970,
+            "num_effective_weights": 3970,
+            "connectivity": 0.0625,
+            "multiply_adds": 3970,
         }
     )
 
@@ -24,6 +29,12 @@ def test_mean_deviation_and_interval_of_three_seeds_by_hand():
     assert row.best_test_accuracy_deviation == pytest.approx(0.01)
     # The 97.5% quantile of Student's t with two degrees of freedom is 4.302653.
     assert row.best_test_accuracy_interval == pytest.approx(4.302653 * 0.01 / math.sqrt(3))
+
+
+def test_sizes_of_the_nets_are_shown_once():
+    row = over_seeds(table([0.94, 0.95]), ["width"]).iloc[0]
+    assert (row.num_weights, row.num_effective_weights, row.multiply_adds) == (3970, 3970, 3970)
+    assert row.connectivity == 0.0625
 
 
 def test_one_seed_has_no_interval():

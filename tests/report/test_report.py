@@ -65,7 +65,7 @@ def test_the_page_needs_nothing_but_itself(store: Store, tmp_path: Path):
 
 
 def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store, tmp_path: Path):
-    sections = write_page(store, tmp_path / "report.html")
+    sections = write_page(store, tmp_path / "report.html", experiments=[find("demo")])
     text = (tmp_path / "report.html").read_text()
     page = Page(text)
     assert [section.anchor for section in sections] == ["demo-smoke"]
@@ -134,8 +134,18 @@ def test_an_empty_store_or_an_unwritable_page_is_refused(store: Store, tmp_path:
         write_page(store, tmp_path / "no" / "such" / "folder" / "report.html")
 
 
+def test_pictures_that_need_no_run_are_always_there(store: Store, tmp_path: Path):
+    sections = write_page(store, tmp_path / "report.html")
+    drawn = ["figure-2-paper", "figure-8-paper", "figure-10-paper"]
+    assert [section.anchor for section in sections] == ["demo-smoke", *drawn]
+    text = (tmp_path / "report.html").read_text()
+    assert text.count("Drawn from the library's own nets") == len(drawn)
+    assert "wider run figure-2 --scale paper</code>" in text
+
+
 def test_pictures_are_written_as_png_and_svg(store: Store, tmp_path: Path):
-    paths = write_pictures(list(sections_of(store.runs())), tmp_path / "new" / "folder")
+    sections = list(sections_of(store.runs(), [find("demo")]))
+    paths = write_pictures(sections, tmp_path / "new" / "folder")
     assert [path.name for path in paths] == ["demo-smoke.png", "demo-smoke.svg"]
     assert paths[0].read_bytes().startswith(b"\x89PNG")
     assert "scale smoke" in paths[1].read_text()

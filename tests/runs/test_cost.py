@@ -1,7 +1,13 @@
 import pytest
 
 from wider.data import Preprocessing
-from wider.runs import ModelSpec, RunSpec, Widening, estimated_seconds
+from wider.runs import (
+    ModelSpec,
+    RunSpec,
+    Widening,
+    estimated_gpu_seconds,
+    estimated_seconds,
+)
 from wider.training import Recipe
 
 MNIST = {"num_images": 60_000, "image_shape": (1, 28, 28), "num_classes": 10}
@@ -92,3 +98,22 @@ def test_bottlenecks_cost_what_they_store():
         widening = {"method": method, "base_width": 8, "width": 32}
         dense = seconds(**resnet, widening={**widening, "method": "dense"})
         assert 0 < seconds(**resnet, widening=widening) < dense
+
+
+def test_a_gpu_by_hand():
+    # Zeros are multiplied there: at width 16 the dense net's multiply-adds, whatever is kept.
+    spec = RunSpec(
+        model=ModelSpec(name="resnet18"),
+        widening=Widening(base_width=8, width=16),
+        data=Preprocessing(num_train=1000),
+        recipe=Recipe(epochs=10, batch_size=128),
+    )
+    sizes = {"num_images": 50_000, "image_shape": (3, 32, 32), "num_classes": 10}
+    dense = spec.model_copy(update={"widening": Widening(method="dense", base_width=8, width=16)})
+    # 35,046,656 multiply-adds, three times; 8 steps an epoch.
+    expected = 80 * 3e-3 + 3 * 10_000 * 35_046_656 / 5e13
+    assert estimated_gpu_seconds(spec, **sizes) == pytest.approx(expected, rel=1e-12)
+    assert estimated_gpu_seconds(dense, **sizes) == estimated_gpu_seconds(spec, **sizes)
+    bottleneck = Widening(method="nonlinear_bottleneck", base_width=8, width=16)
+    narrow = spec.model_copy(update={"widening": bottleneck})
+    assert estimated_gpu_seconds(narrow, **sizes) < estimated_gpu_seconds(spec, **sizes)

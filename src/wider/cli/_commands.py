@@ -31,7 +31,7 @@ def demo(
     """
     section = _run("demo", "laptop", Store(store), data_dir=None, device="cpu", jobs=jobs)
     print_summary(section.summary)
-    write_page(Store(store), output)
+    write_page(Store(store), output, experiments=[find("demo")])
     _say(section.pictures[0].caption)
     _say(f"page written to {output}")
     return _any_diverged(section)
@@ -46,7 +46,7 @@ def experiments() -> bool:
 def run(
     experiment: ExperimentName,
     *,
-    scale: str = "laptop",
+    scale: str | None = None,
     store: Path = Path("runs"),
     data_dir: Path | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
@@ -56,7 +56,7 @@ def run(
 
     Args:
         experiment: its name; `wider experiments` lists them.
-        scale: smoke, laptop or paper.
+        scale: smoke, laptop, gpu or paper; laptop by default, or the only one that there is.
         store: folder of the runs; the same one can serve all experiments.
         data_dir: folder of datasets, each in the Hugging Face layout (mnist/train.parquet);
             without it they are fetched from the Hugging Face hub.
@@ -73,7 +73,7 @@ def run(
 def results(
     experiment: ExperimentName,
     *,
-    scale: str = "laptop",
+    scale: str | None = None,
     store: Path = Path("runs"),
     format: Literal["table", "json", "csv"] = "table",  # noqa: A002 - the name of the flag
 ) -> bool:
@@ -81,24 +81,19 @@ def results(
 
     Args:
         experiment: its name.
-        scale: smoke, laptop or paper.
+        scale: smoke, laptop, gpu or paper; laptop by default, or the only one that there is.
         store: folder of the runs.
-        format: table shows means over seeds; json and csv give every run with its provenance.
+        format: table shows means over seeds; json and csv give every run with its provenance, or
+            the table where nothing is run.
     """
-    chosen = find(experiment)
-    found = {run.spec.key: run for run in _existing(store).runs(on_damage=_say)}
-    section = section_of(chosen, chosen.scale(scale), found)
-    if not section.runs:
-        raise InputError(
-            f"the store {str(store)!r} holds no run of {experiment} at scale {scale}: train them "
-            f"with `wider run {experiment} --scale {scale} --store {store}`"
-        )
+    section = _finished(experiment, scale, store)
     if len(section.runs) < section.num_runs:
         _say(f"{len(section.runs)} of {section.num_runs} runs are there")
+    every = section.table if section.num_runs else section.summary
     if format == "csv":
-        section.table.to_csv(sys.stdout, index=False, lineterminator="\n")
+        every.to_csv(sys.stdout, index=False, lineterminator="\n")
     elif format == "json":
-        section.table.to_json(sys.stdout, orient="records", indent=1, double_precision=15)
+        every.to_json(sys.stdout, orient="records", indent=1, double_precision=15)
         sys.stdout.write("\n")
     else:
         print_summary(section.summary)
@@ -168,12 +163,35 @@ COMMANDS = {
 
 
 def _run(
-    name: str, scale_name: str, store: Store, *, data_dir: Path | None, device: str, jobs: int
+    name: str,
+    scale_name: str | None,
+    store: Store,
+    *,
+    data_dir: Path | None,
+    device: str,
+    jobs: int,
 ) -> Section:
     experiment = find(name)
     scale = experiment.scale(scale_name)
     runs = train_missing(scale.specs(), store, data_dir=data_dir, device=device, jobs=jobs)
     return section_of(experiment, scale, {run.spec.key: run for run in runs})
+
+
+def _finished(name: str, scale_name: str | None, store: Path) -> Section:
+    experiment = find(name)
+    scale = experiment.scale(scale_name)
+    nothing = section_of(experiment, scale, {})
+    if not nothing.num_runs:
+        return nothing
+    section = section_of(
+        experiment, scale, {run.spec.key: run for run in _existing(store).runs(on_damage=_say)}
+    )
+    if not section.runs:
+        raise InputError(
+            f"the store {str(store)!r} holds no run of {name} at scale {scale.name}: train them "
+            f"with `wider run {name} --scale {scale.name} --store {store}`"
+        )
+    return section
 
 
 def _existing(store: Path) -> Store:

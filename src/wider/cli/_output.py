@@ -6,7 +6,13 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from wider.experiments import Experiment, estimated_core_seconds
+from wider.experiments import (
+    Experiment,
+    Scale,
+    estimated_core_seconds,
+    estimated_gigabytes,
+    estimated_gpu_hours,
+)
 from wider.report import cells, heading, with_intervals
 
 PIPED_WIDTH = 200  # a file or a pipe has no width of its own to cut a table to
@@ -14,7 +20,9 @@ PIPED_WIDTH = 200  # a file or a pipe has no width of its own to cut a table to
 
 def print_summary(table: pd.DataFrame) -> None:
     """Prints the summary of an experiment; ± is half of the 95% interval over seeds."""
-    shown = Table(caption="accuracy: mean over seeds ± half of its 95% interval, in points")
+    has_intervals = any(name.endswith("_interval") for name in table.columns)
+    caption = "accuracy: mean over seeds ± half of its 95% interval, in points"
+    shown = Table(caption=caption if has_intervals else None)
     compact = with_intervals(table)
     for column in compact.columns:
         shown.add_column(heading(column), justify="right")
@@ -25,28 +33,38 @@ def print_summary(table: pd.DataFrame) -> None:
 
 def print_experiments(experiments: Iterable[Experiment]) -> None:
     """Prints what can be run and what it costs."""
-    shown = Table(caption="core time: estimated for one core, native engine where it applies")
-    for column in ("experiment", "scale", "needs", "runs", "core time", "what it is"):
+    shown = Table(
+        caption="core time: estimated for one core, native engine where it applies. GPU time: one "
+        "large GPU, from counted multiply-adds, zeros included, at an assumed speed; not measured. "
+        "Disk: the dataset as downloaded and as prepared"
+    )
+    for column in ("experiment", "scale", "needs", "disk", "runs", "core time", "GPU time", "what"):
         shown.add_column(column)
     for experiment in experiments:
         for scale in experiment.scales.values():
-            specs = scale.specs()
-            shown.add_row(
-                experiment.name,
-                scale.name,
-                ", ".join(scale.datasets),
-                str(len(specs)),
-                _duration(estimated_core_seconds(specs)),
-                scale.description,
-            )
-        shown.add_row("", "", "", "", "", experiment.title, end_section=True)
+            shown.add_row(experiment.name, scale.name, *_costs(scale), scale.description)
+        shown.add_row(*[""] * 7, experiment.title, end_section=True)
     _console().print(shown)
+
+
+def _costs(scale: Scale) -> list[str]:
+    specs = scale.specs()
+    if not specs:
+        return ["-"] * 5
+    gigabytes = estimated_gigabytes(specs)
+    return [
+        ", ".join(scale.datasets),
+        f"{gigabytes} GB" if gigabytes else "-",
+        str(len(specs)),
+        _duration(estimated_core_seconds(specs)),
+        _duration(3600 * estimated_gpu_hours(specs)),
+    ]
 
 
 def _duration(seconds: float) -> str:
     if seconds < 60:
         return "seconds"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
 
 
 def _console() -> Console:

@@ -1,8 +1,28 @@
 """The paper's figures and tables: each with its runs and its drawing."""
 
 from wider.errors import InputError
-from wider.experiments import demo, figure_1, figure_4, figure_4_checks, figure_9
-from wider.experiments._cost import estimated_core_seconds
+from wider.experiments import (
+    demo,
+    figure_1,
+    figure_2,
+    figure_3,
+    figure_4,
+    figure_4_checks,
+    figure_5,
+    figure_6,
+    figure_8,
+    figure_9,
+    figure_10,
+    figure_11,
+    figure_12,
+    figure_13,
+    table_1,
+)
+from wider.experiments._cost import (
+    estimated_core_seconds,
+    estimated_gigabytes,
+    estimated_gpu_hours,
+)
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import runs_table
 
@@ -12,6 +32,8 @@ __all__ = [
     "Picture",
     "Scale",
     "estimated_core_seconds",
+    "estimated_gigabytes",
+    "estimated_gpu_hours",
     "find",
     "runs_table",
 ]
@@ -21,9 +43,19 @@ EXPERIMENTS = {
     for experiment in (
         demo.EXPERIMENT,
         figure_1.EXPERIMENT,
+        figure_2.EXPERIMENT,
+        figure_3.EXPERIMENT,
         figure_4.EXPERIMENT,
         figure_4_checks.EXPERIMENT,
+        figure_5.EXPERIMENT,
+        figure_6.EXPERIMENT,
+        figure_8.EXPERIMENT,
         figure_9.EXPERIMENT,
+        figure_10.EXPERIMENT,
+        figure_11.EXPERIMENT,
+        figure_12.EXPERIMENT,
+        figure_13.EXPERIMENT,
+        table_1.EXPERIMENT,
     )
 }
 

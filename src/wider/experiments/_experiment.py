@@ -17,7 +17,7 @@ class Scale:
     Attributes:
         name: "smoke", "laptop", "gpu" or "paper".
         description: what is cut short, in a few words; written on every picture.
-        specs: makes the runs, the most telling first.
+        specs: makes the runs, the most telling first; none where nothing has to be trained.
     """
 
     name: str
@@ -72,12 +72,14 @@ class Experiment:
     summarise: Callable[[pd.DataFrame], pd.DataFrame]
     draw: Callable[[pd.DataFrame, Scale], list[Picture]]
 
-    def scale(self, name: str) -> Scale:
-        """The scale of that name.
+    def scale(self, name: str | None = None) -> Scale:
+        """The scale of that name; without one, "laptop" or else the only one that there is.
 
         Raises:
             InputError: the experiment does not have it.
         """
+        if name is None:
+            name = next(iter(self.scales)) if len(self.scales) == 1 else "laptop"
         if name not in self.scales:
             known = ", ".join(self.scales)
             raise InputError(f"{self.name} has no scale {name!r}; use one of: {known}")

@@ -1,61 +1,147 @@
-"""What the experiments with ResNet-18 have in common."""
+"""The runs that the experiments with ResNet-18 are made of, and share."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from wider.data import Augmentation, Preprocessing
-from wider.runs import ModelSpec, RunSpec, Widening
+from wider.models import Stem
+from wider.runs import Method, ModelSpec, RunSpec, Widening
+from wider.sparsity import Pattern
 from wider.training import Recipe
 
-DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "svhn": "SVHN"}
+DATASETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "imagenet": "ImageNet",
+}
+SMALL_IMAGES = ["cifar10", "cifar100", "svhn"]
 
-# Appendix A. Digits are not turned around.
-BATCH_SIZE, LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 128, 0.1, 0.9, 5e-4
-EPOCHS, MILESTONES = 300, (50, 120, 200)
+Families = Mapping[int, Sequence[int]]
+"""{base width: widths of the members, the base width among them}"""
+
+# Digits are not turned around. Golubeva et al. 2021, Appendix A, and the code they published.
 AUGMENTATIONS: dict[str, Augmentation] = {
     "cifar10": "crop-flip",
     "cifar100": "crop-flip",
     "svhn": "crop",
+    "imagenet": "resized-crop",
 }
+BATCH_SIZE, LEARNING_RATE, MOMENTUM = 128, 0.1, 0.9
+SMALL_WEIGHT_DECAY, IMAGENET_WEIGHT_DECAY = 5e-4, 1e-4
 
 
-def resnet_run(
-    dataset: str,
-    widening: Widening,
+@dataclass(frozen=True)
+class Protocol:
+    """How long and how often the members of a family are trained.
+
+    Attributes:
+        epochs: of each run.
+        num_seeds: seeds 0, 1, ...
+        milestones: epochs after which the learning rate falls to a tenth; none for ImageNet, where
+            it falls along a cosine.
+        num_train: training images; None for all.
+        image_size: of ImageNet's crops, in pixels.
+    """
+
+    epochs: int
+    num_seeds: int
+    milestones: tuple[int, ...] = ()
+    num_train: int | None = None
+    image_size: int = 224
+
+
+SMOKE = Protocol(epochs=1, num_seeds=1, num_train=100)
+LAPTOP = Protocol(epochs=15, milestones=(8, 12), num_seeds=1)
+GPU = Protocol(epochs=20, milestones=(10, 16), num_seeds=1)
+# Appendix A to the letter.
+PAPER = Protocol(epochs=300, milestones=(50, 120, 200), num_seeds=3)
+PAPER_IMAGENET = Protocol(epochs=150, num_seeds=1)
+
+IMAGENET_FAMILY: Families = {64: (64, 90, 128, 181, 256)}
+
+
+def resnet_runs(
+    protocol: Protocol,
+    families: Families,
     *,
-    epochs: int,
-    milestones: tuple[int, ...],
-    seed: int,
-    num_train: int | None = None,
-) -> RunSpec:
-    """A ResNet-18 trained as in Appendix A, but for the length of the schedule.
+    datasets: Sequence[str],
+    methods: Sequence[Method] = ("sparse",),
+    patterns: Sequence[Pattern] = ("uniform",),
+) -> list[RunSpec]:
+    """Every member of each family once, all of one seed first.
 
     Args:
-        dataset: of `DATASETS`.
-        widening: which member of the family.
-        epochs: of the run.
-        milestones: epochs after which the learning rate falls.
-        seed: of the run.
-        num_train: training images; None for all.
+        protocol: how they are trained.
+        families: base widths and widths.
+        datasets: of `DATASETS`.
+        methods: of widening.
+        patterns: of sparse nets.
     """
+    wanted = itertools.product(range(protocol.num_seeds), datasets, families, methods, patterns)
+    runs = [
+        _run(protocol, dataset, _member(method, base_width, width, pattern), seed)
+        for seed, dataset, base_width, method, pattern in wanted
+        for width in families[base_width]
+    ]
+    return list(dict.fromkeys(runs))
+
+
+def _member(method: Method, base_width: int, width: int, pattern: Pattern) -> Widening:
+    if width == base_width and method != "linear_bottleneck":
+        # Of all these families the first member is one and the same dense net.
+        method, pattern = "sparse", "uniform"
+    return Widening(method=method, base_width=base_width, width=width, pattern=pattern)
+
+
+def _run(protocol: Protocol, dataset: str, widening: Widening, seed: int) -> RunSpec:
+    large = dataset == "imagenet"
+    stem: Stem = "imagenet" if large else "cifar"
     return RunSpec(
-        data=Preprocessing(dataset=dataset, num_train=num_train),
-        model=ModelSpec(name="resnet18"),
+        data=Preprocessing(
+            dataset=dataset,
+            num_train=protocol.num_train,
+            image_size=protocol.image_size if large else None,
+        ),
+        model=ModelSpec(name="resnet18", stem=stem),
         widening=widening,
         recipe=Recipe(
-            epochs=epochs,
+            epochs=protocol.epochs,
             batch_size=BATCH_SIZE,
             learning_rate=LEARNING_RATE,
             momentum=MOMENTUM,
-            weight_decay=WEIGHT_DECAY,
-            milestones=milestones,
+            weight_decay=IMAGENET_WEIGHT_DECAY if large else SMALL_WEIGHT_DECAY,
+            schedule="cosine" if large else "steps",
+            milestones=() if large else protocol.milestones,
             augmentation=AUGMENTATIONS[dataset],
         ),
         seed=seed,
     )
 
 
+def with_baselines(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFrame:
+    """Makes the dense baseline, which is trained once, the first member of other lines too.
+
+    Args:
+        table: one row per run.
+        column: "method" or "pattern".
+        values: of it; those without any run are left out.
+    """
+    is_baseline = (table["width"] == table["base_width"]) & (table["method"] == "sparse")
+    baselines = [
+        table[is_baseline].assign(**{column: value})
+        for value in values
+        if (table[column] == value).any()
+    ]
+    return pd.concat([table, *baselines], ignore_index=True)
+
+
 def dataset_title(table: pd.DataFrame, name: str) -> str:
     """The dataset's name, and whether its images are not the original bits."""
-    rows = table[table["dataset"] == name]
-    encoded = (rows["data_encoding"] == "jpeg").any()
+    if name == "imagenet":
+        return f"{DATASETS[name]}, resized to 256 pixels and stored as JPEG"
+    encoded = (table.loc[table["dataset"] == name, "data_encoding"] == "jpeg").any()
     return f"{'re-encoded ' if encoded else ''}{DATASETS[name]}"

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 from scipy import stats
 
-from wider.runs import Run
+from wider.runs import Run, family_weights, multiply_adds_per_image
+
+# What a net is, whatever its seed.
+SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
 
 
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -23,7 +26,7 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Means over seeds of the final and the best-epoch test accuracy.
+    """Sizes of the nets, and means over seeds of the accuracies of the last and the best epoch.
 
     Diverged runs are counted and left out of the means.
 
@@ -32,17 +35,18 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         by: the columns that name a point of the figure.
 
     Returns:
-        One row per point: `by`, `seeds` (finished runs), `diverged`, and for each of
-        `final_test_accuracy` and `best_test_accuracy` the mean, its standard deviation over seeds
-        (`..._deviation`) and the half-width of its 95% t-interval (`..._interval`); both are NaN
-        for one seed.
+        One row per point: `by`, the columns `SIZES`, `seeds` (finished runs), `diverged`, and for
+        each of `best_test_accuracy`, `final_test_accuracy` and `final_train_accuracy` the mean, its
+        standard deviation over seeds (`..._deviation`) and the half-width of its 95% t-interval
+        (`..._interval`); both are NaN for one seed.
     """
     rows = []
     for point, group in table.groupby(by, sort=True):
         finished = group[group["status"] == "finished"]
         row: dict[str, object] = dict(zip(by, point, strict=True))
+        row |= {column: group[column].iloc[0] for column in SIZES}
         row |= {"seeds": len(finished), "diverged": len(group) - len(finished)}
-        for column in ("best_test_accuracy", "final_test_accuracy"):
+        for column in ("best_test_accuracy", "final_test_accuracy", "final_train_accuracy"):
             row |= _mean_and_spread(column, finished[column])
         rows.append(row)
     return pd.DataFrame(rows)
@@ -67,6 +71,7 @@ def _asked(run: Run) -> dict[str, object]:
         "dataset": spec.data.dataset,
         "normalisation": spec.data.normalisation,
         "num_train": spec.data.num_train,
+        "image_size": spec.data.image_size,
         "model": spec.model.name,
         "hidden_layers": own.get("num_hidden_layers"),
         "activation": own.get("activation"),
@@ -83,12 +88,19 @@ def _asked(run: Run) -> dict[str, object]:
 
 
 def _came_out(run: Run) -> dict[str, object]:
-    result = run.result
-    last = run.history[-1]
+    result, last = run.result, run.history[-1]
+    sizes = {"image_shape": result.image_shape, "num_classes": result.num_classes}
+    effective = result.num_weights
+    if run.spec.widening.method == "linear_bottleneck":
+        effective = family_weights(run.spec, **sizes)
     validation = result.best_validation
     return {
         "status": result.status,
         "num_weights": result.num_weights,
+        "num_effective_weights": effective,
+        "multiply_adds": multiply_adds_per_image(
+            run.spec, connectivity=result.connectivity, **sizes
+        ),
         "connectivity": result.connectivity[""],
         "output_connectivity": result.connectivity.get("output"),
         "epochs_trained": result.epochs,

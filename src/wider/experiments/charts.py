@@ -8,6 +8,10 @@ import pandas as pd
 
 # Okabe and Ito's colours, told apart by readers with any common colour blindness.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
+PURPLE, BLACK = "#CC79A7", "#1a1a1a"
+LONG_LABEL = 40  # characters, in a legend
+MOST_LABELS = 9  # on the axis of widths
+SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down"]
 
 FONT = "Helvetica Neue, Arial, sans-serif"
 
@@ -35,62 +39,92 @@ def finish(chart: Any, title: str, subtitle: list[str]) -> Any:
     )
 
 
-def accuracy_against_width(
+def width_axis(widths: Sequence[int], title: str) -> alt.X:
+    """A logarithmic axis of the column "width".
+
+    Args:
+        widths: that are labelled; instead of many, powers of two.
+        title: of the axis.
+    """
+    lowest, highest = min(widths), max(widths)
+    labelled = list(widths)
+    if len(labelled) > MOST_LABELS:
+        labelled = [2**power for power in range(20) if lowest <= 2**power <= highest]
+    return alt.X(
+        "width:Q",
+        scale=alt.Scale(type="log", base=2, domain=[0.8 * lowest, 1.25 * highest], nice=False),
+        axis=alt.Axis(values=labelled, labelAngle=0),
+        title=title,
+    )
+
+
+def connectivity_axis(lowest: float) -> alt.X:
+    """A logarithmic axis of the column "connectivity", from a lowest value to 1."""
+    return alt.X(
+        "connectivity:Q",
+        scale=alt.Scale(type="log", domain=[0.8 * lowest, 1.25], nice=False),
+        axis=alt.Axis(values=[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1], format="~g", labelAngle=0),
+        title="connectivity",
+    )
+
+
+def accuracy_lines(
     means: pd.DataFrame,
     *,
+    x: alt.X,
     accuracy: str,
     colours: Mapping[str, str],
-    widths: Sequence[int],
-    x_title: str,
     y_title: str,
-    marks: pd.DataFrame | None = None,
+    diamonds: pd.DataFrame | None = None,
+    dashed: pd.DataFrame | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
     """A line per kind of net, with the 95% interval over seeds at each point.
 
     Args:
         means: one row per point, as `over_seeds` returns them, with the kind of net in "net".
-        accuracy: the column to show; "best_test_accuracy" or "final_test_accuracy".
+        x: the horizontal axis; see `width_axis`.
+        accuracy: the column to show, such as "best_test_accuracy".
         colours: {kind of net: its colour}, in the order of the legend.
-        widths: labelled on the horizontal axis.
-        x_title: of the horizontal axis.
         y_title: of the vertical axis.
-        marks: further points to draw as diamonds, with the columns "net", "width" and `accuracy`.
+        diamonds: further points, with the columns "net", that of `x`, and `accuracy`.
+        dashed: levels to draw from side to side, with the columns "net" and `accuracy`.
     """
     shown = means.assign(
         low=means[accuracy] - means[f"{accuracy}_interval"],
         high=means[accuracy] + means[f"{accuracy}_interval"],
     )
-    x = alt.X(
-        "width:Q",
-        scale=alt.Scale(
-            type="log", base=2, domain=[0.8 * min(widths), 1.25 * max(widths)], nice=False
-        ),
-        axis=alt.Axis(values=list(widths), labelAngle=0),
-        title=x_title,
+    kinds = list(colours)
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        direction="vertical",
+        labelLimit=400,
+        columns=1 if len(kinds) <= 3 or max(map(len, kinds)) > LONG_LABEL else 2,
+        symbolOpacity=1,
     )
     colour = alt.Color(
-        "net:N",
-        scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(
-            title=None,
-            orient="bottom",
-            direction="vertical",
-            labelLimit=400,
-            symbolType="circle",
-            symbolOpacity=1,
-        ),
+        "net:N", scale=alt.Scale(domain=kinds, range=list(colours.values())), legend=legend
     )
-    y_axis: dict[str, Any] = {"axis": alt.Axis(format=".0%"), "title": y_title}
-    y = alt.Y(f"{accuracy}:Q", scale=alt.Scale(zero=False), **y_axis)
+    # Told apart without colour, too.
+    shape = alt.Shape(
+        "net:N", scale=alt.Scale(domain=kinds, range=SHAPES[: len(kinds)]), legend=legend
+    )
+    y_axis: dict[str, Any] = {"axis": alt.Axis(format="~%"), "title": y_title}
+    y = alt.Y(f"{accuracy}:Q", scale=alt.Scale(zero=False, padding=6), **y_axis)
     base = alt.Chart(shown).encode(x=x, y=y, color=colour)
     layers = [
         base.mark_line(strokeWidth=2),
         base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", **y_axis), y2="high:Q"),
-        base.mark_circle(size=50, opacity=1).encode(tooltip=_tooltip(shown)),
+        base.mark_point(size=55, opacity=1, filled=True).encode(
+            shape=shape, tooltip=_tooltip(shown)
+        ),
     ]
-    if marks is not None:
-        diamonds = alt.Chart(marks).encode(x=x, y=y, color=colour)
-        layers.append(diamonds.mark_point(shape="diamond", size=90, strokeWidth=2, opacity=1))
+    if diamonds is not None:
+        others = alt.Chart(diamonds).encode(x=x, y=y, color=colour)
+        layers.append(others.mark_point(shape="diamond", size=90, strokeWidth=2, opacity=1))
+    if dashed is not None:
+        levels = alt.Chart(dashed).encode(y=y, color=colour)
+        layers.append(levels.mark_rule(strokeWidth=1.5, strokeDash=[6, 4]))
     return alt.layer(*layers).properties(width=520, height=320)
 
 
@@ -98,10 +132,17 @@ def _tooltip(shown: pd.DataFrame) -> list[alt.Tooltip]:
     titles = {
         "best_test_accuracy": "best epoch",
         "final_test_accuracy": "last epoch",
+        "final_train_accuracy": "training, last epoch",
         "best_test_accuracy_interval": "best, 95% interval ±",
         "final_test_accuracy_interval": "last, 95% interval ±",
     }
     plain = [name for name in ("net", "width", "output_connectivity", "seeds") if name in shown]
-    return [alt.Tooltip(name, title=name.replace("_", " ")) for name in plain] + [
-        alt.Tooltip(name, title=title, format=".2%") for name, title in titles.items()
-    ]
+    counts = {
+        "num_weights": "weights",
+        "num_effective_weights": "effective weights",
+        "multiply_adds": "multiply-adds an image",
+    }
+    return [
+        *(alt.Tooltip(name, title=name.replace("_", " ")) for name in plain),
+        *(alt.Tooltip(name, title=title, format=",") for name, title in counts.items()),
+    ] + [alt.Tooltip(name, title=title, format=".2%") for name, title in titles.items()]

@@ -8,7 +8,7 @@ import pandas as pd
 from wider.data import Preprocessing
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, ORANGE, accuracy_against_width, finish
+from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, finish, width_axis
 from wider.runs import Method, RunSpec, Widening
 from wider.training import Recipe
 
@@ -39,21 +39,18 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per net, with the dense baseline as the first member of both lines."""
     baseline = table[table["width"] == BASE_WIDTH].assign(method="sparse")
     both = pd.concat([table, baseline])
-    means = over_seeds(both, ["method", "width"])
-    weights = both.groupby(["method", "width"])["num_weights"].first().reset_index()
-    return means.merge(weights, on=["method", "width"])
+    return over_seeds(both, ["method", "width"])
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width, family and control."""
     means = summarise(table)
     means["net"] = means["method"].map(METHODS)
-    chart = accuracy_against_width(
+    chart = accuracy_lines(
         means,
+        x=width_axis(WIDTHS, "width (hidden units)"),
         accuracy="final_test_accuracy",
         colours={SPARSE: BLUE, DENSE: ORANGE},
-        widths=WIDTHS,
-        x_title="width (hidden units)",
         y_title="test accuracy, last epoch",
     )
     title = "The same number of weights, spread over a wider net"

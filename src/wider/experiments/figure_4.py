@@ -11,7 +11,7 @@ from wider.data import Preprocessing
 from wider.errors import InputError
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, ORANGE, accuracy_against_width, finish
+from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, finish, width_axis
 from wider.models import Activation
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.sparsity import allocate
@@ -116,9 +116,7 @@ def _exists(width: int, output_connectivity: float) -> bool:
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per cell of the grid."""
-    cells = over_seeds(table, POINT)
-    cells.insert(2, "connectivity", NUM_WEIGHTS / (cells["width"] * (NUM_FEATURES + NUM_CLASSES)))
-    return cells
+    return over_seeds(table, POINT)
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
@@ -252,14 +250,13 @@ def _cut_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
             for width, value in values.items()
         ]
     )
-    chart = accuracy_against_width(
+    chart = accuracy_lines(
         line,
+        x=width_axis(WIDTHS, f"width, at {NUM_WEIGHTS:,} weights"),
         accuracy="best_test_accuracy",
         colours=dict(zip(ACTIVATIONS.values(), (BLUE, ORANGE), strict=True)),
-        widths=WIDTHS,
-        x_title=f"width, at {NUM_WEIGHTS:,} weights",
         y_title="test accuracy, best epoch",
-        marks=paper,
+        diamonds=paper,
     )
     finished_chart = finish(
         chart,

@@ -1,66 +1,40 @@
 """Figure 9: which weights are kept; single ones, or the whole kernels of pairs of channels."""
 
-import itertools
-from collections.abc import Sequence
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
 
 import altair as alt
 import pandas as pd
 
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._resnet import EPOCHS, MILESTONES, dataset_title, resnet_run
+from wider.experiments._resnet import (
+    LAPTOP,
+    PAPER,
+    SMOKE,
+    dataset_title,
+    resnet_runs,
+    with_baselines,
+)
+from wider.experiments._resnet_charts import BEST_TITLE, PICKED, resnet_chart
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, ORANGE, accuracy_against_width, finish
-from wider.runs import RunSpec, Widening
+from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, width_axis
 from wider.sparsity import Pattern
 
 PATTERNS: dict[Pattern, str] = {
     "uniform": "uniform: any weights",
     "io": "io: whole kernels",
 }
-
-
-def families(
-    *,
-    dataset: str,
-    base_widths: Sequence[int],
-    factors: Sequence[float],
-    epochs: int,
-    milestones: tuple[int, ...],
-    num_seeds: int,
-    num_train: int | None = None,
-) -> list[RunSpec]:
-    """Every member of each family with both patterns, one seed first.
-
-    Args:
-        dataset: of the experiments with ResNet-18.
-        base_widths: of the families.
-        factors: by which the nets are widened; that of 1 is dense and trained once.
-        epochs: of each run.
-        milestones: epochs after which the learning rate falls.
-        num_seeds: seeds 0, 1, ...
-        num_train: training images; None for all.
-    """
-    return [
-        resnet_run(
-            dataset,
-            Widening(base_width=base_width, width=round(factor * base_width), pattern=pattern),
-            epochs=epochs,
-            milestones=milestones,
-            seed=seed,
-            num_train=num_train,
-        )
-        for seed, base_width, factor, pattern in itertools.product(
-            range(num_seeds), base_widths, factors, PATTERNS
-        )
-        if (pattern, factor) != ("io", 1)
-    ]
+BOTH = list(PATTERNS)
+PAPER_FAMILIES = {
+    8: (8, 12, 16, 24, 32, 48, 64),
+    12: (12, 18, 24, 36, 48, 72, 96),
+    18: (18, 27, 36, 54, 72, 108, 144),
+}
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per net, with the baseline as the first member of both lines."""
-    baseline = table[table["width"] == table["base_width"]].assign(pattern="io")
-    both = pd.concat([table, baseline])
+    both = with_baselines(table, "pattern", ["io"])
     return over_seeds(both, ["base_width", "pattern", "width"])
 
 
@@ -68,23 +42,22 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width for both patterns, a panel per base width."""
     means = summarise(table)
     means["net"] = means["pattern"].map(PATTERNS)
-    panels = [
-        accuracy_against_width(
+    charts: list[Any] = [
+        accuracy_lines(
             rows,
+            x=width_axis(sorted(rows["width"].unique().tolist()), "width"),
             accuracy="best_test_accuracy",
             colours=dict(zip(PATTERNS.values(), (BLUE, ORANGE), strict=True)),
-            widths=sorted(rows["width"].unique().tolist()),
-            x_title="width",
-            y_title="test accuracy, best epoch",
+            y_title=BEST_TITLE,
         ).properties(title=f"base width {base_width}", width=360, height=260)
         for base_width, rows in means.groupby("base_width")
     ]
-    subtitle = [
-        f"ResNet-18, {dataset_title(table, table['dataset'].iloc[0])}, {scale.label}",
-        "Mean over seeds with its 95% interval; the best epoch is picked on the test set, as in "
-        "the paper",
-    ]
-    chart = finish(alt.concat(*panels, columns=3), "Which weights are kept", subtitle)
+    chart = resnet_chart(
+        alt.concat(*charts, columns=3),
+        f"{dataset_title(table, table['dataset'].iloc[0])}: which weights are kept",
+        scale,
+        PICKED,
+    )
     return [Picture("figure-9", chart, _finding(means))]
 
 
@@ -106,38 +79,18 @@ SCALES = [
     Scale(
         "smoke",
         "100 images of CIFAR-10, 1 epoch, base width 2, 1 seed",
-        lambda: families(
-            dataset="cifar10",
-            base_widths=(2,),
-            factors=(1, 2),
-            epochs=1,
-            milestones=(),
-            num_seeds=1,
-            num_train=100,
-        ),
+        lambda: resnet_runs(SMOKE, {2: (2, 4)}, datasets=["cifar10"], patterns=BOTH),
     ),
     Scale(
         "laptop",
-        "CIFAR-10 instead of CIFAR-100, base width 8, 10 epochs instead of 300, 1 seed",
-        lambda: families(
-            dataset="cifar10",
-            base_widths=(8,),
-            factors=(1, 2, 4, 8),
-            epochs=10,
-            milestones=(5, 8),
-            num_seeds=1,
-        ),
+        "CIFAR-10 instead of CIFAR-100, base width 8, 15 epochs instead of 300, 1 seed",
+        lambda: resnet_runs(LAPTOP, {8: (8, 16, 32, 64)}, datasets=["cifar10"], patterns=BOTH),
     ),
     Scale(
         "paper",
         "CIFAR-100, 300 epochs, 10 seeds",
-        lambda: families(
-            dataset="cifar100",
-            base_widths=(8, 12, 18),
-            factors=(1, 1.5, 2, 3, 4, 6, 8),
-            epochs=EPOCHS,
-            milestones=MILESTONES,
-            num_seeds=10,
+        lambda: resnet_runs(
+            replace(PAPER, num_seeds=10), PAPER_FAMILIES, datasets=["cifar100"], patterns=BOTH
         ),
     ),
 ]

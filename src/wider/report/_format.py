@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+INTERVAL = "_interval"
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
@@ -15,8 +18,9 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
         The same rows; "96.27% ± 0.15" is a mean and half of its 95% interval, in points.
     """
     shown = table.copy()
-    for column in [name for name in table.columns if name.endswith("_accuracy")]:
-        intervals = shown.pop(f"{column}_interval")
+    for interval_column in [name for name in table.columns if name.endswith(INTERVAL)]:
+        column = interval_column.removesuffix(INTERVAL)
+        intervals = shown.pop(interval_column)
         shown.pop(f"{column}_deviation")
         shown[column] = [
             _text(column, mean) + ("" if pd.isna(interval) else f" ± {100 * interval:.2f}")
@@ -43,4 +47,6 @@ def _text(column: str, value: Any) -> str:
         return f"{100 * value:.2f}%"
     if isinstance(value, float):
         return f"{value:.3g}"
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return f"{value:,}"
     return str(value)

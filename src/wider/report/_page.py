@@ -1,7 +1,7 @@
 """The page: one HTML file that needs nothing else."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import vl_convert
 from markupsafe import Markup
 
 from wider.errors import InputError
-from wider.experiments import runs_table
+from wider.experiments import EXPERIMENTS, Experiment, runs_table
 from wider.report._format import cells, heading, with_intervals
 from wider.report._sections import Section, sections_of
 from wider.runs import Run, Store
@@ -36,13 +36,19 @@ ORIGIN_COLUMNS = ["commit", "wider", "torch", "python", "engine", "device", "thr
 
 
 def write_page(
-    store: Store, output: Path, *, on_damage: Callable[[str], None] = lambda _: None
+    store: Store,
+    output: Path,
+    *,
+    experiments: Iterable[Experiment] = tuple(EXPERIMENTS.values()),
+    on_damage: Callable[[str], None] = lambda _: None,
 ) -> list[Section]:
     """Writes everything that a store holds as one HTML file, with no reference to anything else.
 
     Args:
         store: where the runs are.
         output: the file to write.
+        experiments: those that get a section where the store holds runs of theirs, or where they
+            need none.
         on_damage: called with a sentence for each damaged run, which is left out.
 
     Returns:
@@ -56,7 +62,7 @@ def write_page(
         raise InputError(
             f"the store {str(store.path)!r} holds no finished run: train some with `wider run`"
         )
-    sections = list(sections_of(runs))
+    sections = list(sections_of(runs, experiments))
     page = (
         _environment()
         .get_template("page.html")

@@ -1,12 +1,12 @@
 """What of each experiment a store holds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
-from wider.experiments import EXPERIMENTS, Experiment, Picture, Scale, runs_table
+from wider.experiments import Experiment, Picture, Scale, runs_table
 from wider.runs import Run
 
 
@@ -18,7 +18,7 @@ class Section:
         experiment: the experiment.
         scale: its scale.
         runs: those that are finished.
-        num_runs: those that belong to it.
+        num_runs: those that belong to it; none where nothing has to be trained.
     """
 
     experiment: Experiment
@@ -34,7 +34,7 @@ class Section:
     @property
     def command(self) -> str:
         """What repeats it."""
-        data = "" if self.scale.datasets == ["digits"] else " --data-dir DIR"
+        data = " --data-dir DIR" if set(self.scale.datasets) - {"digits"} else ""
         return f"wider run {self.experiment.name} --scale {self.scale.name}{data}"
 
     @cached_property
@@ -60,11 +60,11 @@ def section_of(experiment: Experiment, scale: Scale, runs: Mapping[str, Run]) ->
     return Section(experiment, scale, found, len(specs))
 
 
-def sections_of(runs: Sequence[Run]) -> Iterator[Section]:
-    """Every experiment and scale that at least one of the runs belongs to."""
+def sections_of(runs: Sequence[Run], experiments: Iterable[Experiment]) -> Iterator[Section]:
+    """Each experiment and scale that needs no run, or that at least one of the runs belongs to."""
     by_key = {run.spec.key: run for run in runs}
-    for experiment in EXPERIMENTS.values():
+    for experiment in experiments:
         for scale in experiment.scales.values():
             section = section_of(experiment, scale, by_key)
-            if section.runs:
+            if section.runs or not section.num_runs:
                 yield section

@@ -1,6 +1,7 @@
 """From the description of a run to its results on disk, trained only where they are missing."""
 
-from wider.runs._cost import estimated_seconds
+from wider.runs._arithmetic import family_weights, multiply_adds_per_image
+from wider.runs._cost import estimated_gpu_seconds, estimated_seconds
 from wider.runs._execute import execute
 from wider.runs._result import BestEpoch, Provenance, RunResult
 from wider.runs._schedule import train_missing
@@ -18,7 +19,10 @@ __all__ = [
     "RunSpec",
     "Store",
     "Widening",
+    "estimated_gpu_seconds",
     "estimated_seconds",
     "execute",
+    "family_weights",
+    "multiply_adds_per_image",
     "train_missing",
 ]

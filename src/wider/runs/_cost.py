@@ -1,13 +1,9 @@
 """What a run costs, before it is run."""
 
 import math
-import warnings
-from functools import cache
 
-import torch
-
-from wider.runs._spec import ModelSpec, RunSpec, Widening
-from wider.sparsity import BudgetWarning, allocate, multiply_adds, weight_layers
+from wider.runs._arithmetic import multiply_adds_per_image, stored_multiply_adds_per_image
+from wider.runs._spec import RunSpec, Widening
 from wider.training import pays_natively
 
 # Fitted to the MLP 784-width-10 at batch 100, widths 5, 80 and 640, one thread of a 2.6 GHz Xeon
@@ -22,6 +18,12 @@ NATIVE_PIXEL, NATIVE_WEIGHT, NATIVE_UNIT = 4.5e-10, 9e-11, 2.8e-10
 # Fitted to ResNet-18 of 175,192 weights at widths 8 to 64, batch 128, native, one thread of the
 # same machine: seconds an image and multiply-add, and an image and unit of width.
 RESNET_MULTIPLY_ADD, RESNET_WIDTH = 8e-11, 3e-5
+
+# Assumed, not measured: one H100 or H200, bfloat16, zeros multiplied. A step is a forward and a
+# backward pass, three times the arithmetic of the forward one, and narrow nets wait for the launch
+# of their kernels.
+GPU_MULTIPLY_ADDS_PER_SECOND, GPU_STEP = 5e13, 3e-3
+PASSES = 3
 
 
 def estimated_seconds(
@@ -38,10 +40,10 @@ def estimated_seconds(
     Returns:
         Seconds, good to a factor of two or so on a machine of these years.
     """
-    used = spec.data.num_train or num_images - spec.data.num_validation
+    used = _images_used(spec, num_images)
     if spec.model.name == "resnet18":
-        arithmetic = _multiply_adds(
-            spec.model.model_dump_json(), spec.widening.model_dump_json(), image_shape
+        arithmetic = multiply_adds_per_image(
+            _quickly_counted(spec), image_shape=image_shape, num_classes=num_classes
         )
         per_image = RESNET_MULTIPLY_ADD * arithmetic + RESNET_WIDTH * spec.widening.width
         return spec.recipe.epochs * used * per_image
@@ -60,26 +62,36 @@ def estimated_seconds(
     return steps * (TORCH_STEP + TORCH_STORED_WEIGHT * stored * share_of_100_images)
 
 
+def estimated_gpu_seconds(
+    spec: RunSpec, *, num_images: int, image_shape: tuple[int, int, int], num_classes: int
+) -> float:
+    """About how long a run takes on one large GPU; arguments as for `estimated_seconds`.
+
+    Not measured yet: a speed is assumed.
+    """
+    used = _images_used(spec, num_images)
+    steps = spec.recipe.epochs * math.ceil(used / spec.recipe.batch_size)
+    arithmetic = stored_multiply_adds_per_image(
+        _quickly_counted(spec), image_shape=image_shape, num_classes=num_classes
+    )
+    images = spec.recipe.epochs * used
+    return steps * GPU_STEP + PASSES * images * arithmetic / GPU_MULTIPLY_ADDS_PER_SECOND
+
+
+def _quickly_counted(spec: RunSpec) -> RunSpec:
+    """A spec of about the same arithmetic: to find how narrow the layers of a non-linear bottleneck
+    are takes seconds over all widths, and it has about the arithmetic of its baseline.
+    """
+    if spec.widening.method != "nonlinear_bottleneck":
+        return spec
+    baseline = Widening(method="dense", base_width=spec.widening.base_width,
+                        width=spec.widening.base_width)  # fmt: skip
+    return spec.model_copy(update={"widening": baseline})
+
+
+def _images_used(spec: RunSpec, num_images: int) -> int:
+    return spec.data.num_train or num_images - spec.data.num_validation
+
+
 def _dense_weights(spec: RunSpec, width: int, num_features: int, num_classes: int) -> int:
     return width * (num_features + num_classes) + (spec.model.num_hidden_layers - 1) * width**2
-
-
-@cache
-def _multiply_adds(model: str, widening: str, image_shape: tuple[int, int, int]) -> float:
-    """Of one image; the number of classes hardly matters."""
-    spec = RunSpec(
-        model=ModelSpec.model_validate_json(model),
-        widening=Widening.model_validate_json(widening),
-    )
-    family, method = spec.family(image_shape=image_shape, num_classes=10), spec.widening.method
-    # Shapes without numbers: wide nets have hundreds of megabytes.
-    with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", BudgetWarning)
-        kind = "dense" if method == "sparse" else method
-        net, num_weights = getattr(family, kind)(spec.widening.width), family.num_weights
-    stored = multiply_adds(net, image_shape)
-    if method != "sparse":
-        return stored[""]
-    shapes = {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
-    counts = allocate(shapes, num_weights, spec.widening.allocation)
-    return sum(count * stored[name] / math.prod(shapes[name]) for name, count in counts.items())

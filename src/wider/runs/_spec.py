@@ -32,10 +32,8 @@ SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to me
 Method = Literal["dense", "sparse", "linear_bottleneck", "nonlinear_bottleneck"]
 
 
-class ModelSpec(BaseModel):
+class ModelSpec(BaseModel, frozen=True, extra="forbid"):
     """The architecture, apart from its width."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["mlp", "resnet18"] = "mlp"
     """The architecture. Each of the other fields belongs to one of them; leave the rest alone."""

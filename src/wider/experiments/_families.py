@@ -1,0 +1,60 @@
+"""The families of Figures 5, 11 and 13: the same runs, shown in three ways."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from wider.experiments._experiment import Scale
+from wider.experiments._resnet import (
+    GPU,
+    LAPTOP,
+    PAPER,
+    SMALL_IMAGES,
+    SMOKE,
+    Families,
+    resnet_runs,
+)
+from wider.experiments._table import over_seeds
+
+# The paper gives the base widths; of the other widths it shows points, not numbers. Ours are a
+# factor of about 1.4 apart.
+PAPER_FAMILIES: Families = {
+    8: (8, 11, 16, 23, 32, 45, 64, 91),
+    12: (12, 17, 24, 34, 48, 68, 96),
+    18: (18, 25, 36, 51, 72, 102, 144),
+    40: (40, 57, 80, 113, 160),
+    64: (64, 90, 128, 181, 256),
+}
+
+SCALES: Mapping[str, Scale] = {
+    scale.name: scale
+    for scale in (
+        Scale(
+            "smoke",
+            "100 images, 1 epoch, base widths 2 and 3, 1 seed",
+            lambda: resnet_runs(SMOKE, {2: (2, 4), 3: (3, 4)}, datasets=["cifar10"]),
+        ),
+        Scale(
+            "laptop",
+            "CIFAR-10, base widths 4 and 8, 15 epochs instead of 300, 1 seed",
+            lambda: resnet_runs(LAPTOP, {8: (8, 16, 32, 64), 4: (4, 8, 16)}, datasets=["cifar10"]),
+        ),
+        Scale(
+            "gpu",
+            "CIFAR-10, base widths 8 and 18, 20 epochs instead of 300, 1 seed",
+            lambda: resnet_runs(
+                GPU, {18: (18, 36, 72, 144), 8: (8, 16, 32, 64, 91)}, datasets=["cifar10"]
+            ),
+        ),
+        Scale(
+            "paper",
+            "300 epochs, 3 seeds",
+            lambda: resnet_runs(PAPER, PAPER_FAMILIES, datasets=SMALL_IMAGES),
+        ),
+    )
+}
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per dataset, family and width."""
+    return over_seeds(table, ["dataset", "base_width", "width"])

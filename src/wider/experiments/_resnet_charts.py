@@ -1,0 +1,93 @@
+"""What the pictures of the experiments with ResNet-18 have in common."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from wider.experiments._experiment import Scale
+from wider.experiments._resnet import DATASETS, dataset_title
+from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, finish
+
+WIDTH_TITLE = "width (output channels of the first convolution)"
+BEST_TITLE = "test accuracy, best epoch"
+COLOURS = [BLUE, ORANGE, GREEN, PURPLE, GREY]
+
+PICKED = (
+    "Mean over seeds with its 95% interval; the best epoch is picked on the test set, as in the "
+    "paper"
+)
+
+
+def panels(
+    table: pd.DataFrame, means: pd.DataFrame, draw: Callable[[pd.DataFrame], Any]
+) -> alt.ConcatChart:
+    """A panel for each dataset that has runs, side by side.
+
+    Args:
+        table: one row per run.
+        means: what is drawn.
+        draw: from the rows of one dataset to a panel.
+    """
+    shown = [name for name in DATASETS if (means["dataset"] == name).any()]
+    charts = [
+        draw(means[means["dataset"] == name]).properties(title=dataset_title(table, name))
+        for name in shown
+    ]
+    columns = 1 if len(charts) == 1 else 2
+    size = {"width": 520, "height": 320} if columns == 1 else {"width": 400, "height": 280}
+    drawn: Any = alt.concat(*(chart.properties(**size) for chart in charts), columns=columns)
+    return drawn.resolve_scale(x="independent", y="independent")
+
+
+def resnet_chart(chart: alt.TopLevelMixin, title: str, scale: Scale, *lines: str) -> Any:
+    """A finished chart with what every picture of ResNet-18 has to say under its title."""
+    return finish(chart, title, [f"ResNet-18, {scale.label}", *lines])
+
+
+def family_labels(means: pd.DataFrame) -> dict[int, str]:
+    """{base width: how the legend calls its family}, with the number of weights of its baseline.
+
+    Datasets with more classes have a few more weights; the legend has those of the first one.
+    """
+    labels = {}
+    for base_width, rows in means.groupby("base_width"):
+        explicit = int(rows["num_weights"].max())
+        effective = int(rows["num_effective_weights"].max())
+        counted = f"{approximate(effective)} weights"
+        if explicit != effective:
+            counted = (
+                f"{approximate(effective)} effective weights ({approximate(explicit)} explicit)"
+            )
+        labels[int(str(base_width))] = f"base width {base_width}: {counted}"
+    return labels
+
+
+def family_colours(labels: dict[int, str]) -> dict[str, str]:
+    """{label: colour}, the narrowest family first."""
+    return dict(zip(labels.values(), COLOURS, strict=False))
+
+
+def approximate(count: int) -> str:
+    """A number with two digits, such as 1.8e5."""
+    mantissa, exponent = f"{count:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def listed(rows: pd.DataFrame, accuracy: str = "best_test_accuracy") -> str:
+    """Accuracies by width as text, for captions."""
+    known = rows.dropna(subset=accuracy).sort_values("width")
+    return ", ".join(
+        f"{value:.1%} at width {width}"
+        for width, value in zip(known["width"], known[accuracy], strict=True)
+    )
+
+
+def titles(rows: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
+    """(dataset's name, its rows), for captions."""
+    return [
+        (title, rows[rows["dataset"] == name])
+        for name, title in DATASETS.items()
+        if (rows["dataset"] == name).any()
+    ]

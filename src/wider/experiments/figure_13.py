@@ -1,0 +1,60 @@
+"""Figure 13: how well the families of Figure 5 fit their training images."""
+
+import pandas as pd
+
+from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._families import SCALES, summarise
+from wider.experiments._resnet_charts import (
+    family_colours,
+    family_labels,
+    panels,
+    resnet_chart,
+    titles,
+)
+from wider.experiments.charts import accuracy_lines, connectivity_axis
+
+
+def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
+    """Training accuracy against connectivity, a line per family, a panel per dataset."""
+    means = summarise(table)
+    labels = family_labels(means)
+    means["net"] = means["base_width"].map(labels)
+    chart = panels(
+        table,
+        means,
+        lambda rows: accuracy_lines(
+            rows,
+            x=connectivity_axis(rows["connectivity"].min()),
+            accuracy="final_train_accuracy",
+            colours=family_colours(labels),
+            y_title="training accuracy, last epoch",
+        ),
+    )
+    note = "Over the epoch's moved images, each before its own step; mean with 95% interval"
+    title = "Families of ResNet-18: training accuracy against connectivity"
+    return [Picture("figure-13", resnet_chart(chart, title, scale, note), _finding(means))]
+
+
+def _finding(means: pd.DataFrame) -> str:
+    sentences = []
+    for title, rows in titles(means.dropna(subset="final_train_accuracy")):
+        for base_width, family in rows.groupby("base_width"):
+            fits = family.sort_values("final_train_accuracy").iloc[-1]
+            generalises = family.sort_values("best_test_accuracy").iloc[-1]
+            sentences.append(
+                f"{title}, base width {base_width}: training accuracy is highest "
+                f"({fits.final_train_accuracy:.1%}) at width {fits.width}, test accuracy at width "
+                f"{generalises.width}."
+            )
+    return " ".join(sentences)
+
+
+EXPERIMENT = Experiment(
+    name="figure-13",
+    title="ResNet-18 with few and with many weights: training accuracy",
+    question="Does test accuracy fall where training accuracy falls?",
+    source="Golubeva et al. 2021, Appendix E, Figure 13",
+    scales=SCALES,
+    summarise=summarise,
+    draw=draw,
+)

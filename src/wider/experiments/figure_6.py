@@ -1,0 +1,176 @@
+"""Figure 6: which part of the gain of a wide dense net is due to its width alone."""
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from wider.experiments import figure_1
+from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._fraction import fraction_of_gain
+from wider.experiments._resnet import LAPTOP, resnet_runs, with_baselines
+from wider.experiments._resnet_charts import panels, resnet_chart, titles
+from wider.experiments.charts import BLACK, ORANGE
+from wider.runs import Method
+
+METHODS: list[Method] = ["sparse", "dense"]
+FAMILY = ["dataset", "base_width"]
+ACCURACIES = [
+    "sparse_accuracy",
+    "dense_accuracy",
+    "baseline_accuracy",
+    "fraction",
+    "final_train_accuracy",
+]
+TOOLTIP = [
+    alt.Tooltip("width:Q"),
+    alt.Tooltip("seeds:Q"),
+    *(alt.Tooltip(f"{name}:Q", title=name.replace("_", " "), format=".2%") for name in ACCURACIES),
+]
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per dataset and width above the base width.
+
+    Columns: widening factor; best test accuracies of the sparse net, the dense one and the
+    baseline, over the seeds that all three have; `fraction` = (sparse - baseline) / (dense -
+    baseline) with its 95% interval; the sparse net's training accuracy in the last epoch, and
+    whether it is the highest of its family.
+    """
+    both = with_baselines(table, "method", ["dense"])
+    finished = both[both["status"] == "finished"]
+    rows = [row for _, family in finished.groupby(FAMILY) for row in _family_rows(family)]
+    return pd.DataFrame(rows)
+
+
+def _family_rows(family: pd.DataFrame) -> list[dict[str, object]]:
+    base_width = int(family["base_width"].iloc[0])
+    best = family.pivot_table(
+        index="seed", columns=["method", "width"], values="best_test_accuracy"
+    )
+    fitted = family[family["method"] == "sparse"].groupby("width")["final_train_accuracy"].mean()
+    rows = []
+    for width in sorted(set(family["width"]) - {base_width}):
+        nets = [("sparse", width), ("dense", width), ("sparse", base_width)]
+        if not all(net in best for net in nets):
+            continue
+        paired = best[nets].dropna()
+        sparse, dense, baseline = (paired[net].to_numpy() for net in nets)
+        fraction = fraction_of_gain(sparse - baseline, dense - baseline)
+        rows.append(
+            {
+                "dataset": family["dataset"].iloc[0],
+                "base_width": base_width,
+                "width": width,
+                "factor": width / base_width,
+                "seeds": len(paired),
+                "sparse_accuracy": np.mean(sparse),
+                "dense_accuracy": np.mean(dense),
+                "baseline_accuracy": np.mean(baseline),
+                "fraction": fraction.value,
+                "low": fraction.low,
+                "high": fraction.high,
+                "final_train_accuracy": fitted[width],
+                "fits_best": width == fitted.idxmax(),
+            }
+        )
+    return rows
+
+
+def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
+    """The part of the gain against the widening factor, a panel per dataset."""
+    gains = summarise(table)
+    if gains.empty:
+        return []
+    chart = panels(table, gains, _panel)
+    lines = [
+        "Triangles: (sparse - baseline) / (dense of the same width - baseline), best test "
+        "accuracies, with its 95% interval (Fieller)",
+        "Circles: training accuracy of the sparse net, last epoch; dashed: where it is highest",
+    ]
+    title = "How much of the gain is due to width alone"
+    return [Picture("figure-6", resnet_chart(chart, title, scale, *lines), _finding(gains))]
+
+
+def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+    factors = sorted(rows["factor"].unique().tolist())
+    base = alt.Chart(rows)
+    x = alt.X(
+        "factor:Q",
+        scale=alt.Scale(
+            type="log", base=2, domain=[0.9 * factors[0], 1.1 * factors[-1]], nice=False
+        ),
+        axis=alt.Axis(values=factors, format=".2~r", labelAngle=0),
+        title="widening factor",
+    )
+    best = base.transform_filter("datum.fits_best").mark_rule(strokeDash=[5, 4], color=ORANGE)
+    return alt.layer(
+        _fractions(base.encode(x=x), rows["fraction"]),
+        _training(base.encode(x=x)),
+        best.encode(x=x),
+    ).resolve_scale(y="independent")
+
+
+def _fractions(base: Any, values: pd.Series) -> Any:
+    # Where the dense net gains little, the interval is far wider than anything to be seen.
+    domain = [min(0, values.min()) - 0.1, max(1, values.max()) + 0.1]
+    axis: dict[str, Any] = {
+        "axis": alt.Axis(format="~%", orient="left"),
+        "title": "part of the gain due to width",
+        "scale": alt.Scale(domain=domain, nice=False),
+    }
+    lines = base.encode(y=alt.Y("fraction:Q", **axis), tooltip=TOOLTIP)
+    return alt.layer(
+        lines.mark_line(strokeWidth=2, color=BLACK),
+        base.mark_rule(strokeWidth=1.5, color=BLACK, clip=True).encode(
+            y=alt.Y("low:Q", **axis), y2="high:Q"
+        ),
+        lines.mark_point(shape="triangle-up", size=80, filled=True, opacity=1, color=BLACK),
+    )
+
+
+def _training(base: Any) -> Any:
+    y = alt.Y(
+        "final_train_accuracy:Q",
+        axis=alt.Axis(format="~%", orient="right", grid=False, titleColor=ORANGE),
+        scale=alt.Scale(zero=False, padding=6),
+        title="training accuracy, sparse net",
+    )
+    circles = base.encode(y=y, tooltip=TOOLTIP)
+    return alt.layer(
+        circles.mark_line(strokeWidth=1, color=ORANGE),
+        circles.mark_circle(size=60, opacity=1, color=ORANGE),
+    )
+
+
+def _finding(gains: pd.DataFrame) -> str:
+    sentences = []
+    for title, rows in titles(gains.dropna(subset="fraction")):
+        parts = ", ".join(
+            f"{fraction:.0%} at {factor:.2g} times the base width"
+            for fraction, factor in zip(rows["fraction"], rows["factor"], strict=True)
+        )
+        sentences.append(f"{title}: {parts}.")
+    return " ".join(sentences) or "No width at which the dense net gained has been trained yet."
+
+
+SCALES = {
+    **figure_1.EXPERIMENT.scales,
+    "laptop": Scale(
+        "laptop",
+        "CIFAR-10, base width 8, widths 16 and 32, 15 epochs instead of 300, 1 seed",
+        lambda: resnet_runs(LAPTOP, {8: (8, 16, 32)}, datasets=["cifar10"], methods=METHODS),
+    ),
+}
+
+EXPERIMENT = Experiment(
+    name="figure-6",
+    title="How much of the gain of a wide dense ResNet-18 is due to its width alone",
+    question="Of what a dense net gains by width and weights together, how much does the sparse "
+    "net of the same width gain without more weights?",
+    source="Golubeva et al. 2021, Section 2.3, Figure 6",
+    scales=SCALES,
+    summarise=summarise,
+    draw=draw,
+)
