@@ -68,7 +68,7 @@ def test_where_all_is_there_nothing_is_done_or_said(filled, finished, spec, cons
 
 @pytest.mark.usefixtures("no_training")
 def test_what_is_there_needs_no_data(filled, finished, spec, console, monkeypatch):
-    monkeypatch.setattr("wider.runs._schedule.load", pytest.fail)
+    monkeypatch.setattr("wider.runs._schedule.load_for", pytest.fail)
     assert train_missing([spec], filled, console=console) == [finished[1]]
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from wider.cli._bench import bench
 from wider.cli._output import print_experiments, print_summary
+from wider.data import write_shards
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, find
 from wider.report import Section, section_of, write_page, write_pictures
@@ -17,6 +18,9 @@ from wider.runs import RunSpec, Store, train_missing
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 """An experiment's name."""
+
+DatasetName = Annotated[str, tyro.conf.Positional]
+"""A dataset's name."""
 
 
 def demo(
@@ -151,6 +155,28 @@ def train(
     return result.status == "diverged"
 
 
+def prepare(
+    name: DatasetName, *, output: Path, data_dir: Path | None = None, jobs: int = 1
+) -> bool:
+    """Gets a dataset of large images, such as imagenet, ready for training; interrupted, the same
+    command goes on where it was.
+
+    Args:
+        name: imagenet, a name on the Hugging Face hub, or a folder in the data folder.
+        output: folder in which a folder of that name is made; it is the --data-dir for training.
+        data_dir: folder of the original images, as NAME/train/CLASS/IMAGE and NAME/test/CLASS/IMAGE
+            (or val) or in the Hugging Face layout; without it they are fetched from the hub.
+        jobs: worker processes.
+    """
+    index = write_shards(name, output, data_dir=data_dir, jobs=jobs)
+    for split, count in index.counts.items():
+        _say(f"{split}: {count:,} images of {len(index.classes):,} classes")
+    if index.skipped:
+        _say(f"{len(index.skipped)} images cannot be decoded and are left out; see index.json")
+    _say(f"prepared in {output / name}; train with --data-dir {output} and an image size")
+    return False
+
+
 COMMANDS = {
     "demo": demo,
     "experiments": experiments,
@@ -158,6 +184,7 @@ COMMANDS = {
     "results": results,
     "report": report,
     "train": train,
+    "prepare": prepare,
     "bench": bench,
 }
 

@@ -2,22 +2,36 @@
 
 from wider.data._augment import Augmentation, Moves, draw_moves, moved
 from wider.data._images import ImageData, Split
-from wider.data._load import load
-from wider.data._preprocess import PreparedData, Preprocessing, prepare
+from wider.data._index import Index
+from wider.data._known import KNOWN, Known
+from wider.data._large_images import LargeImageData
+from wider.data._load import load, load_for, load_large
+from wider.data._preprocess import PreparedData, prepare
+from wider.data._preprocessing import Preprocessing
+from wider.data._streamed_data import StreamedData
 from wider.data._training_data import Batch, Part, TrainingData
+from wider.data._write_shards import write_shards
 
 __all__ = [
+    "KNOWN",
     "Augmentation",
     "Batch",
     "ImageData",
+    "Index",
+    "Known",
+    "LargeImageData",
     "Moves",
     "Part",
     "PreparedData",
     "Preprocessing",
     "Split",
+    "StreamedData",
     "TrainingData",
     "draw_moves",
     "load",
+    "load_for",
+    "load_large",
     "moved",
     "prepare",
+    "write_shards",
 ]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wider.data._columns import image_column, label_column
 from wider.data._images import Split
+from wider.data._modes import COLOUR_MODES, GREY_MODES
 from wider.data._sources import Source, opened
 from wider.errors import InputError
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 SPLITS = ("train", "test")
-GREY_MODES = {"1", "L", "LA", "La"}
-COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 # Above this, whole numbers are taken for something else than labels.
 MOST_CLASSES = 100_000
 
@@ -67,7 +66,8 @@ class _Decoder:
             raise InputError(
                 f"The images of {self.location} are not of one size: {place} has "
                 f"{size[0]}x{size[1]} pixels (height x width), those before it "
-                f"{self.size[0]}x{self.size[1]}. Resize or crop them all to one size."
+                f"{self.size[0]}x{self.size[1]}. Resize or crop them all to one size; or, if they "
+                "are large, prepare them with `wider prepare` and train with an image_size."
             )
 
 
@@ -86,7 +86,7 @@ def decode(source: Source) -> tuple[tuple[str, ...], str, Split, Split]:
     with opened(source) as splits:
         _check_splits(splits, source.location)
         images, encoding = _images(splits, source.location)
-        labels, classes = _labels(splits, source.location)
+        labels, classes = labels_of(splits, source.location)
     train, test = (Split(images[split], labels[split]) for split in SPLITS)
     return classes, encoding, train, test
 
@@ -136,9 +136,21 @@ def _stacked(
     return torch.from_numpy(np.stack(coloured)).permute(0, 3, 1, 2).contiguous()
 
 
-def _labels(
-    splits: "DatasetDict", location: str
+def labels_of(
+    splits: "DatasetDict | dict[str, Dataset]", location: str
 ) -> tuple[dict[str, Int64[Tensor, "images"]], tuple[str, ...]]:
+    """Reads the labels of both splits.
+
+    Args:
+        splits: "train" and "test".
+        location: where the dataset lies, for messages.
+
+    Returns:
+        Labels from 0 for each split, and the names of all classes.
+
+    Raises:
+        InputError: there are no labels, or some that stand for no class.
+    """
     from datasets import ClassLabel  # noqa: PLC0415
 
     features = splits["train"].features

@@ -48,6 +48,11 @@ class ImageData:
         return len(self.classes)
 
     @property
+    def num_train(self) -> int:
+        """How many training images there are."""
+        return len(self.train.labels)
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of every image; the last two in pixels."""
         _, channels, height, width = self.train.images.shape

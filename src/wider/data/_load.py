@@ -10,7 +10,12 @@ from wider.data._cache import cached
 from wider.data._decode import decode
 from wider.data._digits import load_digits
 from wider.data._images import ImageData
+from wider.data._index import is_prepared, read_index
+from wider.data._known import KNOWN, check_known
+from wider.data._large_images import LargeImageData, large_images
+from wider.data._preprocessing import Preprocessing
 from wider.data._sources import folder_source, hub_source
+from wider.errors import InputError
 
 
 def load(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
@@ -31,14 +36,77 @@ def load(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = No
 
     Raises:
         InputError: if the dataset is unknown, cannot be reached or cannot be read, or if it is
-            no set of equally large images, each with a label, with a train and a test split.
+            no set of equally large images, each with a label, with a train and a test split, or
+            not the one that its name stands for. Larger images go through `write_shards`.
     """
     if name == "digits":
         return load_digits()
+    _check_of_one_size(name, data_dir)
     source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
     plain_name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     cache_file = f"{plain_name}-{source.fingerprint[:16]}.safetensors"
-    return cached(_cache_folder(cache_dir) / cache_file, name, lambda: decode(source))
+    data = cached(_cache_folder(cache_dir) / cache_file, name, lambda: decode(source))
+    check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
+    return data
+
+
+def load_large(name: str, *, data_dir: Path, image_size: int) -> LargeImageData:
+    """Opens a dataset of large images that `write_shards` prepared; its pixels stay on disk.
+
+    Args:
+        name: of the dataset.
+        data_dir: the folder that was the preparation's output.
+        image_size: height and width to which images are cropped for training.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        InputError: it is not there, not finished, damaged, or is not what its name says.
+    """
+    folder = data_dir / name
+    if not is_prepared(folder):
+        raise InputError(
+            f"image_size is {image_size}, which is for large images, but {folder} holds none that "
+            f"are prepared. Make them with `wider prepare {name} --output {data_dir}`, or leave "
+            "image_size out if all images have one size."
+        )
+    data = large_images(read_index(folder), folder, name, image_size)
+    check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
+    return data
+
+
+def load_for(
+    preprocessing: Preprocessing, *, data_dir: Path | None = None
+) -> ImageData | LargeImageData:
+    """Loads the dataset that a preprocessing names: a large one where it has an image size.
+
+    Raises:
+        InputError: as `load` and `load_large`.
+    """
+    name, image_size = preprocessing.dataset, preprocessing.image_size
+    if image_size is None:
+        return load(name, data_dir=data_dir)
+    if data_dir is None:
+        raise InputError(
+            f"image_size is {image_size}, which is for large images, and these are read from where "
+            f"they were prepared. Run `wider prepare {name} --output DIR`, then pass "
+            "--data-dir DIR; or leave image_size out if all images have one size."
+        )
+    return load_large(name, data_dir=data_dir, image_size=image_size)
+
+
+def _check_of_one_size(name: str, data_dir: Path | None) -> None:
+    if data_dir is not None and is_prepared(data_dir / name):
+        raise InputError(
+            f"{data_dir / name} holds large images of several sizes: say with image_size to what "
+            "size they are cropped (224 for ImageNet)."
+        )
+    if name in KNOWN and not KNOWN[name].of_one_size:
+        raise InputError(
+            f"The images of {name} are too many and of too many sizes to be read as they are. Run "
+            f"`wider prepare {name} --output DIR`, then pass --data-dir DIR and an image_size."
+        )
 
 
 def _cache_folder(cache_dir: Path | None) -> Path:

@@ -2,49 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Literal
+from typing import overload
 
 import numpy as np
-import pydantic
 import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from wider.data._augment import Augmentation, draw_moves, moved
 from wider.data._images import ImageData
+from wider.data._large_images import LargeImageData
+from wider.data._preprocessing import Normalisation, Preprocessing, drawn_rows
+from wider.data._scale import mean_and_deviation, scaled
+from wider.data._streamed_data import StreamedData, streamed
 from wider.data._training_data import Batch, Part, TrainingData
 from wider.errors import InputError
-from wider.randomness import stream
 
 # Sums are taken over so few images at a time that their widened pixels fit a processor's cache.
 CHUNK = 64
-
-Normalisation = Literal["channel", "pixel", "unit"]
-
-
-class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Which images are used, and how their pixels are scaled."""
-
-    dataset: str = "mnist"
-    """The dataset: digits, mnist, cifar10, cifar100, svhn, a name on the Hugging Face Hub, or a
-    folder in the data folder."""
-
-    normalisation: Normalisation = "channel"
-    """How pixels are scaled. channel: mean 0 and standard deviation 1 over each colour channel;
-    pixel: the same for each pixel by itself; unit: 0 to 1."""
-
-    num_train: Annotated[int, pydantic.Field(ge=1)] | None = None
-    """How many training images are used, drawn at random; all of them by default."""
-
-    num_validation: Annotated[int, pydantic.Field(ge=0)] = 0
-    """How many training images are set aside for validation, drawn at random."""
-
-    split_seed: int = 0
-    """Which images are drawn: the same seed draws the same ones."""
-
-    image_size: Annotated[int, pydantic.Field(ge=1)] | None = None
-    """Height and width to which large images of several sizes are cropped, in pixels; 224 for
-    ImageNet. None for datasets whose images are all of one size, which are used as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +114,17 @@ class PreparedData(TrainingData):
         return replace(self, **tensors)
 
 
-def prepare(data: ImageData, preprocessing: Preprocessing) -> PreparedData:
+@overload
+def prepare(
+    data: ImageData, preprocessing: Preprocessing, *, workers: int | None = None
+) -> PreparedData: ...
+@overload
+def prepare(
+    data: ImageData | LargeImageData, preprocessing: Preprocessing, *, workers: int | None = None
+) -> PreparedData | StreamedData: ...
+def prepare(
+    data: ImageData | LargeImageData, preprocessing: Preprocessing, *, workers: int | None = None
+) -> PreparedData | StreamedData:
     """Draws the images to use and scales their pixels.
 
     Validation images are drawn first, the training images from the rest. With the same seed a
@@ -149,46 +134,37 @@ def prepare(data: ImageData, preprocessing: Preprocessing) -> PreparedData:
     Args:
         data: a loaded dataset.
         preprocessing: what to draw and how to scale.
+        workers: processes that decode large images; 0 to decode them in this one. By default as
+            many as PyTorch has threads.
 
     Returns:
         Images as 32-bit floating-point numbers; in each part they keep their original order.
 
     Raises:
-        InputError: if more images are asked for than there are.
+        InputError: if more images are asked for than there are, or if they cannot be cropped or
+            scaled in this way.
     """
-    train_rows, validation_rows = _drawn(data, preprocessing)
+    if isinstance(data, LargeImageData):
+        return streamed(data, preprocessing, workers=workers)
+    if preprocessing.image_size is not None:
+        raise InputError(
+            f"image_size is {preprocessing.image_size}, but the images of {data.name} are all of "
+            "one size and used as they are: leave image_size out"
+        )
+    train_rows, validation_rows = drawn_rows(data, preprocessing)
     train_pixels = data.train.images[train_rows]
     mean, deviation = _mean_and_deviation(train_pixels, preprocessing.normalisation)
-    black = _scaled(torch.zeros_like(train_pixels[:1]), mean, deviation)[0]
+    black = scaled(torch.zeros_like(train_pixels[:1]), mean, deviation)[0]
     return PreparedData(
-        train_images=_scaled(train_pixels, mean, deviation),
+        train_images=scaled(train_pixels, mean, deviation),
         train_labels=data.train.labels[train_rows],
-        test_images=_scaled(data.test.images, mean, deviation),
+        test_images=scaled(data.test.images, mean, deviation),
         test_labels=data.test.labels,
-        validation_images=_scaled(data.train.images[validation_rows], mean, deviation),
+        validation_images=scaled(data.train.images[validation_rows], mean, deviation),
         validation_labels=data.train.labels[validation_rows],
         num_classes=data.num_classes,
         black=None if preprocessing.normalisation == "pixel" else black[:, 0, 0].clone(),
     )
-
-
-def _drawn(
-    data: ImageData, preprocessing: Preprocessing
-) -> tuple[Int64[Tensor, "train"], Int64[Tensor, "validation"]]:
-    available = len(data.train.labels)
-    num_validation = preprocessing.num_validation
-    wanted = num_validation + (preprocessing.num_train or 1)
-    if wanted > available:
-        raise InputError(
-            f"num_train = {preprocessing.num_train} and num_validation = {num_validation} need "
-            f"{wanted} images, but {data.name} has {available} training images. Ask for fewer."
-        )
-    seed = preprocessing.split_seed
-    for_validation = torch.randperm(available, generator=stream(seed, "validation split"))
-    validation_rows = for_validation[:num_validation]
-    order = torch.randperm(available, generator=stream(seed, "training subset"))
-    rest = order[~torch.isin(order, validation_rows)]
-    return rest[: preprocessing.num_train].sort().values, validation_rows.sort().values
 
 
 def _mean_and_deviation(
@@ -202,10 +178,7 @@ def _mean_and_deviation(
     if normalisation == "channel":
         count *= total[0].numel()
         total, squares = (sums.sum(dim=(1, 2), keepdim=True) for sums in (total, squares))
-    mean = total.double() / count
-    deviation = (squares.double() / count - mean**2).sqrt()
-    # What never varies has nothing to be divided by.
-    return mean / 255, torch.where(deviation == 0, 1.0, deviation / 255)
+    return mean_and_deviation(total, squares, count)
 
 
 def _pixel_sums(
@@ -221,11 +194,3 @@ def _pixel_sums(
         total += values.sum(axis=0)
         squares += np.square(values).sum(axis=0)
     return torch.from_numpy(total), torch.from_numpy(squares)
-
-
-def _scaled(
-    images: UInt8[Tensor, "images channels height width"],
-    mean: Float64[Tensor, "channels #height #width"],
-    deviation: Float64[Tensor, "channels #height #width"],
-) -> Float32[Tensor, "images channels height width"]:
-    return images.float().div_(255).sub_(mean.float()).div_(deviation.float())

@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wider.data._known import KNOWN
 from wider.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-HUB_NAMES = {
-    "mnist": "ylecun/mnist",
-    "cifar10": "uoft-cs/cifar10",
-    "cifar100": "uoft-cs/cifar100",
-    "svhn": "ufldl-stanford/svhn",
-}
-HUB_CONFIGS = {"ufldl-stanford/svhn": "cropped_digits"}
+HUB_NAMES = {name: known.hub_name for name, known in KNOWN.items() if known.hub_name}
+HUB_CONFIGS = {known.hub_name: known.hub_config for known in KNOWN.values()}
 
 # Raise this when the same files come to be decoded to other tensors, so that old caches are left.
 DECODER_VERSION = 1
@@ -105,11 +101,13 @@ def hub_source(name: str) -> Source:
 
 
 @contextmanager
-def opened(source: Source) -> "Iterator[DatasetDict]":
+def opened(source: Source, *, scratch: Path | None = None) -> "Iterator[DatasetDict]":
     """Opens a source's splits; they can be read until the block is left.
 
     Args:
         source: what to open.
+        scratch: a folder for what datasets unpacks, which then stays there; by default one that
+            is removed afterwards.
 
     Yields:
         The splits by name, their images still encoded.
@@ -118,9 +116,9 @@ def opened(source: Source) -> "Iterator[DatasetDict]":
         InputError: if the source cannot be reached or read.
     """
     # What datasets unpacks here is of no use once wider's own cache holds the decoded images.
-    with tempfile.TemporaryDirectory(prefix="wider-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="wider-") as passing:
         try:
-            splits = _load_dataset(source, scratch)
+            splits = _load_dataset(source, passing if scratch is None else str(scratch))
         except Exception as error:  # datasets raises whatever its readers raise
             raise InputError(
                 f"The dataset {source.location} cannot be read: {_reason(error)} {source.remedy}"

@@ -3,18 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from wider.data import KNOWN
 from wider.runs import RunSpec, estimated_gpu_seconds, estimated_seconds
-
-# {dataset: training images, shape of an image, classes}
-DATASETS = {
-    "digits": (1297, (1, 8, 8), 10),
-    "mnist": (60_000, (1, 28, 28), 10),
-    "cifar10": (50_000, (3, 32, 32), 10),
-    "cifar100": (50_000, (3, 32, 32), 100),
-    "svhn": (73_257, (3, 32, 32), 10),
-    "imagenet": (1_281_167, (3, 224, 224), 1000),
-}
-
 
 # Gigabytes: the archives of ILSVRC 2012 as image-net.org offers them, 138 and 6.3; and 1.33 million
 # images of about 256 x 341 pixels at 0.4 bytes a pixel, JPEG of quality 90.
@@ -41,11 +31,10 @@ def estimated_gigabytes(specs: Sequence[RunSpec]) -> int:
 
 
 def _sizes(spec: RunSpec) -> dict[str, Any]:
-    num_images, (channels, *sides), num_classes = DATASETS[spec.data.dataset]
-    if size := spec.data.image_size:
-        sides = [size, size]
+    known, size = KNOWN[spec.data.dataset], spec.data.image_size
+    channels, *sides = known.image_shape
     return {
-        "num_images": num_images,
-        "image_shape": (channels, *sides),
-        "num_classes": num_classes,
+        "num_images": known.num_train,
+        "image_shape": (channels, *([size, size] if size else sides)),
+        "num_classes": known.num_classes,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from wider.data import ImageData, PreparedData, Preprocessing, load, prepare
+from wider.data import ImageData, LargeImageData, Preprocessing, TrainingData, load_for, prepare
 from wider.errors import InputError
 from wider.runs import provenance
 from wider.runs._result import Provenance
@@ -117,13 +117,13 @@ def _train(
 @lru_cache(maxsize=1)
 def _prepared(
     preprocessing: Preprocessing, data_dir: Path | None, device: torch.device
-) -> tuple[ImageData, PreparedData]:
-    images = load(preprocessing.dataset, data_dir=data_dir)
+) -> tuple[ImageData | LargeImageData, TrainingData]:
+    images = load_for(preprocessing, data_dir=data_dir)
     return images, prepare(images, preprocessing).to(device)
 
 
 def _provenance_of(
-    images: ImageData, trainer: Engine, device: torch.device, started: str
+    images: ImageData | LargeImageData, trainer: Engine, device: torch.device, started: str
 ) -> Provenance:
     return Provenance(
         started=started,

@@ -1,0 +1,76 @@
+"""Which part of a large image becomes the image that a net sees."""
+
+import math
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+LEAST_AREA, LEAST_ASPECT = 0.2, 3 / 4  # of a random crop: share of the image; width to height
+TRIES = 10
+# As 224 of 256 pixels on ImageNet, whatever the size of the image that is wanted.
+CENTRAL_SHARE = 224 / 256
+
+Boxes = Int64[Tensor, "images 4"]
+
+
+def central_boxes(sizes: Int64[Tensor, "images 2"]) -> Boxes:
+    """The square in the middle of each image, with sides of 7/8 of its smaller side.
+
+    Args:
+        sizes: height and width of each image.
+
+    Returns:
+        Left, top, right and bottom edge; the last two are just outside.
+    """
+    sides = (sizes.min(dim=1, keepdim=True).values * CENTRAL_SHARE).round().long()
+    return _boxes(((sizes - sides) / 2).round().long(), sides.expand(-1, 2))
+
+
+def random_boxes(sizes: Int64[Tensor, "images 2"], *, generator: torch.Generator) -> Boxes:
+    """A random rectangle of each image.
+
+    Its area is uniform between 0.2 and 1 of the image's, the logarithm of width / height uniform
+    between those of 3/4 and 4/3, and its place uniform. A rectangle that does not fit is drawn
+    again; after ten tries it is the largest in the middle with an allowed width / height.
+
+    Args:
+        sizes: height and width of each image.
+        generator: on the CPU.
+
+    Returns:
+        As `central_boxes`.
+
+    Source:
+        Szegedy et al. 2015, Section 6; Golubeva et al. 2021, Appendix A.1, for the least area.
+    """
+    count = len(sizes)
+    numbers = torch.rand(count, TRIES + 1, 2, dtype=torch.float64, generator=generator)
+    tries, places = numbers[:, :TRIES], numbers[:, TRIES]
+    extents = _extents(tries, sizes)
+    fits = ((extents > 0) & (extents <= sizes[:, None])).all(dim=2)
+    first = fits.int().argmax(dim=1)  # of equal numbers the first one's place
+    drawn = extents[torch.arange(count), first]
+    corners = (places * (sizes - drawn + 1)).floor().long()
+    fallback = _largest_allowed(sizes)
+    found = fits.any(dim=1, keepdim=True)
+    return torch.where(found, _boxes(corners, drawn), _boxes((sizes - fallback) // 2, fallback))
+
+
+def _extents(
+    tries: Float64[Tensor, "images tries 2"], sizes: Int64[Tensor, "images 2"]
+) -> Int64[Tensor, "images tries 2"]:
+    """Heights and widths of rectangles, from numbers between 0 and 1."""
+    areas = sizes.prod(dim=1, keepdim=True) * (LEAST_AREA + (1 - LEAST_AREA) * tries[..., 0])
+    aspects = torch.exp(math.log(LEAST_ASPECT) * (1 - 2 * tries[..., 1]))
+    return torch.stack([areas / aspects, areas * aspects], dim=2).sqrt().round().long()
+
+
+def _largest_allowed(sizes: Int64[Tensor, "images 2"]) -> Int64[Tensor, "images 2"]:
+    """Heights and widths that leave out as little as possible of images too wide or too tall."""
+    return torch.minimum(sizes, (sizes.flip(1) / LEAST_ASPECT).round().long())
+
+
+def _boxes(corners: Int64[Tensor, "images 2"], extents: Int64[Tensor, "images 2"]) -> Boxes:
+    """Rectangles by columns and rows, from top left corners and sizes by rows and columns."""
+    return torch.cat([corners.flip(1), (corners + extents).flip(1)], dim=1)

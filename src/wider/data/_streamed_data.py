@@ -1,0 +1,234 @@
+"""Large images from disk, a batch at a time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import PIL.Image
+import torch
+from jaxtyping import Float64, Int64, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from wider.data._augment import Augmentation
+from wider.data._crops import Boxes, central_boxes, random_boxes
+from wider.data._large_images import LargeImageData, StoredSplit
+from wider.data._preprocessing import Preprocessing, drawn_rows
+from wider.data._reencode import SMALLER_SIDE, opened_image
+from wider.data._scale import mean_and_deviation, scaled
+from wider.data._training_data import Batch, Part, TrainingData
+from wider.errors import InputError
+
+# Images that a worker hands over at once: a batch is shared among workers, and what lies ready in
+# shared memory stays small also for large batches.
+CHUNK = 32
+
+Pixels = UInt8[Tensor, "images channels height width"]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Images to be decoded, and whether they are the last ones of their batch."""
+
+    rows: Int64[Tensor, " images"]
+    boxes: Boxes
+    ends_batch: bool
+
+
+class _Crops(Dataset[tuple[Pixels, Int64[Tensor, " images"], bool]]):
+    """Answers a request for parts of images."""
+
+    def __init__(self, split: StoredSplit, image_size: int) -> None:
+        self.split = split
+        self.image_size = image_size
+
+    def __getitem__(self, request: _Request) -> tuple[Pixels, Int64[Tensor, " images"], bool]:
+        size = self.image_size
+        pixels = np.empty((len(request.rows), size, size, 3), dtype=np.uint8)
+        labels = np.empty(len(request.rows), dtype=np.int64)
+        requested = zip(request.rows.tolist(), request.boxes.tolist(), strict=True)
+        for place, (row, box) in enumerate(requested):
+            content, labels[place] = self.split.read(row)
+            pixels[place] = cropped(content, tuple(box), size)
+        channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+        return channels_first, torch.from_numpy(labels), request.ends_batch
+
+
+def cropped(content: bytes, box: tuple[int, int, int, int], size: int) -> np.ndarray:
+    """A part of an image file, brought to a square.
+
+    Args:
+        content: the file.
+        box: left, top, right and bottom edge of the part.
+        size: height and width of the square.
+
+    Returns:
+        Pixels by row, column and colour.
+    """
+    with opened_image(content) as image:
+        return np.asarray(image.resize((size, size), PIL.Image.Resampling.BILINEAR, box=box))
+
+
+@dataclass(frozen=True)
+class _StoredPart:
+    """Which images of a split are used, and the size of each."""
+
+    split: StoredSplit
+    rows: Int64[Tensor, " images"]
+    sizes: Int64[Tensor, "images 2"]
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedData(TrainingData):
+    """Large images on disk that are decoded and cropped when they are needed.
+
+    Args:
+        parts: the images of each part.
+        image_size: height and width to which they are cropped, in pixels.
+        num_classes: how many classes there are.
+        mean: what is subtracted from pixels between 0 and 1, in each colour.
+        deviation: what they are divided by then.
+        workers: processes that decode; 0 to decode in this one.
+    """
+
+    parts: dict[str, _StoredPart]
+    image_size: int
+    num_classes: int
+    mean: Float64[Tensor, "channels 1 1"]
+    deviation: Float64[Tensor, "channels 1 1"]
+    workers: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches are."""
+        return self.mean.device
+
+    def count(self, part: Part) -> int:
+        """See `TrainingData`."""
+        return len(self.parts[part].rows)
+
+    def check_augmentation(self, augmentation: Augmentation) -> None:
+        """See `TrainingData`."""
+        if augmentation not in ("none", "resized-crop"):
+            raise InputError(
+                f"augmentation {augmentation!r} is for images of one size, and these are large "
+                "ones that are cropped: use 'resized-crop' or 'none'"
+            )
+
+    def train_batches(
+        self,
+        order: Int64[Tensor, " images"],
+        *,
+        batch_size: int,
+        augmentation: Augmentation,
+        generator: torch.Generator,
+        share: slice = slice(None),
+    ) -> Iterator[Batch]:
+        """See `TrainingData`; with augmentation "none" each image is its own central crop."""
+        self.check_augmentation(augmentation)
+        part = self.parts["train"]
+
+        def requests() -> Iterator[_Request]:
+            for chosen in order.split(batch_size):
+                sizes = part.sizes[chosen]
+                # Drawn for the whole batch, as other processes that have a share of it do.
+                if augmentation == "resized-crop":
+                    boxes = random_boxes(sizes, generator=generator)
+                else:
+                    boxes = central_boxes(sizes)
+                yield from _chunks(part.rows[chosen][share], boxes[share])
+
+        return self._batches(part.split, requests())
+
+    def batches(self, part: Part, *, batch_size: int) -> Iterator[Batch]:
+        """See `TrainingData`; each image is its own central crop."""
+        stored = self.parts[part]
+        boxes = central_boxes(stored.sizes)
+        every = zip(stored.rows.split(batch_size), boxes.split(batch_size), strict=True)
+        requests = (chunk for rows, own in every if len(rows) for chunk in _chunks(rows, own))
+        return self._batches(stored.split, requests)
+
+    def to(self, device: torch.device | str) -> "StreamedData":
+        """The same data with batches on a device, such as "cpu" or "cuda"."""
+        return replace(self, mean=self.mean.to(device), deviation=self.deviation.to(device))
+
+    def _batches(self, split: StoredSplit, requests: Iterable[_Request]) -> Iterator[Batch]:
+        loader = DataLoader(
+            _Crops(split, self.image_size),
+            batch_size=None,
+            sampler=requests,
+            num_workers=self.workers,
+            generator=torch.Generator(),  # nothing is drawn from it; the global one is left alone
+        )
+        chunks: list[tuple[Pixels, Int64[Tensor, " images"]]] = []
+        for pixels, labels, ends_batch in loader:
+            chunks.append((pixels, labels))
+            if ends_batch:
+                images, targets = (torch.cat(tensors) for tensors in zip(*chunks, strict=True))
+                yield scaled(self._sent(images), self.mean, self.deviation), self._sent(targets)
+                chunks = []
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        if self.device.type != "cuda":
+            return tensor.to(self.device)
+        return tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def streamed(
+    data: LargeImageData, preprocessing: Preprocessing, *, workers: int | None = None
+) -> StreamedData:
+    """Draws the images to use, and takes mean and deviation from what is stored of them.
+
+    Args:
+        data: a prepared dataset.
+        preprocessing: what to draw, how to scale and how large images are to be.
+        workers: processes that decode; 0 to decode in this one. By default as many as PyTorch has
+            threads, so that several runs at the same time share the processors.
+
+    Returns:
+        Data on the CPU.
+
+    Raises:
+        InputError: more images are asked for than there are, or a size or normalisation that
+            large images do not have.
+    """
+    size = preprocessing.image_size
+    if size is None or size > SMALLER_SIDE:
+        raise InputError(
+            f"image_size is {size}, but the images of {data.name} are of several sizes and have to "
+            f"be cropped to one: use 224, or another number up to {SMALLER_SIDE}"
+        )
+    if preprocessing.normalisation == "pixel":
+        raise InputError(
+            'normalisation "pixel" scales each pixel of images that lie as they are, and those of '
+            f'{data.name} are cropped at random: use "channel" or "unit"'
+        )
+    if workers is not None and workers < 0:
+        raise InputError(f"workers is {workers}; use 0 or more processes")
+    train_rows, validation_rows = drawn_rows(data, preprocessing)
+    chosen = {
+        "train": (data.train, train_rows),
+        "validation": (data.train, validation_rows),
+        "test": (data.test, torch.arange(len(data.test))),
+    }
+    facts = {part: split.facts(rows) for part, (split, rows) in chosen.items()}
+    if preprocessing.normalisation == "channel":
+        train = facts["train"]
+        num_pixels = int(train.sizes.prod(dim=1).sum())
+        mean, deviation = mean_and_deviation(train.sums, train.squares, num_pixels)
+    else:
+        mean, deviation = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    return StreamedData(
+        parts={part: _StoredPart(*chosen[part], facts[part].sizes) for part in chosen},
+        image_size=size,
+        num_classes=data.num_classes,
+        mean=mean.view(-1, 1, 1),
+        deviation=deviation.view(-1, 1, 1),
+        workers=torch.get_num_threads() if workers is None else workers,
+    )
+
+
+def _chunks(rows: Int64[Tensor, " images"], boxes: Boxes) -> Iterator[_Request]:
+    pieces = list(zip(rows.split(CHUNK), boxes.split(CHUNK), strict=True))
+    for number, (own_rows, own_boxes) in enumerate(pieces, start=1):
+        yield _Request(own_rows, own_boxes, ends_batch=number == len(pieces))

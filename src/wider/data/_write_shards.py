@@ -1,0 +1,247 @@
+"""Preparing a dataset of large images once, for any number of runs."""
+
+import os
+import shutil
+import signal
+import warnings
+from collections import Counter
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from filelock import FileLock, Timeout
+from joblib import Parallel, delayed, parallel_config
+from rich import progress
+from rich.console import Console
+
+from wider.data._index import (
+    INDEX,
+    Index,
+    Shard,
+    Skipped,
+    content_digest,
+    is_prepared,
+    read_index,
+    write_whole,
+)
+from wider.data._known import KNOWN
+from wider.data._large_source import SPLITS, LargeSource, opened_large
+from wider.data._output_folder import check_output, check_room, claim_output, is_finished
+from wider.data._reencode import ENCODING, RULE
+from wider.data._shards import Plan, described, plans, write_shard
+from wider.data._sources import Source, folder_source, hub_source
+from wider.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+MARGIN = 1.1  # of disk space, over what a sample of the images lets expect
+SHOWN = 10  # skipped images that are named on the screen
+ONE_IN = 1000  # images of a split may be skipped, and one in any case
+
+
+def write_shards(
+    name: str,
+    output: Path,
+    *,
+    data_dir: Path | None = None,
+    jobs: int = 1,
+    console: Console | None = None,
+) -> Index:
+    """Stores large images of any sizes in a form from which nets can be trained.
+
+    Each image is brought to red, green and blue, upright, with its smaller side at 256 pixels, and
+    stored as JPEG of quality 90, a thousand images a file. Killed at any moment, the same call goes
+    on with the files that are missing; the result is the same, byte for byte, also for every number
+    of jobs. Images that cannot be decoded are left out and named in the index; if there are more
+    than one, and more than one in a thousand of a split, the dataset is refused.
+
+    Args:
+        name: as in `wider.data.load`; "imagenet" is ILSVRC/imagenet-1k.
+        output: the folder in which a folder `name` is made; the `data_dir` for training.
+        data_dir: the folder that holds the source, a folder `name` with images as
+            train/CLASS/IMAGE and test/CLASS/IMAGE (val or validation where there is no test), or
+            with anything else that `datasets.load_dataset` reads; from the Hub by default.
+        jobs: worker processes.
+        console: where progress goes; standard error by default.
+
+    Returns:
+        What is in the folder now.
+
+    Raises:
+        InputError: the source is unfit (no train or test split, classes that differ between
+            them, labels without a class, corrupt images), the folder holds something else or was
+            made from another source, another process is writing it, or the disk is too full.
+
+    Source:
+        Golubeva et al. 2021, Appendix A.1.
+    """
+    if jobs < 1:
+        raise InputError(f"jobs is {jobs}; use at least 1 worker process")
+    if name in KNOWN and KNOWN[name].of_one_size:
+        raise InputError(f"All images of {name} have one size: train with it as it is.")
+    if data_dir is not None and is_prepared(data_dir / name):
+        raise InputError(f"{data_dir / name} is prepared already: train with it as it is.")
+    source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
+    folder, hidden = output / name, f".{name.replace('/', '-')}"
+    check_output(folder, source)
+    scratch = output / f"{hidden}-source"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output / f"{hidden}.lock").acquire(blocking=False):
+            if is_finished(folder):
+                return read_index(folder)
+            if data_dir is not None:
+                check_room(output, _unpacked_bytes(data_dir / name), f"to unpack {name}")
+            try:
+                index = _written(name, folder, source, scratch=scratch, jobs=jobs, console=console)
+            except InputError:
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
+            shutil.rmtree(scratch, ignore_errors=True)
+            return index
+    except Timeout as error:
+        raise InputError(f"Another process is preparing {folder}: let it finish.") from error
+    except OSError as error:
+        raise InputError(
+            f"The preparation of {folder} stopped: {error}. Mend that and run the same command "
+            "again: it goes on where it was."
+        ) from error
+
+
+def _unpacked_bytes(folder: Path) -> int:
+    """What datasets copies of a folder: tables, but not files of single images."""
+    return sum(path.stat().st_size for path in folder.rglob("*.parquet"))
+
+
+def _written(
+    name: str, folder: Path, source: Source, *, scratch: Path, jobs: int, console: Console | None
+) -> Index:
+    console = console or Console(stderr=True)
+    with opened_large(name, source, scratch) as images:
+        counts = {split: len(images.images[split]) for split in SPLITS}
+        every = [plan for split in SPLITS for plan in plans(split, counts[split])]
+        missing = [plan for plan in every if described(folder / plan.file) is None]
+        num_missing = sum(plan.stop - plan.start for plan in missing)
+        needed = images.stored_bytes_an_image() * num_missing * MARGIN if missing else 0
+        check_room(folder, needed, f"to store {num_missing:,} images of {name}")
+        claim_output(folder, source)
+        _write_missing(
+            missing, folder, images, location=source.location, jobs=jobs, console=console
+        )
+        shards, skipped = _contents(folder, every)
+        for image in skipped[:SHOWN]:
+            _say(console, f"skipped: {_named(image)}")
+        try:
+            _check_skipped(skipped, counts, source.location)
+        except InputError:
+            shutil.rmtree(folder)  # once the source is mended, nothing in there fits it
+            raise
+        index = Index(
+            name=name,
+            classes=images.classes,
+            splits=shards,
+            counts={split: sum(shard.count for shard in shards[split]) for split in SPLITS},
+            digest=content_digest(images.classes, shards),
+            encoding=ENCODING,
+            rule=RULE,
+            source=source.fingerprint,
+            skipped=skipped,
+        )
+        write_whole(folder / INDEX, index.model_dump_json(indent=1).encode())
+    return index
+
+
+def _write_missing(
+    missing: Sequence[Plan],
+    folder: Path,
+    source: LargeSource,
+    *,
+    location: str,
+    jobs: int,
+    console: Console,
+) -> None:
+    columns = (
+        progress.TextColumn("{task.completed:,.0f} of {task.total:,.0f} images"),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    workers = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
+    bar = progress.Progress(*columns, console=console, disable=not console.is_terminal)
+    with bar, parallel_config(**workers):
+        task = bar.add_task("", total=sum(plan.stop - plan.start for plan in missing))
+        tasks = (
+            delayed(_write_in_worker)(
+                folder,
+                plan,
+                source.images[plan.split].select(range(plan.start, plan.stop)),
+                source.labels[plan.split][plan.start : plan.stop].tolist(),
+                location=location,
+                first_process=os.getpid(),
+            )
+            for plan in missing
+        )
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+        counts = cast(Generator[int], parallel(tasks))
+        try:
+            for count in counts:
+                bar.advance(task, count)
+        except BaseException:
+            with warnings.catch_warnings():
+                # joblib advises to want fewer results; whoever pressed Ctrl-C has no use for that.
+                warnings.simplefilter("ignore", UserWarning)
+                counts.close()
+            raise
+
+
+def _write_in_worker(
+    folder: Path,
+    plan: Plan,
+    images: "Dataset",
+    labels: Sequence[int],
+    *,
+    location: str,
+    first_process: int,
+) -> int:
+    if os.getpid() != first_process:
+        # Ctrl-C reaches every process; the first one says so and ends the others.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    write_shard(folder, plan, images, labels, location)
+    return len(labels)
+
+
+def _contents(
+    folder: Path, every: Sequence[Plan]
+) -> tuple[dict[str, tuple[Shard, ...]], tuple[Skipped, ...]]:
+    shards: dict[str, list[Shard]] = {split: [] for split in SPLITS}
+    skipped: list[Skipped] = []
+    for plan in every:
+        found = described(folder / plan.file)
+        if found is None:
+            raise OSError(f"{folder / plan.file} cannot be read back")
+        shards[plan.split].append(found[0])
+        skipped += found[1]
+    return {split: tuple(own) for split, own in shards.items()}, tuple(skipped)
+
+
+def _check_skipped(skipped: Sequence[Skipped], counts: dict[str, int], location: str) -> None:
+    for split, number in Counter(image.split for image in skipped).items():
+        limit = min(max(1, counts[split] // ONE_IN), counts[split] - 1)
+        if number > limit:
+            bad = [image for image in skipped if image.split == split]
+            named = "; ".join(map(_named, bad[:SHOWN]))
+            more = f"; and {number - SHOWN} more" if number > SHOWN else ""
+            raise InputError(
+                f"{number} of the {counts[split]:,} images of {split} of {location} cannot be "
+                f"decoded, and {limit} may be skipped (one in {ONE_IN}, or one): {named}{more}. "
+                "Mend or remove them and prepare again."
+            )
+
+
+def _named(image: Skipped) -> str:
+    return f"{image.split} image {image.row} {image.name}".strip() + f" ({image.reason})"
+
+
+def _say(console: Console, message: str) -> None:
+    console.print(message, highlight=False, markup=False, soft_wrap=True)
