@@ -14,6 +14,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from wider.data import write_shards
+
 settings.register_profile("local", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
@@ -25,6 +27,8 @@ GENERATED = {  # training and test images, and the shape of one
     "mnist": (600, 200, (28, 28)),
     "cifar10": (120, 40, (32, 32, 3)),
 }
+
+PHOTO_KINDS = [("RGB", "jpg"), ("L", "jpg"), ("CMYK", "JPEG"), ("P", "png"), ("RGBA", "png")]
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +61,32 @@ def _png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     PIL.Image.fromarray(pixels).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def photos_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a dataset "photos" as image files of many sizes and modes; for reading only."""
+    folder = tmp_path_factory.mktemp("originals")
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4)):
+        for shade, animal in enumerate(("cat", "dog")):
+            (folder / "photos" / split / animal).mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.integers(0, 128, (20 + number, 41 - 4 * number, 3)) + 127 * shade
+                image = PIL.Image.fromarray(pixels.astype(np.uint8))
+                mode, suffix = PHOTO_KINDS[number % len(PHOTO_KINDS)]
+                path = folder / "photos" / split / animal / f"{number}.{suffix}"
+                image.convert(mode).save(path)
+    large = generator.integers(0, 256, (300, 401, 3)).astype(np.uint8)
+    PIL.Image.fromarray(large).save(folder / "photos" / "train" / "dog" / "large.JPEG")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_dir(photos_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with "photos" prepared: 17 training and 8 test images; for reading only."""
+    folder = tmp_path_factory.mktemp("prepared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wider.data._shards.IMAGES_A_SHARD", 5)
+        write_shards("photos", folder, data_dir=photos_dir)
+    return folder

@@ -10,7 +10,7 @@ import pydantic
 
 from wider.errors import InputError
 
-INDEX, SOURCE = "index.json", "source.json"
+INDEX, SOURCE = "index.json", "preparation.json"
 PARTIAL = ".partial"  # how the names of unfinished files end
 
 

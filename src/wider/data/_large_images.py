@@ -47,9 +47,8 @@ class StoredSplit:
 
     def read(self, row: int) -> tuple[bytes, int]:
         """An image's encoded bytes and its label."""
-        shard = int(np.searchsorted(self._starts, row, side="right")) - 1
-        batch = opened_shard(self.paths[shard])
-        place = row - int(self._starts[shard])
+        path, place = self._found(row)
+        batch = opened_shard(path)
         return batch.column("image")[place].as_py(), batch.column("label")[place].as_py()
 
     def facts(self, rows: Int64[Tensor, " images"]) -> StoredFacts:
@@ -68,6 +67,15 @@ class StoredSplit:
         every = np.concatenate(sizes) if sizes else np.zeros((0, 2))
         sums, squares = torch.from_numpy(totals)
         return StoredFacts(torch.from_numpy(every.astype(np.int64)), sums, squares)
+
+    def place(self, row: int) -> str:
+        """Where an image is, for messages."""
+        path, place = self._found(row)
+        return f"{place} of {path}"
+
+    def _found(self, row: int) -> tuple[Path, int]:
+        shard = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self.paths[shard], row - int(self._starts[shard])
 
     @cached_property
     def _starts(self) -> np.ndarray:

@@ -49,7 +49,13 @@ class _Crops(Dataset[tuple[Pixels, Int64[Tensor, " images"], bool]]):
         requested = zip(request.rows.tolist(), request.boxes.tolist(), strict=True)
         for place, (row, box) in enumerate(requested):
             content, labels[place] = self.split.read(row)
-            pixels[place] = cropped(content, tuple(box), size)
+            try:
+                pixels[place] = cropped(content, tuple(box), size)
+            except OSError as error:
+                raise InputError(
+                    f"image {self.split.place(row)} cannot be decoded: {error}. Remove that file "
+                    "and the index.json beside it, and run `wider prepare` again."
+                ) from error
         channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
         return channels_first, torch.from_numpy(labels), request.ends_batch
 
@@ -66,7 +72,9 @@ def cropped(content: bytes, box: tuple[int, int, int, int], size: int) -> np.nda
         Pixels by row, column and colour.
     """
     with opened_image(content) as image:
-        return np.asarray(image.resize((size, size), PIL.Image.Resampling.BILINEAR, box=box))
+        # Cut out first: with resize(box=...) the edges would mix with pixels beyond them.
+        part = image.crop(box)
+    return np.asarray(part.resize((size, size), PIL.Image.Resampling.BILINEAR))
 
 
 @dataclass(frozen=True)

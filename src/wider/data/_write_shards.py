@@ -89,12 +89,13 @@ def write_shards(
     try:
         output.mkdir(parents=True, exist_ok=True)
         with FileLock(output / f"{hidden}.lock").acquire(blocking=False):
-            if is_finished(folder):
-                return read_index(folder)
-            if data_dir is not None:
-                check_room(output, _unpacked_bytes(data_dir / name), f"to unpack {name}")
             try:
-                index = _written(name, folder, source, scratch=scratch, jobs=jobs, console=console)
+                if is_finished(folder):
+                    index = read_index(folder)
+                else:
+                    index = _written(
+                        name, folder, source, scratch=scratch, jobs=jobs, console=console
+                    )
             except InputError:
                 shutil.rmtree(scratch, ignore_errors=True)
                 raise
@@ -109,15 +110,13 @@ def write_shards(
         ) from error
 
 
-def _unpacked_bytes(folder: Path) -> int:
-    """What datasets copies of a folder: tables, but not files of single images."""
-    return sum(path.stat().st_size for path in folder.rglob("*.parquet"))
-
-
 def _written(
     name: str, folder: Path, source: Source, *, scratch: Path, jobs: int, console: Console | None
 ) -> Index:
     console = console or Console(stderr=True)
+    if Path(source.location).is_dir():
+        unpacked = sum(path.stat().st_size for path in Path(source.location).rglob("*.parquet"))
+        check_room(folder.parent, unpacked, f"to unpack {name}")
     with opened_large(name, source, scratch) as images:
         counts = {split: len(images.images[split]) for split in SPLITS}
         every = [plan for split in SPLITS for plan in plans(split, counts[split])]

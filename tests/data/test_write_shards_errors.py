@@ -1,0 +1,283 @@
+"""Large images that cannot be prepared, and the messages that say so."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+import filelock
+import pytest
+
+from wider.data import KNOWN, load, load_large, write_shards
+from wider.errors import InputError
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+@pytest.fixture
+def originals(photos_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the photos, to be damaged."""
+    return shutil.copytree(photos_dir / "photos", tmp_path / "originals" / "photos")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "output"
+
+
+@pytest.fixture
+def prepared(prepared_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the finished preparation, to be damaged."""
+    return shutil.copytree(prepared_dir, tmp_path / "prepared") / "photos"
+
+
+def message(originals: Path, output: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        write_shards("photos", output, data_dir=originals.parent)
+    return str(caught.value)
+
+
+def left(output: Path) -> set[str]:
+    return {path.name for path in output.iterdir()} - {".photos.lock"} if output.exists() else set()
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_two_corrupt_images_are_too_many(originals: Path, output: Path, split: str) -> None:
+    for name in ("1", "2"):
+        next((originals / split / "dog").glob(f"{name}.*")).write_bytes(b"broken")
+    text = message(originals, output)
+    count = 17 if split == "train" else 8
+    assert f"2 of the {count} images of {'train' if split == 'train' else 'test'}" in text
+    assert f"{split}/dog/1.jpg" in text
+    assert f"{split}/dog/2.JPEG" in text
+    assert "1 may be skipped" in text
+    assert left(output) == set()
+
+
+def test_a_thousandth_may_be_corrupt(
+    originals: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wider.data._write_shards.ONE_IN", 8)  # of 17: two
+    for name in ("1", "2"):
+        next((originals / "train" / "dog").glob(f"{name}.*")).write_bytes(b"broken")
+    assert len(write_shards("photos", output, data_dir=originals.parent).skipped) == 2
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_missing_split(originals: Path, output: Path, split: str) -> None:
+    shutil.rmtree(originals / split)
+    text = message(originals, output)
+    assert f"{originals} has the splits {'validation' if split == 'train' else 'train'!r}." in text
+    assert "'train' and 'test'" in text
+    assert left(output) == set()
+
+
+def test_test_is_preferred_to_validation(originals: Path, output: Path) -> None:
+    shutil.copytree(originals / "val", originals / "test")
+    (originals / "test" / "cat" / "0.jpg").unlink()
+    assert write_shards("photos", output, data_dir=originals.parent).counts["test"] == 7
+
+
+def test_class_folders_that_differ(originals: Path, output: Path) -> None:
+    (originals / "val" / "dog").rename(originals / "val" / "hound")
+    text = message(originals, output)
+    assert "train has no image of 1 of them (hound)" in text
+    assert "test has no image of 1 of them (dog)" in text
+    assert "of 3 classes" in text
+    assert left(output) == set()
+
+
+def test_no_class_folders(originals: Path, output: Path) -> None:
+    for split in ("train", "val"):
+        for path in sorted((originals / split).rglob("*.*")):
+            path.rename(originals / split / f"{path.parent.name}{path.name}")
+        for animal in ("cat", "dog"):
+            (originals / split / animal).rmdir()
+    assert "label of image 0 of train, in column 'label', is None" in message(originals, output)
+
+
+def test_labels_outside_the_classes(tmp_path: Path, output: Path, image: dict[str, Any]) -> None:
+    folder = tmp_path / "tables" / "photos"
+    folder.mkdir(parents=True)
+    features = datasets.Features(
+        image=datasets.Image(), label=datasets.ClassLabel(names=["cat", "dog"])
+    )
+    for split, label in (("train", 0), ("test", -1)):
+        table = datasets.Dataset.from_dict({"image": [image], "label": [label]}, features=features)
+        table.to_parquet(folder / f"{split}.parquet")
+    text = message(folder, output)
+    assert "label of image 0 of test, in column 'label', is -1" in text
+    assert left(output) == set()
+
+
+def imagenet(folder: Path, image: dict[str, Any], num_classes: int) -> None:
+    """Tables in the layout of the Hub's imagenet, with secret test labels."""
+    folder.mkdir(parents=True)
+    names = [str(number) for number in range(num_classes)]
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=names))
+    for split, labels in (("train", [0, 1]), ("validation", [1, 0]), ("test", [-1, -1])):
+        columns = {"image": [image, image], "label": labels}
+        datasets.Dataset.from_dict(columns, features=features).to_parquet(
+            folder / f"{split}.parquet"
+        )
+
+
+def test_imagenet_is_judged_by_its_validation_images(
+    tmp_path: Path, output: Path, image: dict[str, Any]
+) -> None:
+    imagenet(tmp_path / "tables" / "imagenet", image, KNOWN["imagenet"].num_classes)
+    index = write_shards("imagenet", output, data_dir=tmp_path / "tables")
+    assert index.counts == {"train": 2, "test": 2}
+    data = load_large("imagenet", data_dir=output, image_size=224)
+    assert [data.test.read(row)[1] for row in (0, 1)] == [1, 0]
+    assert (data.num_classes, data.image_shape, data.encoding) == (1000, (3, 224, 224), "jpeg")
+
+
+def test_imagenet_comes_from_the_hub_without_a_folder(
+    tmp_path: Path, output: Path, image: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imagenet(tmp_path / "hub", image, KNOWN["imagenet"].num_classes)
+    scratch = []
+
+    def stand_in(location: str, config: str | None, cache_dir: str) -> datasets.DatasetDict:
+        assert (location, config) == ("ILSVRC/imagenet-1k", None)
+        scratch.append(cache_dir)
+        files = {path.stem: str(path) for path in (tmp_path / "hub").iterdir()}
+        return real("parquet", data_files=files, cache_dir=cache_dir)
+
+    real = datasets.load_dataset
+    monkeypatch.setattr(datasets, "load_dataset", stand_in)
+    assert write_shards("imagenet", output).counts == {"train": 2, "test": 2}
+    assert scratch == [str(output / ".imagenet-source")]  # not the system's small temporary folder
+
+
+def test_an_imagenet_of_other_classes(tmp_path: Path, output: Path, image: dict[str, Any]) -> None:
+    imagenet(tmp_path / "tables" / "imagenet", image, 100)
+    with pytest.raises(InputError, match=r"imagenet has 1000 classes, but .* has 100"):
+        write_shards("imagenet", output, data_dir=tmp_path / "tables")
+    assert not (output / "imagenet").exists()
+
+
+def test_images_of_one_size_need_no_preparation(output: Path, originals: Path) -> None:
+    with pytest.raises(InputError, match="All images of mnist have one size"):
+        write_shards("mnist", output, data_dir=originals.parent)
+
+
+def test_no_workers(output: Path, originals: Path) -> None:
+    with pytest.raises(InputError, match="jobs is 0"):
+        write_shards("photos", output, data_dir=originals.parent, jobs=0)
+
+
+def test_a_folder_that_holds_something_else(originals: Path, output: Path) -> None:
+    (output / "photos").mkdir(parents=True)
+    (output / "photos" / "thesis.txt").write_text("all of it")
+    assert f"{output / 'photos'} holds something else" in message(originals, output)
+    assert "holds something else" in message(originals, originals.parent)
+    assert (output / "photos" / "thesis.txt").read_text() == "all of it"
+    assert left(output) == {"photos"}
+
+
+def test_a_source_that_is_prepared_already(prepared: Path, output: Path) -> None:
+    assert "is prepared already" in message(prepared, output)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_source_that_changed(originals: Path, output: Path, *, finished: bool) -> None:
+    write_shards("photos", output, data_dir=originals.parent)
+    if not finished:
+        (output / "photos" / "index.json").unlink()
+        (output / "photos" / "test-00000.arrow").unlink()
+    before = left(output / "photos")
+    os.utime(originals / "val" / "cat" / "0.jpg", ns=(0, 0))
+    text = message(originals, output)
+    assert f"{originals} has changed" in text
+    assert f"{output / 'photos'} was prepared from another source" in text
+    assert left(output / "photos") == before
+
+
+def test_too_little_room(originals: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = write_shards("photos", output, data_dir=originals.parent)
+    stored = sum(shard.num_bytes for shards in index.splits.values() for shard in shards)
+    shutil.rmtree(output)
+    asked = []
+
+    def usage(path: Path) -> Usage:
+        asked.append(path)
+        return Usage(free=stored // 2)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    text = message(originals, output)
+    needed = float(text.split(" MB are needed to store 25 images of photos")[0]) * 1e6
+    assert 0.95 * stored < needed < 1.15 * stored  # the files hold a little more than images
+    assert f"has {stored // 2 / 1e6:.3f} MB left" in text
+    assert left(output) == set()
+    assert asked
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free=2 * stored))
+    assert write_shards("photos", output, data_dir=originals.parent) == index
+
+
+def test_too_little_room_to_unpack_tables(
+    tmp_path: Path, output: Path, image: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imagenet(tmp_path / "tables" / "imagenet", image, 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free=100))
+    with pytest.raises(InputError, match=r"to unpack imagenet, but .* has 0.000 MB left"):
+        write_shards("imagenet", output, data_dir=tmp_path / "tables")
+
+
+def test_a_folder_that_cannot_be_made(originals: Path, output: Path) -> None:
+    output.write_text("a file")
+    assert f"preparation of {output / 'photos'} stopped" in message(originals, output)
+
+
+def test_another_process_at_work(originals: Path, output: Path) -> None:
+    output.mkdir()
+    with filelock.FileLock(output / ".photos.lock", is_singleton=False):
+        assert "Another process is preparing" in message(originals, output)
+
+
+def loading(folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_large("photos", data_dir=folder.parent, image_size=32)
+    return str(caught.value)
+
+
+def test_prepared_images_are_not_loaded_without_a_size(prepared: Path) -> None:
+    with pytest.raises(InputError, match="image_size"):
+        load("photos", data_dir=prepared.parent)
+
+
+def test_an_unfinished_preparation_is_not_loaded(prepared: Path) -> None:
+    (prepared / "index.json").unlink()
+    assert "is not finished. Run the `wider prepare` command" in loading(prepared)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut short"])
+def test_a_damaged_shard_is_found(prepared: Path, damage: str) -> None:
+    shard = prepared / "train-00001.arrow"
+    if damage == "missing":
+        shard.unlink()
+    else:
+        shard.write_bytes(shard.read_bytes()[:-1])
+    assert f"{shard} is missing or damaged" in loading(prepared)
+
+
+def test_a_damaged_index_is_found(prepared: Path) -> None:
+    (prepared / "index.json").write_text("{}")
+    assert "index.json is damaged" in loading(prepared)
+
+
+def test_a_damaged_shard_is_made_again(
+    prepared: Path, prepared_dir: Path, photos_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wider.data._shards.IMAGES_A_SHARD", 5)
+    shard = prepared / "train-00001.arrow"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    (prepared / "index.json").unlink()
+    write_shards("photos", prepared.parent, data_dir=photos_dir)
+    expected = prepared_dir / "photos"
+    for path in expected.iterdir():
+        assert (prepared / path.name).read_bytes() == path.read_bytes()
