@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wider.data import Preprocessing
+from wider.data import Preprocessing, TrainingData, load_large, prepare
 from wider.families import Family
 from wider.models import MLP, ResNet18
 from wider.runs import RunSpec, Store, Widening, execute
@@ -59,3 +59,21 @@ def test_a_run_on_the_gpu_is_that_on_the_cpu_to_rounding(tmp_path: Path):
         assert ours.test_accuracy == pytest.approx(theirs.test_accuracy, abs=0.01)
     assert on_gpu.result.provenance.device == "cuda"
     assert on_gpu.result.peak_memory > 0
+
+
+def test_large_images_reach_the_gpu_as_they_are_on_the_cpu(prepared_dir: Path):
+    large = load_large("photos", data_dir=prepared_dir, image_size=32)
+    data = prepare(large, Preprocessing(dataset="photos", image_size=32), workers=1)
+
+    def epoch(on: TrainingData):
+        return on.train_batches(
+            torch.arange(17),
+            batch_size=5,
+            augmentation="resized-crop",
+            generator=torch.Generator().manual_seed(1),
+        )
+
+    for ours, theirs in zip(epoch(data), epoch(data.to("cuda")), strict=True):
+        assert theirs[0].is_cuda
+        assert torch.allclose(ours[0], theirs[0].cpu(), atol=1e-5)
+        assert torch.equal(ours[1], theirs[1].cpu())

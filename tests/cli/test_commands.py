@@ -201,23 +201,22 @@ def test_ctrl_c_leaves_a_store_that_the_same_command_goes_on_from(
     assert not list(tmp_path.glob("runs/*/.*"))
 
 
-def test_large_images_are_prepared_and_trained_on(wider, tmp_path: Path, photos_dir: Path):
-    command = ["prepare", "photos", "--data-dir", photos_dir, "--output", "prepared"]
-    first = wider(*command)
-    assert first.returncode == 0, first.stderr
-    assert "train: 17 images of 2 classes" in first.stderr
-    assert "test: 8 images of 2 classes" in first.stderr
-    assert wider(*command).stderr == first.stderr  # nothing is left to do
-    flags = (
-        "--data-dir prepared --data.dataset photos --data.image-size 32 --model.name resnet18 "
-        "--model.stem imagenet --widening.base-width 2 --widening.width 2 --recipe.epochs 1 "
-        "--recipe.batch-size 6 --recipe.schedule cosine --recipe.augmentation resized-crop"
-    )
-    trained = wider("train", *flags.split())
-    assert trained.returncode == 0, trained.stderr
-    assert "test accuracy, last epoch" in trained.stdout
+def test_large_images_are_prepared_and_need_a_size(
+    tmp_path: Path, photos_dir: Path, capsys: pytest.CaptureFixture[str]
+):
+    prepared = tmp_path / "prepared"
+    command = ["prepare", "photos", "--data-dir", str(photos_dir), "--output", str(prepared)]
+    assert main(command) == 0
+    first = capsys.readouterr()
+    assert first.out == ""
+    assert "train: 17 images of 2 classes" in first.err
+    assert "test: 8 images of 2 classes" in first.err
+    assert f"train with --data-dir {prepared}" in first.err
+    assert main(command) == 0
+    assert capsys.readouterr() == first  # nothing was left to do
 
-    refused = wider("train", *flags.replace("--data.image-size 32 ", "").split())
-    assert refused.returncode != 0
-    assert "image_size" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    train = ["train", "--data-dir", str(prepared), "--data.dataset", "photos"]
+    assert main([*train, "--store", str(tmp_path / "runs")]) != 0
+    refused = capsys.readouterr().err
+    assert "image_size" in refused
+    assert "Traceback" not in refused

@@ -211,6 +211,13 @@ def test_a_photograph_on_its_side_is_turned_upright() -> None:
     assert pixels_of(stored.content)[-200:].mean() > 250
 
 
+def test_broken_notes_of_a_camera_are_ignored() -> None:
+    buffer = io.BytesIO()
+    image = PIL.Image.fromarray(np.full((4, 4, 3), 200, dtype=np.uint8))
+    image.save(buffer, format="JPEG", exif=b"Exif\0\0garbage")
+    assert pixels_of(reencode({"bytes": buffer.getvalue(), "path": None}).content).mean() > 190
+
+
 @pytest.mark.parametrize("mode", ["1", "LA", "RGBA", "P", "CMYK", "YCbCr"])
 def test_every_8_bit_mode_is_read(encode: Callable[..., bytes], mode: str) -> None:
     grey = np.full((4, 4), 255, dtype=np.uint8)

@@ -43,9 +43,9 @@ def spec_with(**data) -> RunSpec:
     )
 
 
-def train(spec: RunSpec, store: Store, data_dir: Path):
+def train(spec: RunSpec, store: Store, data_dir: Path, jobs: int = 1):
     console = Console(file=io.StringIO())
-    return train_missing([spec], store, data_dir=data_dir, console=console)[0]
+    return train_missing([spec], store, data_dir=data_dir, console=console, jobs=jobs)[0]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def finished(tmp_path: Path, prepared_dir: Path, monkeypatch: pytest.MonkeyPatch
     return store, run
 
 
-def test_a_run_on_large_images_is_the_same_for_all_workers_and_when_interrupted(
+def test_a_run_is_the_same_for_all_workers_and_when_interrupted(
     finished, tmp_path: Path, prepared_dir: Path, numbers: Callable
 ) -> None:
     result = finished[1].result
@@ -73,6 +73,10 @@ def test_a_run_on_large_images_is_the_same_for_all_workers_and_when_interrupted(
     alone = Store(tmp_path / "no worker")
     run = train(spec_with(), alone, prepared_dir)
     assert numbers(alone, run) == numbers(*finished)
+
+    # Workers of the runs, each with a worker of its own for the images.
+    jobs = Store(tmp_path / "jobs")
+    assert numbers(jobs, train(spec_with(), jobs, prepared_dir, jobs=2)) == numbers(*finished)
 
     def interrupt(row) -> None:
         if row.epoch == 2:

@@ -20,7 +20,7 @@ class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     dataset: str = "mnist"
     """The dataset: digits, mnist, cifar10, cifar100, svhn, a name on the Hugging Face Hub, or a
-    folder in the data folder."""
+    folder in the data folder; imagenet and other large images after `wider prepare`."""
 
     normalisation: Normalisation = "channel"
     """How pixels are scaled. channel: mean 0 and standard deviation 1 over each colour channel;

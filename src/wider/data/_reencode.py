@@ -90,8 +90,6 @@ def _upright_colours(content: bytes) -> PIL.Image.Image:
         if image.mode not in GREY_MODES | COLOUR_MODES:
             raise BadImageError(f"pixels of mode {image.mode}, not of 8 bits for each channel")
         PIL.ImageOps.exif_transpose(image, in_place=True)
-        if "transparency" in image.info:
-            return image.convert("RGBA").convert("RGB")
         return image.convert("RGB")
 
 

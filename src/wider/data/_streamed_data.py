@@ -1,5 +1,6 @@
 """Large images from disk, a batch at a time."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,10 @@ from wider.errors import InputError
 # Images that a worker hands over at once: a batch is shared among workers, and what lies ready in
 # shared memory stays small also for large batches.
 CHUNK = 32
+
+# Said outright, as inside a worker of joblib the usual way is joblib's own, which PyTorch cannot
+# use. A fork takes a hundredth of a second and a spawned process some, but only Linux forks safely.
+START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 Pixels = UInt8[Tensor, "images channels height width"]
 
@@ -166,6 +171,7 @@ class StreamedData(TrainingData):
             batch_size=None,
             sampler=requests,
             num_workers=self.workers,
+            multiprocessing_context=START_METHOD if self.workers else None,
             generator=torch.Generator(),  # nothing is drawn from it; the global one is left alone
         )
         chunks: list[tuple[Pixels, Int64[Tensor, " images"]]] = []
