@@ -19,8 +19,12 @@ from wider.data._crops import random_boxes
 from wider.errors import InputError
 from wider.randomness import stream
 
-# A machine with one core is enough for these tests, although PyTorch advises against it.
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+# One core is enough here, although PyTorch advises against it. Python from 3.12 on warns of every
+# fork beside threads; the workers touch none of what these hold.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This DataLoader will create"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+]
 
 SIZE = 32
 NUM_TRAIN = 17

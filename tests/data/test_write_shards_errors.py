@@ -226,11 +226,32 @@ def test_too_little_room_to_unpack_tables(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free=100))
     with pytest.raises(InputError, match=r"to unpack imagenet, but .* has 0.000 MB left"):
         write_shards("imagenet", output, data_dir=tmp_path / "tables")
+    (output / ".imagenet-source").mkdir()
+    # Of an earlier call: what is unpacked already needs no room again; the images do.
+    (output / ".imagenet-source" / "unpacked").write_bytes(bytes(10**6))
+    with pytest.raises(InputError, match=r"to store 4 images of imagenet, but .* has 0.000 MB"):
+        write_shards("imagenet", output, data_dir=tmp_path / "tables")
 
 
 def test_a_folder_that_cannot_be_made(originals: Path, output: Path) -> None:
     output.write_text("a file")
     assert f"preparation of {output / 'photos'} stopped" in message(originals, output)
+
+
+def test_a_source_that_is_gone_for_a_while_costs_nothing(
+    originals: Path, output: Path, prepared_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wider.data._shards.IMAGES_A_SHARD", 5)
+
+    def gone(path: Path) -> bytes:
+        raise OSError(f"no answer from the drive of {path.name}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", gone)
+        text = message(originals, output)
+    assert "no answer from the drive of 0.jpg" in text
+    assert "goes on where it was" in text
+    assert write_shards("photos", output, data_dir=originals.parent).skipped == ()
 
 
 def test_another_process_at_work(originals: Path, output: Path) -> None:

@@ -14,8 +14,12 @@ from wider.runs import ModelSpec, RunSpec, Store, Widening, execute, train_missi
 from wider.runs._execute import _prepared
 from wider.training import Recipe
 
-# A machine with one core is enough for these tests, although PyTorch advises against it.
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+# One core is enough here, although PyTorch advises against it. Python from 3.12 on warns of every
+# fork beside threads; the workers touch none of what these hold.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This DataLoader will create"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+]
 
 
 @pytest.fixture(autouse=True)

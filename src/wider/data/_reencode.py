@@ -53,14 +53,15 @@ def reencode(record: dict[str, Any]) -> Reencoded:
 
     Raises:
         BadImageError: it cannot be decoded.
+        OSError: the file cannot be read, which may pass.
 
     Source:
         Golubeva et al. 2021, Appendix A.1, for the size.
     """
+    content = record["bytes"]
+    if content is None:
+        content = Path(record["path"]).read_bytes()
     try:
-        content = record["bytes"]
-        if content is None:
-            content = Path(record["path"]).read_bytes()
         with warnings.catch_warnings():
             # Of notes that cameras left in the file; the pixels are what counts.
             warnings.simplefilter("ignore")

@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 def mean_and_deviation(
-    total: Int64[Tensor, "channels #height #width"],
-    squares: Int64[Tensor, "channels #height #width"],
+    total: Int64[Tensor, "*places"],
+    squares: Int64[Tensor, "*places"],
     count: int,
-) -> tuple[Float64[Tensor, "channels #height #width"], Float64[Tensor, "channels #height #width"]]:
+) -> tuple[Float64[Tensor, "*places"], Float64[Tensor, "*places"]]:
     """What to subtract from pixels between 0 and 1, and what to divide by then.
 
     Args:

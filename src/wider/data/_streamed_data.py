@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from wider.data._augment import Augmentation
 from wider.data._crops import Boxes, central_boxes, random_boxes
-from wider.data._large_images import LargeImageData, StoredSplit
-from wider.data._preprocessing import Preprocessing, drawn_rows
+from wider.data._large_images import LargeImageData, StoredFacts, StoredSplit
+from wider.data._preprocessing import Normalisation, Preprocessing, drawn_rows
 from wider.data._reencode import SMALLER_SIDE, opened_image
 from wider.data._scale import mean_and_deviation, scaled
 from wider.data._training_data import Batch, Part, TrainingData
@@ -226,12 +226,7 @@ def streamed(
         "test": (data.test, torch.arange(len(data.test))),
     }
     facts = {part: split.facts(rows) for part, (split, rows) in chosen.items()}
-    if preprocessing.normalisation == "channel":
-        train = facts["train"]
-        num_pixels = int(train.sizes.prod(dim=1).sum())
-        mean, deviation = mean_and_deviation(train.sums, train.squares, num_pixels)
-    else:
-        mean, deviation = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    mean, deviation = _mean_and_deviation(facts["train"], preprocessing.normalisation)
     return StreamedData(
         parts={part: _StoredPart(*chosen[part], facts[part].sizes) for part in chosen},
         image_size=size,
@@ -240,6 +235,15 @@ def streamed(
         deviation=deviation.view(-1, 1, 1),
         workers=torch.get_num_threads() if workers is None else workers,
     )
+
+
+def _mean_and_deviation(
+    train: StoredFacts, normalisation: Normalisation
+) -> tuple[Float64[Tensor, " channels"], Float64[Tensor, " channels"]]:
+    if normalisation == "unit":
+        return torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    num_pixels = int(train.sizes.prod(dim=1).sum())
+    return mean_and_deviation(train.sums, train.squares, num_pixels)
 
 
 def _chunks(rows: Int64[Tensor, " images"], boxes: Boxes) -> Iterator[_Request]:

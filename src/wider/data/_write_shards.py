@@ -5,7 +5,8 @@ import shutil
 import signal
 import warnings
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -76,31 +77,16 @@ def write_shards(
     Source:
         Golubeva et al. 2021, Appendix A.1.
     """
-    if jobs < 1:
-        raise InputError(f"jobs is {jobs}; use at least 1 worker process")
-    if name in KNOWN and KNOWN[name].of_one_size:
-        raise InputError(f"All images of {name} have one size: train with it as it is.")
-    if data_dir is not None and is_prepared(data_dir / name):
-        raise InputError(f"{data_dir / name} is prepared already: train with it as it is.")
-    source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
+    source = _checked_source(name, data_dir, jobs)
     folder, hidden = output / name, f".{name.replace('/', '-')}"
     check_output(folder, source)
     scratch = output / f"{hidden}-source"
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with FileLock(output / f"{hidden}.lock").acquire(blocking=False):
-            try:
-                if is_finished(folder):
-                    index = read_index(folder)
-                else:
-                    index = _written(
-                        name, folder, source, scratch=scratch, jobs=jobs, console=console
-                    )
-            except InputError:
-                shutil.rmtree(scratch, ignore_errors=True)
-                raise
-            shutil.rmtree(scratch, ignore_errors=True)
-            return index
+        with FileLock(output / f"{hidden}.lock").acquire(blocking=False), _removed(scratch):
+            if is_finished(folder):
+                return read_index(folder)
+            return _written(name, folder, source, scratch=scratch, jobs=jobs, console=console)
     except Timeout as error:
         raise InputError(f"Another process is preparing {folder}: let it finish.") from error
     except OSError as error:
@@ -110,13 +96,35 @@ def write_shards(
         ) from error
 
 
+def _checked_source(name: str, data_dir: Path | None, jobs: int) -> Source:
+    if jobs < 1:
+        raise InputError(f"jobs is {jobs}; use at least 1 worker process")
+    if name in KNOWN and KNOWN[name].of_one_size:
+        raise InputError(f"All images of {name} have one size: train with it as it is.")
+    if data_dir is None:
+        return hub_source(name)
+    if is_prepared(data_dir / name):
+        raise InputError(f"{data_dir / name} is prepared already: train with it as it is.")
+    return folder_source(name, data_dir)
+
+
+@contextmanager
+def _removed(scratch: Path) -> Iterator[None]:
+    """Removes a folder at the end, but not where the same command can go on with it."""
+    try:
+        yield
+    except InputError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _written(
     name: str, folder: Path, source: Source, *, scratch: Path, jobs: int, console: Console | None
 ) -> Index:
     console = console or Console(stderr=True)
-    if Path(source.location).is_dir():
-        unpacked = sum(path.stat().st_size for path in Path(source.location).rglob("*.parquet"))
-        check_room(folder.parent, unpacked, f"to unpack {name}")
+    tables = _size_of(Path(source.location), "*.parquet")  # datasets copies them, image files not
+    check_room(folder.parent, tables - _size_of(scratch, "*"), f"to unpack {name}")
     with opened_large(name, source, scratch) as images:
         counts = {split: len(images.images[split]) for split in SPLITS}
         every = [plan for split in SPLITS for plan in plans(split, counts[split])]
@@ -149,6 +157,11 @@ def _written(
         )
         write_whole(folder / INDEX, index.model_dump_json(indent=1).encode())
     return index
+
+
+def _size_of(folder: Path, pattern: str) -> int:
+    """Bytes of the matching files in a folder, none where there is no folder."""
+    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
 
 
 def _write_missing(
