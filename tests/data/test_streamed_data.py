@@ -194,7 +194,7 @@ def test_another_seed_gives_other_crops(make: Make) -> None:
     assert not torch.equal(epoch(data)[0][0], epoch(data, seed=1)[0][0])
 
 
-def test_no_image_is_turned_around_and_crops_differ(make: Make, stored: dict[str, list]) -> None:
+def test_every_use_of_an_image_has_a_crop_of_its_own(make: Make) -> None:
     data = make(normalisation="unit")
     same_image = epoch(data, torch.zeros(40, dtype=torch.int64), batch_size=40)[0][0]
     assert len({image.numpy().tobytes() for image in same_image}) == 40
