@@ -1,12 +1,17 @@
 """One run, from its spec to its folder."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import torch
+from filelock import Timeout
+from torch import Tensor
 
 from wider.data import ImageData, LargeImageData, Preprocessing, TrainingData, load_for, prepare
 from wider.errors import InputError
@@ -15,7 +20,7 @@ from wider.runs._result import Provenance
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
 from wider.sparsity import connectivity, count_weights
-from wider.training import Engine, Epoch, trainer_for
+from wider.training import ALONE, Engine, Epoch, Precision, Processes, trainer_for
 
 CHECKPOINT_SECONDS = 20.0
 
@@ -26,6 +31,8 @@ def execute(
     *,
     data_dir: Path | None = None,
     device: str = "cpu",
+    precision: Precision = "float32",
+    processes: Processes = ALONE,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
     on_damage: Callable[[str], None] = lambda _: None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -41,6 +48,10 @@ def execute(
         store: where it is kept.
         data_dir: the folder of datasets; see `wider.data.load`.
         device: "cpu" or "cuda".
+        precision: of products; "bfloat16" is PyTorch's autocast. Like the device it is provenance:
+            a run that is there is found whatever it was trained in.
+        processes: that train this run together. Each of them calls this; the first one writes, and
+            all must see the store.
         on_epoch: called after each epoch.
         on_damage: called with a sentence for each damaged run that is set aside.
         checkpoint_seconds: an interrupted run loses at most about this much work.
@@ -54,22 +65,18 @@ def execute(
         filelock.Timeout: another process is training this run, and `wait` is False.
     """
     place = usable_device(device)
-    with store.lock(spec).acquire(blocking=wait):
-        store.discard_unfinished_writes(spec)
-        try:
-            if run := store.read(spec):
-                return run
-            checkpoint = store.read_checkpoint(spec)
-        except DamagedRun as damage:
-            on_damage(f"{damage}; moved to {store.set_aside(spec)}, running it again")
-            checkpoint = None
+    with _claimed(spec, store, processes, on_damage, wait) as (run, checkpoint):
+        if run is not None:
+            return run
         images, data = _prepared(spec.data, data_dir, place)
         model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
-        trainer = trainer_for(model.to(place), data, spec.recipe, seed=spec.seed)
+        speed = {"precision": precision, "processes": processes}
+        trainer = trainer_for(model.to(place), data, spec.recipe, seed=spec.seed, **speed)
         if checkpoint is not None:
             trainer.load_state(checkpoint)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        _train(spec, store, trainer, on_epoch, checkpoint_seconds)
+        pause = checkpoint_seconds if processes.is_first else math.inf
+        _train(spec, store, trainer, on_epoch, pause)
         trainer.update_model()
         measured = {
             "num_weights": count_weights(model),
@@ -79,7 +86,41 @@ def execute(
             "peak_memory": provenance.peak_memory(place),
             "provenance": _provenance_of(images, trainer, place, started),
         }
-        return store.write(spec, trainer.history, model, measured)
+        if processes.is_first:
+            store.write(spec, trainer.history, model, measured)
+        processes.told_by_first()
+        return cast(Run, store.read(spec))
+
+
+@contextmanager
+def _claimed(
+    spec: RunSpec,
+    store: Store,
+    processes: Processes,
+    on_damage: Callable[[str], None],
+    wait: bool,
+) -> Iterator[tuple[Run | None, dict[str, Tensor] | None]]:
+    """Keeps other commands off a run; gives the run where it is there, and its checkpoint."""
+    if not processes.is_first:
+        if not processes.told_by_first():
+            raise Timeout(store.lock(spec).lock_file)
+        yield store.read(spec), store.read_checkpoint(spec)
+        return
+    try:
+        lock = store.lock(spec).acquire(blocking=wait)
+    except Timeout:
+        processes.told_by_first(False)
+        raise
+    with lock:
+        store.discard_unfinished_writes(spec)
+        try:
+            run = store.read(spec)
+            checkpoint = None if run else store.read_checkpoint(spec)
+        except DamagedRun as damage:
+            on_damage(f"{damage}; moved to {store.set_aside(spec)}, running it again")
+            run, checkpoint = None, None
+        processes.told_by_first(True)
+        yield run, checkpoint
 
 
 def usable_device(name: str) -> torch.device:

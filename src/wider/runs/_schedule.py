@@ -20,6 +20,7 @@ from wider.runs._execute import execute, usable_device
 from wider.runs._progress import Progress
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
+from wider.training import Precision, Processes, joined_processes
 
 SECONDS_TO_DIE = 5  # for a worker that is being killed
 
@@ -30,20 +31,25 @@ def train_missing(
     *,
     data_dir: Path | None = None,
     device: str = "cpu",
+    precision: Precision = "float32",
     jobs: int = 1,
     console: Console | None = None,
 ) -> list[Run]:
     """Trains the runs that a store lacks, and returns all of them.
 
     Several calls may work on one store at the same time; none trains what another is training.
-    Interrupted at any moment, the same call goes on where it was.
+    Interrupted at any moment, the same call goes on where it was. Under `torchrun`, all of its
+    processes make the same call and train one run after another together; the first one writes and
+    shows progress.
 
     Args:
         specs: the runs, the most urgent first.
         store: where they are kept.
         data_dir: the folder of datasets; see `wider.data.load`.
         device: "cpu" or "cuda".
-        jobs: worker processes; where there is more than one, each computes on one thread.
+        precision: of products; see `execute`.
+        jobs: worker processes; where there is more than one, each computes on one thread. One under
+            `torchrun`.
         console: where progress goes; standard error by default.
 
     Returns:
@@ -55,16 +61,31 @@ def train_missing(
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; use at least 1 worker process")
     usable_device(device)
-    console = console or Console(stderr=True)
-    missing = [spec for spec in _unique(specs) if not _is_finished(spec, store)]
-    present = len(_unique(specs)) - len(missing)
-    if missing:
-        costs = _costs(missing, data_dir)
-        with Progress(costs, store, console=console, present=present) as progress:
-            arguments = _Arguments(store.path, data_dir, device, os.getpid())
-            elsewhere = _train(missing, arguments, jobs, progress, wait=False)
-            # What other processes were training may be done by now; what they left is trained here.
-            _train(elsewhere, arguments, jobs, progress, wait=True)
+    with joined_processes(device) as processes:
+        if jobs > 1 and processes.count > 1:
+            raise InputError(
+                f"jobs is {jobs}, but torchrun's {processes.count} processes train each run "
+                "together: use 1, or leave torchrun out"
+            )
+        console = console or Console(stderr=True)
+        # The first process's answers: another command may finish a run at any moment.
+        missing = [
+            spec
+            for spec in _unique(specs)
+            if not processes.told_by_first(_is_finished(spec, store))
+        ]
+        present = len(_unique(specs)) - len(missing)
+        if missing:
+            costs = _costs(missing, data_dir)
+            shown = console if processes.is_first else Console(stderr=True, quiet=True)
+            with Progress(costs, store, console=shown, present=present) as progress:
+                arguments = _Arguments(
+                    store.path, data_dir, device, precision, processes, os.getpid()
+                )
+                elsewhere = _train(missing, arguments, jobs, progress, wait=False)
+                # What other commands were training may be done by now; what they left is trained
+                # here.
+                _train(elsewhere, arguments, jobs, progress, wait=True)
     runs = {spec.key: store.read(spec) for spec in _unique(specs)}
     return [run for spec in specs if (run := runs[spec.key])]
 
@@ -76,6 +97,8 @@ class _Arguments:
     store_path: Path
     data_dir: Path | None
     device: str
+    precision: Precision
+    processes: Processes
     first_process: int
 
 
@@ -135,6 +158,8 @@ def _execute_in_worker(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Out
             Store(arguments.store_path),
             data_dir=arguments.data_dir,
             device=arguments.device,
+            precision=arguments.precision,
+            processes=arguments.processes,
             on_damage=messages.append,
             wait=wait,
         )

@@ -9,35 +9,45 @@ from wider.data import PreparedData, TrainingData
 from wider.models import MLP
 from wider.native import is_available
 from wider.sparsity import connectivity, count_weights, has_native_form
+from wider.training._distributed import ALONE, Processes
 from wider.training._engine import Engine
 from wider.training._native import NativeTrainer
 from wider.training._native_layers import NativeLayersTrainer
 from wider.training._recipe import Recipe
+from wider.training._speed import Precision, SlowEngineWarning
 from wider.training._trainer import Trainer
 
 # A dense product of matrices this large keeps PyTorch's own kernels busy enough to win.
 SMALL, SPARSE = 50_000, 0.2
 
 
-class SlowEngineWarning(UserWarning):
-    """Training is slower than it could be; the message says why and by how much."""
-
-
-def trainer_for(model: nn.Module, data: TrainingData, recipe: Recipe, *, seed: int) -> Engine:
+def trainer_for(
+    model: nn.Module,
+    data: TrainingData,
+    recipe: Recipe,
+    *,
+    seed: int,
+    precision: Precision = "float32",
+    processes: Processes = ALONE,
+) -> Engine:
     """The fastest engine that can train a net.
 
     On the CPU that is `NativeTrainer` for small or sparse MLPs, and `NativeLayersTrainer` for other
-    nets with a layer that becomes native; else `Trainer`.
+    nets with a layer that becomes native; else, in bfloat16 and on several processes `Trainer`.
 
     Args:
         model: the net, on the device of `data`.
         data: images and labels, normalised.
         recipe: how to train.
         seed: of the order of the images.
+        precision: of products; see `Speed`.
+        processes: that train this net.
 
     Warns:
         SlowEngineWarning: Numba is not installed, which native code needs.
     """
+    if precision != "float32" or processes.count > 1:
+        return Trainer(model, data, recipe, seed=seed, precision=precision, processes=processes)
     engine = _best_engine(model, data, recipe)
     if engine is not Trainer and not is_available():
         warnings.warn(

@@ -81,8 +81,13 @@ class Engine(ABC):
         model = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         momentum = {f"momentum.{name}": value for name, value in self._momentum().items()}
         tensors = {**model, **momentum, "history": self.history.to_tensor()}
-        # A copy, also on the CPU: the next epoch must not change what was taken before it.
-        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+        # A copy, also on the CPU: the next epoch must not change what was taken before it. In the
+        # order of its dimensions, whatever the order in memory was.
+        order = torch.contiguous_format
+        return {
+            name: tensor.detach().cpu().clone(memory_format=order)
+            for name, tensor in tensors.items()
+        }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Goes on from what `state` returned.

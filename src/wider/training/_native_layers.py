@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from wider.data import TrainingData
 from wider.native import SparseLayer
 from wider.sparsity import mask_of, to_masked, to_native
+from wider.training._recipe import Recipe
 from wider.training._trainer import Trainer
 
 
@@ -18,6 +20,9 @@ class NativeLayersTrainer(Trainer):
     """
 
     name = "native layers"
+
+    def __init__(self, model: nn.Module, data: TrainingData, recipe: Recipe, *, seed: int) -> None:
+        super().__init__(model, data, recipe, seed=seed)
 
     def update_model(self) -> None:
         """Copies weights and running statistics back into the model."""

@@ -1,0 +1,125 @@
+"""What makes a step fast on its device; the numbers stay the same but for rounding."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+Precision = Literal["float32", "bfloat16"]
+Judgement = tuple[Float[Tensor, ""], Int64[Tensor, ""]]
+
+# With CUDA graphs, since small images leave a GPU waiting for the next kernel.
+COMPILATION: dict[str, Any] = {"mode": "reduce-overhead"}
+
+
+class SlowEngineWarning(UserWarning):
+    """Training is slower than it could be; the message says why and by how much."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How a net's steps are computed. Weights, gradients and momentum are float32 in any case.
+
+    Attributes:
+        precision: of the products. With "bfloat16", forward and backward pass run under PyTorch's
+            autocast. With "float32" PyTorch's own settings hold, which on newer GPUs let
+            convolutions round to TF32.
+        channels_last: whether images and the weights of convolutions have their channels last in
+            memory, as a GPU's tensor cores want them.
+        compiled: whether the passes over a full batch go through `torch.compile`.
+        fused: whether the optimiser changes all parameters in one kernel.
+    """
+
+    precision: Precision = "float32"
+    channels_last: bool = False
+    compiled: bool = False
+    fused: bool = False
+
+    @classmethod
+    def of(cls, net: nn.Module, device: torch.device, precision: Precision) -> "Speed":
+        """What is fastest for a net on a device."""
+        on_gpu = device.type == "cuda"
+        # A small MLP trains in less time than it takes to compile.
+        has_images = on_gpu and any(isinstance(layer, nn.Conv2d) for layer in net.modules())
+        compiled = has_images and can_compile(device)
+        return cls(precision, channels_last=has_images, compiled=compiled, fused=on_gpu)
+
+    @property
+    def words(self) -> list[str]:
+        """What is out of the ordinary, for the provenance of a result."""
+        rounds = self.precision == "float32" and self.channels_last
+        words = {
+            self.precision: self.precision != "float32",
+            "TF32 convolutions": rounds and torch.backends.cudnn.allow_tf32,
+            "channels last": self.channels_last,
+            "compiled": self.compiled,
+        }
+        return [word for word, holds in words.items() if holds]
+
+
+class Judge(nn.Module):
+    """A net with its loss, which is what is compiled.
+
+    Args:
+        net: whose scores are judged; its own names stay as they are.
+        speed: how.
+    """
+
+    def __init__(self, net: nn.Module, speed: Speed) -> None:
+        super().__init__()
+        self.net = net
+        self._in_bfloat16 = speed.precision == "bfloat16"
+
+    def forward(
+        self, images: Float[Tensor, "batch ..."], labels: Int64[Tensor, " batch"]
+    ) -> Judgement:
+        """The sum of the losses, and the number of images that are recognised."""
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._in_bfloat16):
+            scores = self.net(images)
+        if scores.dtype == torch.bfloat16:
+            scores = scores.float()
+        hits = (scores.detach().argmax(1) == labels).sum()
+        return cross_entropy(scores, labels, reduction="sum"), hits
+
+
+def compiled(judge: Judge) -> Callable[..., Judgement]:
+    """The same in code made for the shape of a full batch; call it with no other.
+
+    What it returns holds until the next call.
+    """
+    # PyTorch compiles one method for at most eight nets, and keeps the graphs' memory till then.
+    torch.compiler.reset()
+    fast = torch.compile(judge, fullgraph=True, dynamic=False, **COMPILATION)
+
+    def judge_next(images: Tensor, labels: Tensor) -> Judgement:
+        torch.compiler.cudagraph_mark_step_begin()
+        return fast(images, labels)
+
+    return judge_next
+
+
+@cache
+def can_compile(device: torch.device) -> bool:
+    """Whether `torch.compile` works here: it needs Triton and a C compiler.
+
+    Warns:
+        SlowEngineWarning: it does not.
+    """
+    try:
+        torch.compile(torch.square)(torch.ones(2, device=device))
+    except Exception as error:
+        warnings.warn(
+            f"torch.compile does not work here, so training takes about twice as long: "
+            f"{type(error).__name__}: {str(error).splitlines()[0]}. It needs Triton and a C "
+            "compiler (gcc).",
+            SlowEngineWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
