@@ -82,6 +82,14 @@ def test_a_diverged_run_is_recorded_and_has_its_own_exit_code(wider, tmp_path: P
     assert json.loads(result_file.read_text())["result"]["status"] == "diverged"
 
 
+def test_the_precision_is_a_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    flags = "--data.dataset digits --recipe.epochs 1 --precision bfloat16 --store"
+    assert main(["train", *flags.split(), str(tmp_path)]) == 0
+    (result_file,) = tmp_path.glob("*/result.json")
+    result = json.loads(result_file.read_text())["result"]
+    assert result["provenance"]["engine"] == "torch, masked, bfloat16"
+
+
 def test_experiments_lists_names_scales_needs_and_cost(wider):
     listed = wider("experiments")
     assert listed.returncode == 0

@@ -346,3 +346,10 @@ def test_bottlenecks_are_trained_and_kept(method, store):
     assert kept.result == run.result
     engine = run.result.provenance.engine
     assert engine == ("torch, masked" if method == "linear_bottleneck" else "native")
+
+
+def test_the_precision_is_provenance_and_not_identity(store, spec, finished):
+    run = execute(spec, store, precision="bfloat16")
+    assert run.result.provenance.engine == "torch, masked, bfloat16"
+    assert run.history[-1].train_loss == pytest.approx(finished[1].history[-1].train_loss, rel=0.05)
+    assert execute(spec, store) == run

@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from contextlib import nullcontext
 from io import StringIO
 
 import pytest
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from wider.errors import InputError
 from wider.runs import DamagedRun, RunSpec, Store, Widening, execute, train_missing
+from wider.training import Processes
 
 
 @pytest.fixture
@@ -239,3 +241,10 @@ def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, mon
     with pytest.raises(KeyboardInterrupt):
         train_missing(specs, store, console=console)
     assert not list(store.path.glob("*/.*"))
+
+
+def test_the_processes_of_torchrun_are_the_jobs(store, spec, monkeypatch):
+    two = nullcontext(Processes(rank=0, count=2))
+    monkeypatch.setattr("wider.runs._schedule.joined_processes", lambda _: two)
+    with pytest.raises(InputError, match=r"jobs is 2, but torchrun's 2 processes .*: use 1"):
+        train_missing([spec], store, jobs=2)

@@ -1,0 +1,98 @@
+"""What each process of test_distributed.py does: `torchrun together.py FOLDER`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from wider.data import PreparedData, Preprocessing
+from wider.families import Family
+from wider.models import MLP
+from wider.randomness import default_generator_from, stream
+from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
+from wider.sparsity import sparsify
+from wider.training import ALONE, Epoch, Processes, Recipe, Trainer, joined_processes
+
+RECIPE = Recipe(epochs=3, batch_size=8, momentum=0.9, weight_decay=1e-3, augmentation="crop-flip")
+SPEC = RunSpec(
+    data=Preprocessing(dataset="digits", num_train=201),
+    model=ModelSpec(num_hidden_layers=2),
+    widening=Widening(base_width=4, width=16),
+    recipe=Recipe(epochs=4, batch_size=50, momentum=0.9),
+)
+KILLED_AFTER = 2  # epochs
+
+
+def data() -> PreparedData:
+    """Of the last batch, a single image, the second process has none."""
+    generator = stream(0, "tests")
+
+    def part(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        labels = torch.arange(count) % 3
+        images = torch.randn(count, 2, 8, 8, generator=generator)
+        return images + labels.view(-1, 1, 1, 1), labels
+
+    return PreparedData(*part(33), *part(11), *part(5), num_classes=3, black=torch.zeros(2))
+
+
+def mlp(seed: int = 0) -> nn.Module:
+    family = Family(MLP, base_width=2, in_features=128, num_classes=3, num_hidden_layers=2)
+    return family.sparse(8, seed=seed)
+
+
+def with_batch_norm() -> nn.Module:
+    with default_generator_from(0, "tests"):
+        net = nn.Sequential(
+            nn.Conv2d(2, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3)
+        )
+    return sparsify(net, num_weights=300, seed=0)
+
+
+def trained(net: nn.Module, processes: Processes = ALONE) -> Trainer:
+    trainer = Trainer(net, data(), RECIPE, seed=0, processes=processes)
+    while not trainer.finished:
+        trainer.run_epoch()
+    return trainer
+
+
+def kill(row: Epoch) -> None:
+    if row.epoch == KILLED_AFTER:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    with joined_processes("cpu") as processes:
+        for name, net in (("mlp", mlp()), ("with-batch-norm", with_batch_norm())):
+            trainer = trained(net, processes)
+            assert trainer.name == "torch, masked, 2 processes"
+            safetensors.torch.save_file(
+                trainer.state(), folder / f"{name}-{processes.rank}.safetensors"
+            )
+        try:
+            Trainer(mlp(seed=processes.rank), data(), RECIPE, seed=0, processes=processes)
+        except RuntimeError as error:
+            (folder / f"different-{processes.rank}.txt").write_text(str(error))
+        norm = nn.BatchNorm2d(2)
+        torch.nn.init.constant_(norm.running_mean, processes.rank)  # pyright: ignore
+        processes.average_buffers(norm)
+        (folder / f"mean-{processes.rank}.txt").write_text(str(norm.running_mean))
+        store = Store(folder / "finished")
+        recipe = SPEC.recipe.model_copy(update={"epochs": 1})
+        runs = [
+            execute(SPEC.model_copy(update={"recipe": recipe}), store, processes=processes)
+            for _ in range(2)
+        ]
+        for number, run in enumerate(runs):
+            path = folder / f"result-{number}-{processes.rank}.json"
+            path.write_text(run.result.model_dump_json())
+        store = Store(folder / "store")
+        execute(SPEC, store, processes=processes, on_epoch=kill, checkpoint_seconds=0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
