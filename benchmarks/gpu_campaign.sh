@@ -1,24 +1,44 @@
 #!/usr/bin/env bash
-# The next most valuable work for a machine with a GPU, shortest first; each step can be called again.
-# Needs the packages of constraints.txt (torch of any recent version with CUDA). Results go to $OUT.
+# Everything worth a GPU's time, the most telling first. Call it again and it goes on: what is done
+# is in runs/gpu, and this call stops after $SECONDS_LEFT (1700 by default).
+# Needs the packages of constraints.txt (torch of any version from 2.9 with CUDA), and CIFAR-10 in
+# $DATA/cifar10 (shared/data by default). Tables and the log go to $OUT, six files.
 set -uo pipefail
 out=${OUT:?name a folder for the results}
+left=${SECONDS_LEFT:-1700}
 cd "$(dirname "$0")/.." || exit
-export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}" WIDER_CACHE_DIR="$out/cache" PYTHONUNBUFFERED=1
-mkdir -p "$out"
-nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv | tee "$out/machine.txt"
-
-# 1. Checks that no other machine can make.
-python3 -m pytest tests/test_gpu.py -n0 -q -p no:cacheprovider 2>&1 | tee "$out/checks.txt"
-
-# 2. The demo on the GPU, against the committed table of the CPU.
-python3 -m wider.cli run demo --device cuda --jobs 4 --store "$out/store" 2>&1 | tee "$out/demo.txt"
-python3 -m wider.cli results demo --store "$out/store" --format csv > "$out/demo-gpu.csv"
-
-# 3. ResNet-18 on CIFAR-10 at widths 8 to 64, 175,192 weights each. Same runs as on a CPU.
 data=${DATA:-shared/data}
-if [ -d "$data/cifar10" ]; then
-    python3 -m wider.cli run figure-1 --scale laptop --device cuda --jobs 2 --data-dir "$data" \
-        --store "$out/store" 2>&1 | tee "$out/figure-1.txt"
-    python3 -m wider.cli results figure-1 --store "$out/store" --format csv > "$out/figure-1-laptop-gpu.csv"
-fi
+work=runs/gpu
+store=$work/store
+export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}" WIDER_CACHE_DIR="$work/cache" PYTHONUNBUFFERED=1
+export TORCHINDUCTOR_CACHE_DIR="$work/compiled" # what one run compiled serves the next
+mkdir -p "$out" "$work"
+exec > >(tee "$out/log.txt") 2>&1
+nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv
+
+# step NAME SECONDS COMMAND...: once, for at most so many seconds.
+step() {
+    local name=$1 limit=$2
+    shift 2
+    [ -e "$work/$name.done" ] && return
+    if ((SECONDS + limit > left)); then limit=$((left - SECONDS)); fi
+    ((limit < 30)) && { echo "== $name: no time left"; return; }
+    echo "== $name, at most $limit s: $*"
+    timeout --signal=INT --kill-after=20 "$limit" "$@" && touch "$work/$name.done"
+}
+
+# Tables of what is there, also where a step was cut off. Without the nets, which are large.
+train() {
+    step "$1" "$2" python3 -m wider run "$1" --scale gpu --device cuda --precision bfloat16 \
+        --jobs 4 --data-dir "$data" --store "$store"
+    python3 -m wider results "$1" --scale gpu --store "$store" --format csv > "$work/$1-gpu.csv"
+    cp "$work/$1-gpu.csv" "$out"
+    tar --exclude='*.safetensors' --exclude=locks -czf "$out/results.tar.gz" "$store"
+}
+
+step checks 300 python3 -m pytest tests/test_gpu.py -n0 -q -p no:cacheprovider
+step gpu-epoch 480 python3 benchmarks/gpu_epoch.py --data-dir "$data" --output "$work/gpu-epoch.csv"
+cp "$work/gpu-epoch.csv" "$out"
+train figure-1 900
+train figure-3 400
+train figure-5 400

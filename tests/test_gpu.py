@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
-from wider.data import Preprocessing, TrainingData, load_large, prepare
+from wider.data import PreparedData, Preprocessing, TrainingData, load_large, prepare
 from wider.families import Family
 from wider.models import MLP, ResNet18
-from wider.runs import RunSpec, Store, Widening, execute
-from wider.sparsity import connectivity, mask_of
-from wider.training import Recipe
+from wider.randomness import stream
+from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
+from wider.sparsity import connectivity, mask_of, stored_weight, weight_layers
+from wider.training import Precision, Recipe, Speed, Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -77,3 +79,88 @@ def test_large_images_reach_the_gpu_as_they_are_on_the_cpu(prepared_dir: Path):
         assert theirs[0].is_cuda
         assert torch.allclose(ours[0], theirs[0].cpu(), atol=1e-5)
         assert torch.equal(ours[1], theirs[1].cpu())
+
+
+# PyTorch's compiler has advice to give, TF32 among it, and deprecated parts of its own.
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_compiled_sparse_resnet_learns_goes_on_and_keeps_its_masks(
+    precision: Precision,
+):
+    labels = torch.arange(300) % 10
+    images = torch.randn(300, 3, 32, 32, generator=stream(0, "tests")) + labels.view(-1, 1, 1, 1)
+    half = images[:100], labels[:100]
+    data = PreparedData(images, labels, *half, *half, num_classes=10, black=torch.zeros(3)).to(
+        "cuda"
+    )
+    recipe = Recipe(
+        epochs=4,
+        batch_size=128,  # the last batch has 44 images
+        learning_rate=0.05,
+        momentum=0.9,
+        weight_decay=1e-2,
+        augmentation="crop-flip",
+    )
+
+    def trainer() -> Trainer:
+        net = Family(ResNet18, base_width=4).sparse(16, seed=1).cuda()
+        return Trainer(net, data, recipe, seed=0, precision=precision)
+
+    first = trainer()
+    assert first.name.endswith("channels last, compiled")
+    assert ("bfloat16" in first.name) == (precision == "bfloat16")
+    for _ in range(2):
+        first.run_epoch()
+    state = first.state()
+    second = trainer()
+    second.load_state(safetensors.torch.load(safetensors.torch.save(state)))
+    for one in (first, second):
+        while not one.finished:
+            one.run_epoch()
+    # cuDNN adds up gradients in an order that is not always the same.
+    for row, other in zip(first.history, second.history, strict=True):
+        assert row.train_loss == pytest.approx(other.train_loss, rel=0.05)
+    assert first.history[-1].train_loss < 0.8 * first.history[0].train_loss
+    for layer in weight_layers(second.model).values():
+        mask = mask_of(layer)
+        if mask is not None:
+            assert layer.weight.dtype == torch.float32
+            assert (layer.weight[~mask] == 0).all()
+            assert (stored_weight(layer)[~mask] == 0).all()
+
+
+@pytest.mark.filterwarnings("default")
+def test_more_nets_than_are_compiled_at_once_are_trained_in_one_process(tmp_path: Path):
+    specs = [
+        RunSpec(
+            data=Preprocessing(dataset="digits", num_train=64),
+            model=ModelSpec(name="resnet18"),
+            widening=Widening(base_width=1, width=2),
+            recipe=Recipe(epochs=1, batch_size=32),
+            seed=seed,
+        )
+        for seed in range(10)
+    ]
+    store = Store(tmp_path)
+    runs = [execute(spec, store, device="cuda", precision="bfloat16") for spec in specs]
+    engines = {run.result.provenance.engine for run in runs}
+    assert engines == {"torch, masked, bfloat16, channels last, compiled"}
+    assert all(run.result.status == "finished" for run in runs)
+
+
+@pytest.mark.filterwarnings("default")
+def test_compiled_and_plain_steps_agree(monkeypatch: pytest.MonkeyPatch):
+    labels = torch.arange(64) % 10
+    images = torch.randn(64, 3, 32, 32, generator=stream(0, "tests")) + labels.view(-1, 1, 1, 1)
+    data = PreparedData(images, labels, *[images[:32], labels[:32]] * 2, num_classes=10).to("cuda")
+    losses = {}
+    for kind in ("plain", "compiled"):
+        if kind == "plain":
+            monkeypatch.setattr(Speed, "of", lambda *_: Speed())
+        else:
+            monkeypatch.undo()
+        net = Family(ResNet18, base_width=4).sparse(16, seed=1).cuda()
+        trainer = Trainer(net, data, Recipe(epochs=1, batch_size=32, learning_rate=0.01), seed=0)
+        losses[kind] = trainer.run_epoch().train_loss
+    # TF32 has 11 bits.
+    assert losses["compiled"] == pytest.approx(losses["plain"], rel=5e-3)
