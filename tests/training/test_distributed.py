@@ -88,6 +88,10 @@ def test_different_nets_are_refused_by_all(killed: Path):
         assert message.startswith(f"processes {rank} and {1 - rank} started from different nets")
 
 
+def test_a_run_that_another_command_trains_is_left_to_it_by_all(killed: Path):
+    assert len(list(killed.glob("elsewhere-*"))) == 2
+
+
 def test_a_killed_run_goes_on_and_is_kept_once(killed: Path, tmp_path: Path):
     store = Store(killed / "store")
     checkpoint = store.read_checkpoint(SPEC)

@@ -3,10 +3,12 @@
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import safetensors.torch
 import torch
+from filelock import Timeout
 from torch import nn
 
 from wider.data import PreparedData, Preprocessing
@@ -91,6 +93,12 @@ def main(folder: Path) -> None:
             path = folder / f"result-{number}-{processes.rank}.json"
             path.write_text(run.result.model_dump_json())
         store = Store(folder / "store")
+        with store.lock(SPEC) if processes.is_first else nullcontext():
+            processes.told_by_first()
+            try:
+                execute(SPEC, store, processes=processes, wait=False)
+            except Timeout:
+                (folder / f"elsewhere-{processes.rank}").touch()
         execute(SPEC, store, processes=processes, on_epoch=kill, checkpoint_seconds=0)
 
 
