@@ -80,26 +80,26 @@ class Judge(nn.Module):
         self, images: Float[Tensor, "batch ..."], labels: Int64[Tensor, " batch"]
     ) -> Judgement:
         """The sum of the losses, and the number of images that are recognised."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._in_bfloat16):
-            scores = self.net(images)
-        if scores.dtype == torch.bfloat16:
+        if self._in_bfloat16:
+            with torch.autocast(images.device.type, torch.bfloat16):
+                scores = self.net(images)
             scores = scores.float()
+        else:
+            scores = self.net(images)
         hits = (scores.detach().argmax(1) == labels).sum()
         return cross_entropy(scores, labels, reduction="sum"), hits
 
 
 def compiled(judge: Judge) -> Callable[..., Judgement]:
-    """The same in code made for the shape of a full batch; call it with no other.
-
-    What it returns holds until the next call.
-    """
+    """The same in code made for the shape of a full batch; call it with no other."""
     # PyTorch compiles one method for at most eight nets, and keeps the graphs' memory till then.
     torch.compiler.reset()
     fast = torch.compile(judge, fullgraph=True, dynamic=False, **COMPILATION)
 
     def judge_next(images: Tensor, labels: Tensor) -> Judgement:
         torch.compiler.cudagraph_mark_step_begin()
-        return fast(images, labels)
+        loss, hits = fast(images, labels)
+        return loss.clone(), hits.clone()  # the next call writes its results where these are
 
     return judge_next
 

@@ -78,9 +78,8 @@ class Trainer(Engine):
                 judge = self._fast_judge if len(labels) == full else self._judge
                 loss, recognised = judge(self._laid_out(images), labels)
                 (loss / min(recipe.batch_size, len(order) - start)).backward()
-                # Copies: compiled code writes its next results where these are.
-                losses.append(loss.detach().clone())
-                hits.append(recognised.clone())
+                losses.append(loss.detach())
+                hits.append(recognised)
             self._processes.add_up_gradients(self._net)
             self._optimizer.step()
             self._optimizer.zero_grad()
