@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from wider.data import KNOWN, write_shards
 from wider.errors import InputError
 from wider.experiments import (
     EXPERIMENTS,
@@ -23,15 +25,35 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIDER_CACHE_DIR", str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def sources(
+    experiment: Experiment,
+    data_dir: Path,
+    photos_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """The data of an experiment; for ImageNet a tiny folder of photographs, prepared."""
+    if "imagenet" not in experiment.scale("smoke").datasets:
+        return data_dir
+    monkeypatch.setitem(KNOWN, "imagenet", replace(KNOWN["imagenet"], num_classes=2))
+    (tmp_path / "originals").mkdir()
+    (tmp_path / "originals" / "imagenet").symlink_to(photos_dir / "photos")
+    write_shards("imagenet", tmp_path / "prepared", data_dir=tmp_path / "originals")
+    return tmp_path / "prepared"
+
+
+# One worker that decodes is enough here, and it touches nothing that a thread holds.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 # Whole kernels and whole channels cannot meet every budget.
 @pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")
 @pytest.mark.parametrize("experiment", TRAINED, ids=lambda each: each.name)
 class TestEveryExperiment:
     """What every experiment with runs must do; a new one is tested as soon as it is listed."""
 
-    def test_runs_at_smoke_and_draws(self, experiment: Experiment, tmp_path: Path, data_dir: Path):
+    def test_runs_at_smoke_and_draws(self, experiment: Experiment, tmp_path: Path, sources: Path):
         scale = experiment.scale("smoke")
-        runs = train_missing(scale.specs(), Store(tmp_path / "s"), data_dir=data_dir)
+        runs = train_missing(scale.specs(), Store(tmp_path / "s"), data_dir=sources)
         table = runs_table(runs)
         assert len(table) == len(scale.specs())
         assert table["final_test_accuracy"].between(0, 1).all()
@@ -43,11 +65,11 @@ class TestEveryExperiment:
             assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
     def test_draws_from_an_unfinished_set(
-        self, experiment: Experiment, tmp_path: Path, data_dir: Path
+        self, experiment: Experiment, tmp_path: Path, sources: Path
     ):
         scale = experiment.scale("smoke")
         first = scale.specs()[:1]
-        runs = train_missing(first, Store(tmp_path / "s"), data_dir=data_dir)
+        runs = train_missing(first, Store(tmp_path / "s"), data_dir=sources)
         for picture in experiment.draw(runs_table(runs), scale):
             picture.chart.to_json()
 

@@ -61,14 +61,14 @@ def moved(
 
     Args:
         images: a batch.
-        moves: of each of them.
+        moves: of each of them, on its device.
         black: the value of a black pixel in each channel.
     """
     height, width = images.shape[2:]
     shade = black.to(images).view(-1, 1, 1)
     # Padding is with zeros, which therefore have to be black for a moment.
     padded = functional.pad(images - shade, (PADDING,) * 4) + shade
-    corners, flips = moves.corners.to(images.device), moves.flips.to(images.device)
+    corners, flips = moves
     every = torch.arange(len(images), device=images.device)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
     cut = windows[every, :, corners[:, 0], corners[:, 1]]

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
-from wider.data._augment import Augmentation, draw_moves, moved
+from wider.data._augment import Augmentation, Moves, draw_moves, moved
 from wider.data._images import ImageData
 from wider.data._large_images import LargeImageData
 from wider.data._preprocessing import Normalisation, Preprocessing, drawn_rows
@@ -48,6 +48,12 @@ class PreparedData(TrainingData):
     black: Float32[Tensor, " channels"] | None = None
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        _, channels, height, width = self.train_images.shape
+        return channels, height, width
+
+    @property
     def device(self) -> torch.device:
         """Where the images are."""
         return self.train_images.device
@@ -84,7 +90,10 @@ class PreparedData(TrainingData):
     ) -> Iterator[Batch]:
         """See `TrainingData`."""
         moves = draw_moves(augmentation, len(order), generator=generator)
-        positions = torch.arange(len(order)).split(batch_size)
+        if moves is not None:
+            # At once: a transfer in each step would make it wait for the device.
+            moves = Moves(*(part.to(self.device) for part in moves))
+        positions = torch.arange(len(order), device=self.device).split(batch_size)
         for rows, places in zip(order.to(self.device).split(batch_size), positions, strict=True):
             own = rows[share]
             images = self.train_images[own]

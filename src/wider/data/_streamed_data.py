@@ -112,6 +112,11 @@ class StreamedData(TrainingData):
     workers: int
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image after it is cropped."""
+        return len(self.mean), self.image_size, self.image_size
+
+    @property
     def device(self) -> torch.device:
         """Where the batches are."""
         return self.mean.device

@@ -21,6 +21,11 @@ class TrainingData(ABC):
 
     @property
     @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+
+    @property
+    @abstractmethod
     def device(self) -> torch.device:
         """Where the batches are."""
 

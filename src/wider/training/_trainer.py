@@ -13,7 +13,8 @@ from wider.training._engine import Engine
 from wider.training._recipe import Recipe
 from wider.training._speed import Judge, Precision, Speed, compiled
 
-EVALUATION_BATCH = 1000  # images; bounds the memory of an evaluation, not its result
+# They bound the memory of an evaluation, not its result: images, and pixels where they are large.
+EVALUATION_BATCH, EVALUATION_PIXELS = 1000, 2**23
 
 
 class Trainer(Engine):
@@ -91,7 +92,9 @@ class Trainer(Engine):
         losses, hits = [], []
         share = self._processes.share
         self._net.eval()
-        for images, labels in self._data.batches(part, batch_size=EVALUATION_BATCH):
+        _, height, width = self._data.image_shape
+        size = min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // (height * width)))
+        for images, labels in self._data.batches(part, batch_size=size):
             if len(labels[share]):
                 loss, recognised = self._judge(self._laid_out(images[share]), labels[share])
                 losses.append(loss)
