@@ -30,6 +30,9 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("data", "num_validation"): 100,
     ("data", "split_seed"): 1,
     ("data", "image_size"): 224,
+    ("data", "classes"): (0, 1),
+    ("data", "grey"): True,
+    ("data", "shrunk_to"): 14,
     ("model", "num_hidden_layers"): 2,
     ("model", "activation"): "identity",
     ("model", "bias"): False,
@@ -128,6 +131,9 @@ def key_by_hand(spec):
     # Fields that came later are left out at their default.
     for part, name, default in (
         ("data", "image_size", None),
+        ("data", "classes", []),
+        ("data", "grey", False),
+        ("data", "shrunk_to", None),
         ("model", "stem", "cifar"),
         ("recipe", "schedule", "steps"),
         ("recipe", "milestones", []),

@@ -8,6 +8,7 @@ import platformdirs
 
 from wider.data._cache import cached
 from wider.data._decode import decode
+from wider.data._derived import derived
 from wider.data._digits import load_digits
 from wider.data._images import ImageData
 from wider.data._index import is_prepared, read_index
@@ -79,14 +80,21 @@ def load_large(name: str, *, data_dir: Path, image_size: int) -> LargeImageData:
 def load_for(
     preprocessing: Preprocessing, *, data_dir: Path | None = None
 ) -> ImageData | LargeImageData:
-    """Loads the dataset that a preprocessing names: a large one where it has an image size.
+    """Loads the dataset that a preprocessing names, with the classes, colours and size it asks for.
+
+    A large one where it has an image size.
 
     Raises:
         InputError: as `load` and `load_large`.
     """
     name, image_size = preprocessing.dataset, preprocessing.image_size
     if image_size is None:
-        return load(name, data_dir=data_dir)
+        return derived(load(name, data_dir=data_dir), preprocessing)
+    if preprocessing.classes or preprocessing.grey or preprocessing.shrunk_to:
+        raise InputError(
+            f"{name} has large images, and classes, grey and shrunk_to are for those that fit in "
+            "memory: leave them out"
+        )
     if data_dir is None:
         raise InputError(
             f"image_size is {image_size}, which is for large images, and these are read from where "

@@ -1,6 +1,6 @@
 """Which images of a dataset are used, and how."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pydantic
 import torch
@@ -38,6 +38,23 @@ class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
     image_size: Annotated[int, pydantic.Field(ge=1)] | None = None
     """Height and width to which large images of several sizes are cropped, in pixels; 224 for
     ImageNet. None for datasets whose images are all of one size, which are used as they are."""
+
+    classes: tuple[int, ...] = ()
+    """The classes that are used, which become 0, 1, ... in this order; all of them by default."""
+
+    grey: bool = False
+    """Whether colours are replaced by their brightness."""
+
+    shrunk_to: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """Height and width to which images of one size are shrunk by averaging, in pixels."""
+
+    @property
+    def as_loaded(self) -> Self:
+        """The same for all that `load_for` makes one dataset of."""
+        defaults = ("normalisation", "num_train", "num_validation", "split_seed")
+        return self.model_copy(
+            update={name: type(self).model_fields[name].default for name in defaults}
+        )
 
 
 def drawn_rows(

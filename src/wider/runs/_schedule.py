@@ -13,7 +13,7 @@ from filelock import Timeout
 from joblib import Parallel, delayed, parallel_config
 from rich.console import Console
 
-from wider.data import ImageData, LargeImageData, load_for
+from wider.data import ImageData, LargeImageData, Preprocessing, load_for
 from wider.errors import InputError
 from wider.runs._cost import estimated_seconds
 from wider.runs._execute import execute, usable_device
@@ -178,12 +178,11 @@ def _is_finished(spec: RunSpec, store: Store) -> bool:
 def _costs(specs: Sequence[RunSpec], data_dir: Path | None) -> dict[RunSpec, float]:
     # Loading the images here, before any worker starts, means that bad input is found at once and
     # that the workers find them decoded.
-    images: dict[tuple[str, int | None], ImageData | LargeImageData] = {}
+    images: dict[Preprocessing, ImageData | LargeImageData] = {}
     for spec in specs:
-        key = spec.data.dataset, spec.data.image_size
-        if key not in images:
-            images[key] = load_for(spec.data, data_dir=data_dir)
-    return {spec: _cost(spec, images[spec.data.dataset, spec.data.image_size]) for spec in specs}
+        if spec.data.as_loaded not in images:
+            images[spec.data.as_loaded] = load_for(spec.data, data_dir=data_dir)
+    return {spec: _cost(spec, images[spec.data.as_loaded]) for spec in specs}
 
 
 def _cost(spec: RunSpec, images: ImageData | LargeImageData) -> float:

@@ -21,7 +21,7 @@ OWN_FIELDS = {
 
 # Fields that came later: at their default they are left out of the key, so that runs keep theirs.
 LATER_FIELDS = {
-    "data": {"image_size"},
+    "data": {"image_size", "classes", "grey", "shrunk_to"},
     "model": {"stem"},
     "recipe": {"schedule", "milestones", "augmentation"},
 }
