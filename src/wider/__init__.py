@@ -1,6 +1,6 @@
 """Are wider nets better given the same number of parameters?"""
 
-from wider import bottleneck, data, models, native, sparsity
+from wider import bottleneck, data, models, native, sparsity, theory
 from wider.errors import InputError
 from wider.families import Family
 from wider.sparsity import (
@@ -24,6 +24,7 @@ __all__ = [
     "native",
     "sparsify",
     "sparsity",
+    "theory",
     "to_masked",
     "to_native",
 ]
