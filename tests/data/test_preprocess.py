@@ -85,6 +85,15 @@ def test_statistics_are_those_of_the_training_images_in_use(
         np.testing.assert_allclose(ours, (pixels - mean) / deviation, rtol=1e-5, atol=1e-6)
 
 
+def test_statistics_may_be_those_of_all_training_images():
+    every = prepared(normalisation="pixel")
+    some = prepared(normalisation="pixel", num_train=20, num_validation=10, scaled_by="all")
+    assert torch.equal(some.test_images, every.test_images)
+    assert len(some.train_images) == 20
+    own = prepared(normalisation="pixel", num_train=20, num_validation=10)
+    assert not torch.equal(own.test_images, every.test_images)
+
+
 @pytest.mark.parametrize("normalisation", ["channel", "pixel"])
 def test_what_never_varies_becomes_zero(normalisation: str) -> None:
     every_value = np.arange(256, dtype=np.uint8)[:, None, None]  # one for each channel

@@ -29,6 +29,7 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("data", "num_train"): 1000,
     ("data", "num_validation"): 100,
     ("data", "split_seed"): 1,
+    ("data", "scaled_by"): "all",
     ("data", "image_size"): 224,
     ("data", "classes"): (0, 1),
     ("data", "grey"): True,
@@ -130,6 +131,7 @@ def key_by_hand(spec):
     document = json.loads(spec.model_dump_json()) | {"schema_version": SCHEMA_VERSION}
     # Fields that came later are left out at their default.
     for part, name, default in (
+        ("data", "scaled_by", "used"),
         ("data", "image_size", None),
         ("data", "classes", []),
         ("data", "grey", False),

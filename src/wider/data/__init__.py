@@ -7,7 +7,7 @@ from wider.data._known import KNOWN, Known
 from wider.data._large_images import LargeImageData
 from wider.data._load import load, load_for, load_large
 from wider.data._preprocess import PreparedData, prepare
-from wider.data._preprocessing import Preprocessing
+from wider.data._preprocessing import Normalisation, Preprocessing
 from wider.data._streamed_data import StreamedData
 from wider.data._training_data import Batch, Part, TrainingData
 from wider.data._write_shards import write_shards
@@ -21,6 +21,7 @@ __all__ = [
     "Known",
     "LargeImageData",
     "Moves",
+    "Normalisation",
     "Part",
     "PreparedData",
     "Preprocessing",

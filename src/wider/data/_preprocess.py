@@ -138,7 +138,7 @@ def prepare(
 
     Validation images are drawn first, the training images from the rest. With the same seed a
     smaller draw is part of every larger one. Mean and standard deviation come from the training
-    images that are used and from no other.
+    images that are used, or from all of them, and from no other.
 
     Args:
         data: a loaded dataset.
@@ -162,7 +162,8 @@ def prepare(
         )
     train_rows, validation_rows = drawn_rows(data, preprocessing)
     train_pixels = data.train.images[train_rows]
-    mean, deviation = _mean_and_deviation(train_pixels, preprocessing.normalisation)
+    sample = data.train.images if preprocessing.scaled_by == "all" else train_pixels
+    mean, deviation = _mean_and_deviation(sample, preprocessing.normalisation)
     black = scaled(torch.zeros_like(train_pixels[:1]), mean, deviation)[0]
     return PreparedData(
         train_images=scaled(train_pixels, mean, deviation),

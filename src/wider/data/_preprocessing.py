@@ -32,6 +32,10 @@ class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
     num_validation: Annotated[int, pydantic.Field(ge=0)] = 0
     """How many training images are set aside for validation, drawn at random."""
 
+    scaled_by: Literal["used", "all"] = "used"
+    """Which training images the mean and the deviation are of: those that are used, or all, so that
+    pixels which hardly vary among few images are not blown up."""
+
     split_seed: int = 0
     """Which images are drawn: the same seed draws the same ones."""
 
@@ -51,7 +55,7 @@ class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
     @property
     def as_loaded(self) -> Self:
         """The same for all that `load_for` makes one dataset of."""
-        defaults = ("normalisation", "num_train", "num_validation", "split_seed")
+        defaults = ("normalisation", "scaled_by", "num_train", "num_validation", "split_seed")
         return self.model_copy(
             update={name: type(self).model_fields[name].default for name in defaults}
         )

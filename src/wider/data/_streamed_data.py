@@ -231,7 +231,10 @@ def streamed(
         "test": (data.test, torch.arange(len(data.test))),
     }
     facts = {part: split.facts(rows) for part, (split, rows) in chosen.items()}
-    mean, deviation = _mean_and_deviation(facts["train"], preprocessing.normalisation)
+    sample = facts["train"]
+    if preprocessing.scaled_by == "all":
+        sample = data.train.facts(torch.arange(len(data.train)))
+    mean, deviation = _mean_and_deviation(sample, preprocessing.normalisation)
     return StreamedData(
         parts={part: _StoredPart(*chosen[part], facts[part].sizes) for part in chosen},
         image_size=size,

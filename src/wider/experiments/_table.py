@@ -70,6 +70,7 @@ def _asked(run: Run) -> dict[str, object]:
     return {
         "dataset": spec.data.dataset,
         "normalisation": spec.data.normalisation,
+        "scaled_by": spec.data.scaled_by,
         "num_train": spec.data.num_train,
         "image_size": spec.data.image_size,
         "classes": " ".join(map(str, spec.data.classes)),
@@ -87,6 +88,7 @@ def _asked(run: Run) -> dict[str, object]:
         "pattern": widening.pattern,
         **recipe | {"milestones": " ".join(map(str, recipe["milestones"]))},
         "seed": spec.seed,
+        "kernel_pairs": spec.kernel_pairs,
     }
 
 
@@ -108,10 +110,15 @@ def _came_out(run: Run) -> dict[str, object]:
         "output_connectivity": result.connectivity.get("output"),
         "epochs_trained": result.epochs,
         "final_train_accuracy": last.train_accuracy,
+        "final_validation_accuracy": last.validation_accuracy,
         "final_test_accuracy": result.final.test_accuracy,
         "best_test_accuracy": result.best_test.test_accuracy,
         "best_test_epoch": result.best_test.epoch,
         "validated_test_accuracy": validation.test_accuracy if validation else None,
+        "kernel_distance": result.kernel and result.kernel.initial,
+        "expected_kernel_distance": result.kernel and result.kernel.expected,
+        "theorem_1": result.kernel and result.kernel.theorem_1,
+        "closed_form": result.kernel and result.kernel.closed_form,
         "seconds": round(result.seconds, 2),
         "peak_memory_mb": round(result.peak_memory / 1e6),
     }

@@ -16,6 +16,7 @@ from torch import Tensor
 from wider.data import ImageData, LargeImageData, Preprocessing, TrainingData, load_for, prepare
 from wider.errors import InputError
 from wider.runs import provenance
+from wider.runs._kernel import kernel_distances
 from wider.runs._result import Provenance
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
@@ -70,6 +71,9 @@ def execute(
             return run
         images, data = _prepared(spec.data, data_dir, place)
         model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
+        kernel = None
+        if spec.kernel_pairs:
+            kernel = kernel_distances(model, data, num_pairs=spec.kernel_pairs, seed=spec.seed)
         speed = {"precision": precision, "processes": processes}
         trainer = trainer_for(model.to(place), data, spec.recipe, seed=spec.seed, **speed)
         if checkpoint is not None:
@@ -85,6 +89,7 @@ def execute(
             "num_classes": images.num_classes,
             "peak_memory": provenance.peak_memory(place),
             "provenance": _provenance_of(images, trainer, place, started),
+            "kernel": kernel,
         }
         if processes.is_first:
             store.write(spec, trainer.history, model, measured)

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from wider.runs._kernel import KernelDistances
 from wider.training import Epoch, History
 
 
@@ -71,6 +72,7 @@ class RunResult(BaseModel):
         seconds: wall time of all epochs.
         peak_memory: bytes, of the GPU where one was used, else of the process.
         provenance: where the result comes from.
+        kernel: distances of the untrained net's kernel; None where none were asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +89,7 @@ class RunResult(BaseModel):
     seconds: float
     peak_memory: int
     provenance: Provenance
+    kernel: KernelDistances | None = None
 
 
 def summarise(history: History) -> dict[str, object]:

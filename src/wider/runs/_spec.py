@@ -21,7 +21,7 @@ OWN_FIELDS = {
 
 # Fields that came later: at their default they are left out of the key, so that runs keep theirs.
 LATER_FIELDS = {
-    "data": {"image_size", "classes", "grey", "shrunk_to"},
+    "data": {"scaled_by", "image_size", "classes", "grey", "shrunk_to"},
     "model": {"stem"},
     "recipe": {"schedule", "milestones", "augmentation"},
 }
@@ -107,6 +107,24 @@ class RunSpec(BaseModel):
     """How it is trained."""
     seed: int = 0
     """Initial weights, masks and the order of the images are separate streams of this seed."""
+    kernel_pairs: Annotated[int, Field(ge=0)] = 0
+    """Pairs of test images over which the distance of the untrained net's kernel from its
+    infinitely wide limit is predicted, and measured where it has NTK parametrisation and no biases;
+    0 for none. For ReLU MLPs with one hidden layer."""
+
+    @model_validator(mode="after")
+    def _has_a_kernel(self) -> Self:
+        model = self.model
+        one_layer = model.name == "mlp" and model.num_hidden_layers == 1
+        methods = ("dense", "sparse")
+        if self.kernel_pairs and not (
+            one_layer and model.activation == "relu" and self.widening.method in methods
+        ):
+            raise ValueError(
+                f"kernel_pairs is {self.kernel_pairs}, but the kernel distance is known for dense "
+                "and sparse ReLU MLPs with one hidden layer only: use one, or leave it out"
+            )
+        return self
 
     # By key: an explicit allocation is a dict, which has no hash, and in which 1 weight equals a
     # connectivity of 1.0.
@@ -128,6 +146,8 @@ class RunSpec(BaseModel):
             for name in names:
                 if document[part][name] == defaults[part][name]:
                     del document[part][name]
+        if not self.kernel_pairs:
+            del document["kernel_pairs"]
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 

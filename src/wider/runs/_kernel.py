@@ -1,0 +1,92 @@
+"""How far a net's kernel is from its infinitely wide limit, before it is trained."""
+
+from typing import cast
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from wider.data import PreparedData, TrainingData
+from wider.models import MLP, NTKLinear
+from wider.randomness import stream
+from wider.sparsity import connectivity
+from wider.theory import approximate_kernel_distance, kernel_distance, relu_kernel
+
+# Masks by which the expected distance is estimated; with the pairs they differ from seed to seed,
+# so the mean over seeds is of many more.
+NUM_MASKS = 512
+
+
+class KernelDistances(BaseModel):
+    """Mean squared distances of Gaussian-process kernels from the infinitely wide dense net's.
+
+    Attributes:
+        pairs: of test images, over which all but the closed form are means.
+        initial: of the kernel that this very net has before training; None where it has biases or
+            PyTorch's own parametrisation, by which kernels are not of the same scale.
+        expected: over all masks and weights of nets of this width and these connectivities, the
+            last layer's mask included.
+        theorem_1: the same, with the last layer integrated out as if it were dense.
+        closed_form: for independent normal inputs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pairs: int
+    initial: float | None
+    expected: float
+    theorem_1: float
+    closed_form: float
+
+
+def kernel_distances(
+    model: nn.Module, data: TrainingData, *, num_pairs: int, seed: int
+) -> KernelDistances:
+    """Measures and predicts the distance of a net's kernel over random pairs of test images.
+
+    Args:
+        model: a ReLU MLP with one hidden layer, untrained.
+        data: with test images in memory.
+        num_pairs: of them.
+        seed: of the pairs and, in a stream of their own, of the masks.
+
+    Source:
+        Golubeva et al. 2021, Section 3, Theorem 1, equation (6) and Figure 7.
+    """
+    assert isinstance(model, MLP)
+    assert isinstance(data, PreparedData)
+    x, y = _pairs(data.test_images.flatten(1), num_pairs, seed)
+    kept = connectivity(model)
+    hidden = cast(nn.Linear, model.hidden[0])
+    width, dim = hidden.out_features, hidden.in_features
+    net = {"width": width, "connectivity": kept["hidden.0"]}
+    masks = {"num_masks": NUM_MASKS, "seed": seed}
+    x, y = x.double(), y.double()
+    expected = kernel_distance(x, y, output_connectivity=kept["output"], **net, **masks)
+    as_printed = expected
+    if kept["output"] < 1:
+        as_printed = kernel_distance(x, y, **net, **masks)
+    return KernelDistances(
+        pairs=num_pairs,
+        initial=_measured(hidden, x, y),
+        expected=float(expected.distances.mean()),
+        theorem_1=float(as_printed.distances.mean()),
+        closed_form=approximate_kernel_distance(dim, **net),
+    )
+
+
+def _measured(hidden: nn.Linear, x: Tensor, y: Tensor) -> float | None:
+    if not isinstance(hidden, NTKLinear) or hidden.bias is not None:
+        return None
+    with torch.no_grad():
+        features = [hidden(images.float()).relu().double() for images in (x, y)]
+    own = (features[0] * features[1]).mean(1)
+    return float((own - relu_kernel(x, y).diagonal()).square().mean())
+
+
+def _pairs(images: Tensor, num_pairs: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Pairs of two different images each."""
+    generator = stream(seed, "kernel pairs")
+    first = torch.randint(len(images), (num_pairs,), generator=generator)
+    step = torch.randint(1, len(images), (num_pairs,), generator=generator)
+    return images[first], images[(first + step) % len(images)]
