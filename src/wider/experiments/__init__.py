@@ -2,6 +2,7 @@
 
 from wider.errors import InputError
 from wider.experiments import (
+    advice,
     demo,
     figure_1,
     figure_2,
@@ -10,6 +11,8 @@ from wider.experiments import (
     figure_4_checks,
     figure_5,
     figure_6,
+    figure_7,
+    figure_7_rates,
     figure_8,
     figure_9,
     figure_10,
@@ -49,6 +52,8 @@ EXPERIMENTS = {
         figure_4_checks.EXPERIMENT,
         figure_5.EXPERIMENT,
         figure_6.EXPERIMENT,
+        figure_7.EXPERIMENT,
+        figure_7_rates.EXPERIMENT,
         figure_8.EXPERIMENT,
         figure_9.EXPERIMENT,
         figure_10.EXPERIMENT,
@@ -56,6 +61,7 @@ EXPERIMENTS = {
         figure_12.EXPERIMENT,
         figure_13.EXPERIMENT,
         table_1.EXPERIMENT,
+        advice.EXPERIMENT,
     )
 }
 

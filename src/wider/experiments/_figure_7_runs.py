@@ -1,0 +1,84 @@
+"""The runs of Figure 7, and the learning rates that they were given."""
+
+from collections.abc import Sequence
+
+from wider.data import Preprocessing
+from wider.runs import Method, ModelSpec, RunSpec, Widening
+from wider.training import Recipe
+
+BASE_WIDTH, NUM_FEATURES, NUM_CLASSES = 8, 784, 10
+NUM_WEIGHTS = BASE_WIDTH * (NUM_FEATURES + NUM_CLASSES)
+WIDTHS = (8, 32, 128, 216, 328, 512, 635)
+METHODS: tuple[Method, ...] = ("sparse", "dense")
+NUM_TRAIN, NUM_VALIDATION, BATCH_SIZE, EPOCHS = 2048, 2048, 256, 300
+
+# {method: {width: rate}}, as the authors published them beside their code. The net of width 8 is
+# dense and belongs to both lines.
+PUBLISHED: dict[Method, dict[int, float]] = {
+    "sparse": {8: 5, 32: 136, 128: 260, 216: 361, 328: 491, 512: 736, 635: 875},
+    "dense": {32: 80, 128: 173, 216: 228, 328: 306, 512: 445, 635: 460},
+}
+
+# Those that are used.
+RATES = PUBLISHED
+
+
+def run_of(
+    method: Method,
+    width: int,
+    *,
+    learning_rate: float,
+    seed: int,
+    epochs: int = EPOCHS,
+    num_train: int = NUM_TRAIN,
+    num_validation: int = 0,
+    kernel_pairs: int = 0,
+) -> RunSpec:
+    """One run: an MLP in NTK parametrisation, of which only the first layer is sparse.
+
+    Args:
+        method: "sparse" or "dense".
+        width: of the hidden layer; at the base width the net is dense.
+        learning_rate: of the run.
+        seed: of the run.
+        epochs: of the run.
+        num_train: training images.
+        num_validation: images by which learning rates are chosen.
+        kernel_pairs: pairs of test images over which kernels are compared.
+
+    Source:
+        Golubeva et al. 2021, Appendix A, Figure 7.
+    """
+    # The first member of the family, written as the sparse one: it is trained once.
+    dense = method == "dense" and width > BASE_WIDTH
+    return RunSpec(
+        data=Preprocessing(
+            dataset="mnist",
+            normalisation="pixel",
+            # Of 2,048 images, some pixels are lit in one or two only: their deviation is so small
+            # that a few test images would decide every mean.
+            scaled_by="all",
+            num_train=num_train,
+            num_validation=num_validation,
+        ),
+        model=ModelSpec(parametrization="ntk", bias=False),
+        widening=Widening(
+            method="dense" if dense else "sparse",
+            base_width=BASE_WIDTH,
+            width=width,
+            allocation="level" if dense else {"output": 1.0},
+        ),
+        recipe=Recipe(epochs=epochs, batch_size=BATCH_SIZE, learning_rate=learning_rate),
+        seed=seed,
+        kernel_pairs=kernel_pairs,
+    )
+
+
+def nets(widths: Sequence[int]) -> list[tuple[Method, int]]:
+    """Both lines, the baseline once."""
+    return [
+        (method, width)
+        for method in METHODS
+        for width in widths
+        if (method, width) != ("dense", BASE_WIDTH)
+    ]

@@ -1,0 +1,262 @@
+"""Figure 7: the distance of the kernel from its limit, beside the test error."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._figure_7_runs import (
+    EPOCHS,
+    NUM_TRAIN,
+    NUM_WEIGHTS,
+    RATES,
+    WIDTHS,
+    nets,
+    run_of,
+)
+from wider.experiments._resnet import with_baselines
+from wider.experiments._table import over_seeds
+from wider.experiments.charts import BLACK, BLUE, GREY, ORANGE, accuracy_lines, finish, width_axis
+from wider.runs import RunSpec
+
+PAIRS_A_SEED = 1000
+LINES = {"sparse": f"sparse, {NUM_WEIGHTS:,} weights at every width", "dense": "dense"}
+DISTANCES = {
+    "kernel_distance": "measured, of the nets that were trained",
+    "theorem_1": "Theorem 1",
+    "closed_form": "equation (6)",
+}
+RESAMPLES = 2000
+
+
+def runs(
+    *,
+    widths: Sequence[int],
+    epochs: int,
+    num_seeds: int,
+    num_train: int = NUM_TRAIN,
+    kernel_pairs: int = PAIRS_A_SEED,
+) -> list[RunSpec]:
+    """Both lines of the figure, all of one seed first.
+
+    Args:
+        widths: of the nets.
+        epochs: of each run.
+        num_seeds: seeds 0, 1, ...
+        num_train: training images.
+        kernel_pairs: pairs of test images for each net.
+    """
+    return [
+        run_of(
+            method,
+            width,
+            learning_rate=RATES[method][width],
+            seed=seed,
+            epochs=epochs,
+            num_train=num_train,
+            kernel_pairs=kernel_pairs,
+        )
+        for seed in range(num_seeds)
+        for method, width in nets(widths)
+    ]
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per net: accuracies, and mean squared distances over seeds with their deviation."""
+    both = with_baselines(table, "method", ["dense"])
+    means = over_seeds(both, ["method", "width"])
+    groups = both[both["status"] == "finished"].groupby(["method", "width"])
+    for name in DISTANCES:
+        distances = groups[name].agg(["mean", "sem"]).reset_index()
+        columns = {"mean": name, "sem": f"{name}_error"}
+        means = means.merge(distances.rename(columns=columns), on=["method", "width"], how="left")
+    return means
+
+
+def correlation(table: pd.DataFrame) -> tuple[float, float, float]:
+    """Rank correlation over widths of the distance and the test error of sparse nets.
+
+    Both are means over seeds. The interval is a percentile bootstrap over seeds, 95%.
+
+    Args:
+        table: one row per run.
+
+    Returns:
+        Spearman's rho and the ends of its interval; NaN for fewer than three widths or seeds.
+    """
+    sparse = table[(table["method"] == "sparse") & (table["status"] == "finished")]
+    error, distance = (
+        sparse.assign(error=1 - sparse["final_test_accuracy"])
+        .pivot_table(index="seed", columns="width", values=column)
+        .dropna()
+        .to_numpy()
+        for column in ("error", "kernel_distance")
+    )
+    if min(error.shape, default=0) < 3:
+        return math.nan, math.nan, math.nan
+    generator = np.random.default_rng(0)
+    draws = generator.integers(len(error), size=(RESAMPLES, len(error)))
+    resampled = [_rank_correlation(error[rows], distance[rows]) for rows in draws]
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return _rank_correlation(error, distance), float(low), float(high)
+
+
+def _rank_correlation(error: np.ndarray, distance: np.ndarray) -> float:
+    return pd.Series(error.mean(0)).corr(pd.Series(distance.mean(0)), method="spearman")
+
+
+def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
+    """Accuracy by width of both lines; distance and test error by width of the sparse one."""
+    means = summarise(table)
+    return [_accuracies(means, scale), _distances(table, means, scale)]
+
+
+def _accuracies(means: pd.DataFrame, scale: Scale) -> Picture:
+    shown = means.assign(net=means["method"].map(LINES))
+    chart = accuracy_lines(
+        shown,
+        x=width_axis(sorted(shown["width"].unique().tolist()), "width"),
+        accuracy="final_test_accuracy",
+        colours=dict(zip(LINES.values(), (BLUE, ORANGE), strict=True)),
+        y_title="test accuracy, last epoch",
+    )
+    subtitle = [
+        f"{NUM_TRAIN:,} images of MNIST, MLP in NTK parametrisation; {scale.label}",
+        "Mean over seeds with its 95% interval; the first layer is sparse, the last one dense",
+    ]
+    title = "Figure 7a: accuracy of sparse and dense nets by width"
+    return Picture("figure-7a", finish(chart, title, subtitle), _finding(means))
+
+
+def _finding(means: pd.DataFrame) -> str:
+    known = means.dropna(subset="final_test_accuracy")
+    parts = []
+    for method, rows in known.groupby("method"):
+        best = rows.sort_values("final_test_accuracy").iloc[-1]
+        parts.append(f"{method}: best {best.final_test_accuracy:.1%} at width {best.width}")
+    return "; ".join(parts)
+
+
+def _distances(table: pd.DataFrame, means: pd.DataFrame, scale: Scale) -> Picture:
+    sparse = means[means["method"] == "sparse"]
+    chart = alt.layer(_distance_layer(sparse), _error_layer(sparse)).resolve_scale(y="independent")
+    rho, low, high = correlation(table)
+    interval = "" if math.isnan(rho) else f"; rank correlation {rho:.2f} ({low:.2f} to {high:.2f})"
+    subtitle = [
+        f"MNIST, each pixel normalised, sparse nets of {NUM_WEIGHTS:,} weights; {scale.label}",
+        f"Over {int(table['kernel_pairs'].max()):,} pairs of test images a net, mean over seeds"
+        f"{interval}",
+    ]
+    title = "Figure 7b: distance of the kernel from its infinitely wide limit"
+    finished = finish(chart.properties(width=560, height=340), title, subtitle)
+    return Picture("figure-7b", finished, _distance_finding(sparse, rho, low, high))
+
+
+def _distance_layer(sparse: pd.DataFrame) -> Any:
+    long = sparse.melt(
+        id_vars=["width"], value_vars=list(DISTANCES), var_name="kind", value_name="distance"
+    )
+    long["line"] = long["kind"].map(DISTANCES)
+    colours = alt.Color(
+        "line:N",
+        scale=alt.Scale(domain=list(DISTANCES.values()), range=[BLUE, BLACK, GREY]),
+        legend=alt.Legend(
+            title=None, orient="bottom", labelLimit=300, symbolType="stroke", symbolStrokeWidth=3
+        ),
+    )
+    dashes = alt.StrokeDash(
+        "line:N",
+        scale=alt.Scale(domain=list(DISTANCES.values()), range=[[1, 0], [6, 3], [2, 3]]),
+        legend=None,
+    )
+    # Equation (6) is of no use where a unit has less than a weight or two, and leaves the picture.
+    exact = sparse[["kernel_distance", "theorem_1"]]
+    domain = [exact.min().min() / 2, 1.5 * exact.max().max()]
+    base = alt.Chart(long).encode(
+        x=width_axis(sorted(sparse["width"].unique().tolist()), "width"),
+        y=alt.Y(
+            "distance:Q",
+            scale=alt.Scale(type="log", domain=domain),
+            axis=alt.Axis(format="~g", orient="left"),
+            title="mean squared distance",
+        ),
+        color=colours,
+        tooltip=["line:N", "width:Q", alt.Tooltip("distance:Q", format=".3g")],
+    )
+    measured = base.transform_filter(alt.datum.kind == "kernel_distance")
+    return alt.layer(
+        base.mark_line(strokeWidth=2, clip=True).encode(strokeDash=dashes),
+        measured.mark_point(filled=True, size=60, opacity=1),
+    )
+
+
+def _error_layer(sparse: pd.DataFrame) -> Any:
+    shown = sparse.assign(
+        error=1 - sparse["final_test_accuracy"],
+        low=1 - sparse["final_test_accuracy"] - sparse["final_test_accuracy_interval"],
+        high=1 - sparse["final_test_accuracy"] + sparse["final_test_accuracy_interval"],
+    )
+    axis: dict[str, Any] = {
+        "axis": alt.Axis(format="~%", orient="right", grid=False, titleColor=ORANGE),
+        "scale": alt.Scale(zero=False, padding=6),
+        "title": "test error, last epoch (squares)",
+    }
+    base = alt.Chart(shown).encode(x=alt.X("width:Q"))
+    return alt.layer(
+        base.mark_rule(color=ORANGE).encode(y=alt.Y("low:Q", **axis), y2="high:Q"),
+        base.mark_line(color=ORANGE, strokeWidth=1.5).encode(y=alt.Y("error:Q", **axis)),
+        base.mark_point(color=ORANGE, shape="square", filled=True, size=60, opacity=1).encode(
+            y=alt.Y("error:Q", **axis)
+        ),
+    )
+
+
+def _distance_finding(sparse: pd.DataFrame, rho: float, low: float, high: float) -> str:
+    known = sparse.dropna(subset=["kernel_distance", "final_test_accuracy"])
+    if known.empty:
+        return "No sparse net has been trained yet."
+    nearest = {
+        name: int(known["width"].iloc[int(known[name].to_numpy().argmin())]) for name in DISTANCES
+    }
+    best = int(known["width"].iloc[int(known["final_test_accuracy"].to_numpy().argmax())])
+    sentence = (
+        f"The distance is smallest at width {nearest['kernel_distance']} as measured, "
+        f"{nearest['theorem_1']} by Theorem 1 and {nearest['closed_form']} by equation (6); the "
+        f"test error is smallest at width {best}."
+    )
+    if math.isnan(rho):
+        return sentence
+    return (
+        f"{sentence} Rank correlation of measured distance and test error over widths: {rho:.2f}, "
+        f"95% interval {low:.2f} to {high:.2f}."
+    )
+
+
+SCALES = [
+    Scale(
+        "smoke",
+        "200 images, 2 epochs, widths 8 and 32, 1 seed",
+        lambda: runs(widths=(8, 32), epochs=2, num_seeds=1, num_train=200, kernel_pairs=20),
+    ),
+    Scale(
+        "laptop",
+        "100 epochs instead of 300, 3 seeds",
+        lambda: runs(widths=WIDTHS, epochs=100, num_seeds=3),
+    ),
+    Scale("paper", "10 seeds", lambda: runs(widths=WIDTHS, epochs=EPOCHS, num_seeds=10)),
+]
+
+EXPERIMENT = Experiment(
+    name="figure-7",
+    title="The kernel's distance from its infinitely wide limit, and the test error",
+    question="Is the net whose kernel is nearest to that of an infinitely wide one also the net "
+    "that learns best?",
+    source="Golubeva et al. 2021, Section 3, Figure 7",
+    scales={scale.name: scale for scale in SCALES},
+    summarise=summarise,
+    draw=draw,
+)

@@ -1,0 +1,100 @@
+"""Figure 7: its runs against Appendix A, its numbers from tables whose truth is known."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wider.experiments import figure_7, figure_7_rates
+from wider.experiments._figure_7_runs import PUBLISHED, WIDTHS
+from wider.sparsity import count_weights, weight_layers
+
+from .tables import table_of
+
+SHAPE: dict[str, Any] = {"image_shape": (1, 28, 28), "num_classes": 10}
+
+
+def test_paper_scale_is_appendix_a():
+    specs = figure_7.EXPERIMENT.scale("paper").specs()
+    assert len(specs) == 10 * 13
+    for spec in specs:
+        assert (spec.data.dataset, spec.data.num_train) == ("mnist", 2048)
+        assert (spec.data.normalisation, spec.data.scaled_by) == ("pixel", "all")
+        assert (spec.recipe.epochs, spec.recipe.batch_size, spec.recipe.momentum) == (300, 256, 0)
+        assert (spec.model.parametrization, spec.model.bias) == ("ntk", False)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_only_the_first_layer_is_sparse(width: int):
+    (spec,) = [
+        spec
+        for spec in figure_7.EXPERIMENT.scale("paper").specs()
+        if spec.seed == 0 and spec.widening.method == "sparse" and spec.widening.width == width
+    ]
+    net = spec.build(**SHAPE)
+    assert count_weights(net) == 6352
+    assert count_weights(weight_layers(net)["output"]) == 10 * width
+
+
+def test_rates_are_chosen_by_other_seeds_and_other_images_than_the_figure_shows():
+    chosen = figure_7_rates.EXPERIMENT.scale("paper").specs()
+    shown = figure_7.EXPERIMENT.scale("paper").specs()
+    assert not {spec.seed for spec in chosen} & {spec.seed for spec in shown}
+    assert all(spec.data.num_validation == 2048 for spec in chosen)
+    assert {spec.data.num_validation for spec in shown} == {0}
+
+
+def test_the_best_rate_is_the_one_with_the_highest_validation_accuracy():
+    table = pd.DataFrame(
+        {
+            "method": "sparse",
+            "width": [8, 8, 8, 8, 32, 32],
+            "learning_rate": [1, 1, 2, 2, 5, 10],
+            "status": ["finished"] * 5 + ["diverged"],
+            "final_validation_accuracy": [0.5, 0.7, 0.9, 0.4, 0.3, math.nan],
+        }
+    )
+    means = figure_7_rates.summarise(table)
+    assert means["validation_accuracy"].tolist() == pytest.approx([0.6, 0.65, 0.3, 0.0])
+    assert figure_7_rates.best_rates(means) == {"sparse": {8: 2, 32: 5}}
+
+
+def table(num_seeds: int = 4) -> pd.DataFrame:
+    """Errors rise with the distance, but for the last width."""
+    specs = [spec for spec in figure_7.EXPERIMENT.scale("paper").specs() if spec.seed < num_seeds]
+    order = {width: rank for rank, width in enumerate((128, 216, 32, 328, 512, 8, 635))}
+    rows = table_of(specs, lambda spec: 0.9 - 0.01 * order[spec.widening.width])
+    ranks = rows["width"].map(order)
+    distance = 1e-3 * (1 + ranks)
+    noise = np.random.default_rng(0).normal(0, 1e-6, len(rows))
+    return rows.assign(
+        kernel_distance=distance + noise,
+        theorem_1=distance,
+        closed_form=distance,
+        kernel_pairs=1000,
+    )
+
+
+def test_correlation_of_distance_and_error():
+    assert figure_7.correlation(table()) == pytest.approx((1, 1, 1))
+    reversed_ = table().assign(kernel_distance=lambda rows: -rows["kernel_distance"])
+    assert figure_7.correlation(reversed_) == pytest.approx((-1, -1, -1))
+    assert all(map(math.isnan, figure_7.correlation(table(num_seeds=2))))
+
+
+def test_both_pictures_say_what_is_seen():
+    scale = figure_7.EXPERIMENT.scale("paper")
+    first, second = figure_7.draw(table(), scale)
+    # The last epoch is a point below the best one in these tables.
+    assert first.caption == "dense: best 89.0% at width 128; sparse: best 89.0% at width 128"
+    assert "smallest at width 128 as measured, 128 by Theorem 1" in second.caption
+    assert "over widths: 1.00, 95% interval 1.00 to 1.00." in second.caption
+    assert "rank correlation 1.00" in json.dumps(json.loads(second.chart.to_json()))
+
+
+def test_published_rates_cover_every_net():
+    assert set(PUBLISHED["sparse"]) == set(WIDTHS)
+    assert set(PUBLISHED["dense"]) == set(WIDTHS[1:])
