@@ -8,6 +8,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from wider.cli._advise import advise
 from wider.cli._bench import bench
 from wider.cli._output import print_experiments, print_summary
 from wider.data import write_shards
@@ -179,6 +180,7 @@ COMMANDS = {
     "results": results,
     "report": report,
     "train": train,
+    "advise": advise,
     "prepare": prepare,
     "bench": bench,
 }

@@ -28,7 +28,7 @@ def print_summary(table: pd.DataFrame) -> None:
         shown.add_column(heading(column), justify="right")
     for row in cells(compact):
         shown.add_row(*row)
-    _console().print(shown)
+    console().print(shown)
 
 
 def print_experiments(experiments: Iterable[Experiment]) -> None:
@@ -44,7 +44,7 @@ def print_experiments(experiments: Iterable[Experiment]) -> None:
         for scale in experiment.scales.values():
             shown.add_row(experiment.name, scale.name, *_costs(scale), scale.description)
         shown.add_row(*[""] * 7, experiment.title, end_section=True)
-    _console().print(shown)
+    console().print(shown)
 
 
 def _costs(scale: Scale) -> list[str]:
@@ -67,6 +67,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=PIPED_WIDTH, highlight=False)
+def console() -> Console:
+    """Standard output, wide where it is no terminal."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(width=PIPED_WIDTH, highlight=False)

@@ -1,0 +1,53 @@
+"""The advice on the command line."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wider.data import Preprocessing, load, prepare
+from wider.theory import best_width
+
+
+def test_the_advice_is_that_of_the_library(wider, tmp_path: Path):
+    done = wider("advise", "--dataset", "digits", "--base-width", "4", "--picture", "advice.svg")
+    assert done.returncode == 0
+    preprocessing = Preprocessing(dataset="digits", normalisation="pixel")
+    inputs = prepare(load("digits"), preprocessing).test_images.flatten(1)
+    widths = [4 * 2**power for power in range(8)]
+    advice = best_width(inputs, base_width=4, widths=widths, num_classes=10)
+    assert f"Advised width: {advice.width}." in done.stdout
+    assert len(re.findall(r"│ +\d+ │ +[\d.]+ │", done.stdout)) == len(widths)
+    assert "digits, normalisation pixel; MLP of 296 weights, allocation level" in done.stdout
+    assert "within a doubling of the trained optimum" in done.stdout
+    assert "The best width before training" in (tmp_path / "advice.svg").read_text()
+
+
+def test_a_number_of_weights_will_do(wider):
+    same = [
+        wider("advise", "--dataset", "digits", *budget, "--widths", "4", "16", "64").stdout
+        for budget in (("--base-width", "4"), ("--num-weights", "300"))
+    ]
+    assert same[0] == same[1]
+    assert "Advised width" in same[0]
+
+
+def test_the_end_of_the_range_is_said_to_be_one(wider):
+    narrow = wider("advise", "--dataset", "digits", "--base-width", "4", "--widths", "4", "8")
+    assert "the best width may lie beyond; try other --widths" in narrow.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--base-width 4 --num-weights 300", "either --base-width or --num-weights"),
+        ("", "say how many weights there are"),
+        ("--num-weights 70", "one hidden unit has 74 weights on digits"),
+        ("--base-width 4 --widths 2", "width 2 is below the base width 4"),
+        ("--base-width 4 --widths 4 8 --picture a.txt", "use a file ending in .png or .svg"),
+    ],
+)
+def test_bad_input_is_named(wider, arguments: str, message: str):
+    done = wider("advise", "--dataset", "digits", *arguments.split())
+    assert done.returncode == 2
+    assert message in done.stderr
