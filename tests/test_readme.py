@@ -26,7 +26,7 @@ def test_python_examples_run_and_give_the_numbers_they_show():
     assert net(torch.zeros(1, 784)).shape == (1, 10)
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\((results/[^)]+|[A-Z]+\.md)\)", README))))
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\(((?:\w+/)?[\w-]+\.\w+)\)", README))))
 def test_linked_files_exist(path: str):
     assert (Path(__file__).parents[1] / path).exists()
 

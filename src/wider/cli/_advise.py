@@ -49,7 +49,7 @@ def advise(
     if not isinstance(images, ImageData):
         raise InputError(f"{dataset} has large images: the advice is for MLPs on small ones")
     base = _base_width(base_width, num_weights, images)
-    inputs = prepare(images, preprocessing).test_images.flatten(1)
+    inputs = prepare(images, preprocessing).train_images
     every = widths or tuple(base * 2**power for power in range(DOUBLINGS))
     family = {"base_width": base, "num_classes": images.num_classes, "seed": seed}
     advice = best_width(inputs, widths=every, allocation=allocation, **family)
@@ -85,7 +85,7 @@ def _base_width(base_width: int | None, num_weights: int | None, images: ImageDa
 
 
 def _table(advice: Advice, about: str) -> Table:
-    shown = Table(title=about, caption="distance: mean squared, over pairs of test images")
+    shown = Table(title=about, caption="distance: mean squared, over pairs of training images")
     for column in ("width", "connectivity", "last layer", "distance", "±", "theorem 1", ""):
         shown.add_column(column, justify="left" if not column else "right")
     lowest = advice.distances["distance"].min()
@@ -120,8 +120,8 @@ def _sentences(advice: Advice, last_layer: float) -> list[str]:
     sentences += [
         f"The last layer there: connectivity {last_layer:g} of "
         f"{', '.join(f'{each:g}' for each in LAST_LAYER)} has the smallest distance.",
-        "It holds for ReLU MLPs with one hidden layer, and for this scaling of the pixels. It was "
-        "within a doubling of the trained optimum on the sets tried so far, no more than that.",
+        "It holds for ReLU MLPs with one hidden layer and for this scaling of the pixels. Take it "
+        "as right to about a doubling, and train the neighbours too where a point counts.",
     ]
     return sentences
 
