@@ -72,3 +72,7 @@ def test_runs_of_no_set_are_not_passed_over():
     assert Preprocessing(dataset="mnist", normalisation="pixel") == advice.SETS["MNIST"]
     with pytest.raises(AssertionError, match="a run of no known set"):
         advice.summarise(table().assign(shrunk_to=3))
+
+
+def test_nothing_is_drawn_where_all_runs_diverged():
+    assert advice.draw(table().assign(status="diverged"), SCALE) == []

@@ -147,6 +147,8 @@ def _doublings(picked: int, best: int) -> int:
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy by width, a panel per family, with the width that each rule picks."""
     means, hits = by_width(table), summarise(table)
+    if hits.empty:  # all runs diverged
+        return []
     panels: list[Any] = [
         _panel(rows, hits[(hits["set"] == name) & (hits["base_width"] == base_width)]).properties(
             title=f"{name}, base width {base_width}", width=230, height=170
