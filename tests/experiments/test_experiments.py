@@ -103,9 +103,8 @@ def test_what_is_drawn_from_untrained_nets_needs_no_run(name: str, tmp_path: Pat
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_figure_and_table_of_the_paper_but_the_theory_is_there():
-    paper = {f"figure-{number}" for number in range(1, 14)} | {"table-1"}
-    assert paper - set(EXPERIMENTS) == {"figure-7"}
+def test_every_figure_and_table_of_the_paper_is_there():
+    assert {f"figure-{number}" for number in range(1, 14)} | {"table-1"} <= set(EXPERIMENTS)
 
 
 def test_imagenet_needs_disk_and_a_gpu_for_days():

@@ -52,6 +52,7 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("recipe", "milestones"): (50, 120),
     ("recipe", "augmentation"): "crop",
     ("seed",): 1,
+    ("kernel_pairs",): 10,
 }
 TOGETHER = {("model", "name"), ("model", "stem")}  # one needs the other; tested below
 
@@ -143,6 +144,8 @@ def key_by_hand(spec):
     ):
         if document[part][name] == default:
             del document[part][name]
+    if document["kernel_pairs"] == 0:
+        del document["kernel_pairs"]
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
