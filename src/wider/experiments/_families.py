@@ -1,7 +1,8 @@
 """The families of Figures 5, 11 and 13: the same runs, shown in three ways."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import altair as alt
 import pandas as pd
 
 from wider.experiments._experiment import Scale
@@ -14,7 +15,9 @@ from wider.experiments._resnet import (
     Families,
     resnet_runs,
 )
+from wider.experiments._resnet_charts import family_colours, family_labels, panels
 from wider.experiments._table import over_seeds
+from wider.experiments.charts import accuracy_lines
 
 # The paper gives the base widths; of the other widths it shows points, not numbers. Ours are a
 # factor of about 1.4 apart.
@@ -58,3 +61,27 @@ SCALES: Mapping[str, Scale] = {
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per dataset, family and width."""
     return over_seeds(table, ["dataset", "base_width", "width"])
+
+
+def family_panels(
+    table: pd.DataFrame, *, x: Callable[[pd.DataFrame], alt.X], accuracy: str, y_title: str
+) -> alt.ConcatChart:
+    """A line per family, a panel per dataset.
+
+    Args:
+        table: one row per run.
+        x: from the rows of a dataset to the horizontal axis.
+        accuracy: the column that is shown.
+        y_title: of the vertical axis.
+    """
+    means = summarise(table)
+    labels = family_labels(means)
+    means["net"] = means["base_width"].map(labels)
+    colours = family_colours(labels)
+    return panels(
+        table,
+        means,
+        lambda rows: accuracy_lines(
+            rows, x=x(rows), accuracy=accuracy, colours=colours, y_title=y_title
+        ),
+    )

@@ -3,38 +3,31 @@
 import pandas as pd
 
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._families import SCALES, summarise
+from wider.experiments._families import SCALES, family_panels, summarise
 from wider.experiments._resnet_charts import (
     BEST_TITLE,
     PICKED,
-    family_colours,
-    family_labels,
-    panels,
     resnet_chart,
     titles,
 )
-from wider.experiments.charts import accuracy_lines, connectivity_axis
+from wider.experiments.charts import connectivity_axis
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against connectivity, a line per family, a panel per dataset."""
-    means = summarise(table)
-    labels = family_labels(means)
-    means["net"] = means["base_width"].map(labels)
-    chart = panels(
+    chart = family_panels(
         table,
-        means,
-        lambda rows: accuracy_lines(
-            rows,
-            x=connectivity_axis(rows["connectivity"].min()),
-            accuracy="best_test_accuracy",
-            colours=family_colours(labels),
-            y_title=BEST_TITLE,
-        ),
+        x=lambda rows: connectivity_axis(rows["connectivity"].min()),
+        accuracy="best_test_accuracy",
+        y_title=BEST_TITLE,
     )
     note = "Connectivity 1 is the dense baseline; to the left the nets are wider and sparser"
     title = "Families of ResNet-18: accuracy against connectivity"
-    return [Picture("figure-11", resnet_chart(chart, title, scale, note, PICKED), _finding(means))]
+    return [
+        Picture(
+            "figure-11", resnet_chart(chart, title, scale, note, PICKED), _finding(summarise(table))
+        )
+    ]
 
 
 def _finding(means: pd.DataFrame) -> str:

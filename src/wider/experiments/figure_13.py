@@ -3,36 +3,27 @@
 import pandas as pd
 
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._families import SCALES, summarise
+from wider.experiments._families import SCALES, family_panels, summarise
 from wider.experiments._resnet_charts import (
-    family_colours,
-    family_labels,
-    panels,
     resnet_chart,
     titles,
 )
-from wider.experiments.charts import accuracy_lines, connectivity_axis
+from wider.experiments.charts import connectivity_axis
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Training accuracy against connectivity, a line per family, a panel per dataset."""
-    means = summarise(table)
-    labels = family_labels(means)
-    means["net"] = means["base_width"].map(labels)
-    chart = panels(
+    chart = family_panels(
         table,
-        means,
-        lambda rows: accuracy_lines(
-            rows,
-            x=connectivity_axis(rows["connectivity"].min()),
-            accuracy="final_train_accuracy",
-            colours=family_colours(labels),
-            y_title="training accuracy, last epoch",
-        ),
+        x=lambda rows: connectivity_axis(rows["connectivity"].min()),
+        accuracy="final_train_accuracy",
+        y_title="training accuracy, last epoch",
     )
     note = "Over the epoch's moved images, each before its own step; mean with 95% interval"
     title = "Families of ResNet-18: training accuracy against connectivity"
-    return [Picture("figure-13", resnet_chart(chart, title, scale, note), _finding(means))]
+    return [
+        Picture("figure-13", resnet_chart(chart, title, scale, note), _finding(summarise(table)))
+    ]
 
 
 def _finding(means: pd.DataFrame) -> str:

@@ -3,40 +3,33 @@
 import pandas as pd
 
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._families import SCALES, summarise
+from wider.experiments._families import SCALES, family_panels, summarise
 from wider.experiments._resnet_charts import (
     BEST_TITLE,
     PICKED,
     WIDTH_TITLE,
-    family_colours,
-    family_labels,
     listed,
-    panels,
     resnet_chart,
     titles,
 )
-from wider.experiments.charts import accuracy_lines, width_axis
+from wider.experiments.charts import width_axis
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width, a line per family, a panel per dataset."""
-    means = summarise(table)
-    labels = family_labels(means)
-    means["net"] = means["base_width"].map(labels)
-    chart = panels(
+    chart = family_panels(
         table,
-        means,
-        lambda rows: accuracy_lines(
-            rows,
-            x=width_axis(sorted(rows["width"].unique().tolist()), WIDTH_TITLE),
-            accuracy="best_test_accuracy",
-            colours=family_colours(labels),
-            y_title=BEST_TITLE,
-        ),
+        x=lambda rows: width_axis(sorted(rows["width"].unique().tolist()), WIDTH_TITLE),
+        accuracy="best_test_accuracy",
+        y_title=BEST_TITLE,
     )
     note = "The first point of each line is the dense baseline, the others have as many weights"
     title = "Families of ResNet-18: accuracy against width at equal weights"
-    return [Picture("figure-5", resnet_chart(chart, title, scale, note, PICKED), _finding(means))]
+    return [
+        Picture(
+            "figure-5", resnet_chart(chart, title, scale, note, PICKED), _finding(summarise(table))
+        )
+    ]
 
 
 def _finding(means: pd.DataFrame) -> str:
