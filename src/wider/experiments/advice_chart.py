@@ -25,9 +25,11 @@ def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
         id_vars=["width"], value_vars=list(LINES), var_name="kind", value_name="value"
     )
     long["line"] = long["kind"].map(LINES)
-    highest = 1.3 * distances["distance"].max()
+    # Equation (6) goes its own way, and leaves the picture where it does.
+    lowest = 0.8 * distances[["distance", "theorem_1"]].min().min()
+    highest = 1.6 * distances["distance"].max()
     y_axis = {
-        "scale": alt.Scale(type="log", domain=[0.8 * distances["distance"].min(), highest]),
+        "scale": alt.Scale(type="log", domain=[lowest, highest]),
         "axis": alt.Axis(format="~g"),
         "title": "mean squared distance from the infinitely wide kernel",
     }
@@ -37,7 +39,13 @@ def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
         color=alt.Color(
             "line:N",
             scale=alt.Scale(domain=list(LINES.values()), range=[BLUE, BLACK, GREY]),
-            legend=alt.Legend(title=None, orient="bottom", labelLimit=300),
+            legend=alt.Legend(
+                title=None,
+                orient="bottom",
+                labelLimit=300,
+                symbolType="stroke",
+                symbolStrokeWidth=3,
+            ),
         ),
     )
     close = distances[distances["width"].isin(advice.within_5_percent)]
