@@ -7,7 +7,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from wider.data import PreparedData, Preprocessing
+from wider.data import PreparedData, Preprocessing, load_large, prepare
+from wider.errors import InputError
 from wider.randomness import stream
 from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
 from wider.runs._kernel import _pairs, kernel_distances
@@ -88,6 +89,14 @@ def test_a_run_keeps_its_distances(tmp_path: Path):
     without = execute(wanted.model_copy(update={"kernel_pairs": 0}), Store(tmp_path))
     assert without.result.kernel is None
     assert without.history[-1].train_loss == run.history[-1].train_loss
+
+
+def test_images_that_stay_on_disk_are_refused(prepared_dir: Path):
+    large = load_large("photos", data_dir=prepared_dir, image_size=8)
+    streamed = prepare(large, Preprocessing(dataset="photos", image_size=8), workers=0)
+    net = spec().build(image_shape=(3, 8, 8), num_classes=2)
+    with pytest.raises(InputError, match=r"stay on disk, .*: leave kernel_pairs out"):
+        kernel_distances(net, streamed, num_pairs=50, seed=3)
 
 
 @pytest.mark.parametrize(

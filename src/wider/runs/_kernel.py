@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from wider.data import PreparedData, TrainingData
+from wider.errors import InputError
 from wider.models import MLP, NTKLinear
 from wider.randomness import stream
 from wider.sparsity import connectivity
@@ -45,17 +46,25 @@ def kernel_distances(
     """Measures and predicts the distance of a net's kernel over random pairs of test images.
 
     Args:
-        model: a ReLU MLP with one hidden layer, untrained.
-        data: with test images in memory.
+        model: a ReLU MLP with one hidden layer, untrained, on the CPU.
+        data: with test images in memory, on any device.
         num_pairs: of them.
         seed: of the pairs and, in a stream of their own, of the masks.
+
+    Raises:
+        InputError: the images are not in memory.
 
     Source:
         Golubeva et al. 2021, Section 3, Theorem 1, equation (6) and Figure 7.
     """
     assert isinstance(model, MLP)
-    assert isinstance(data, PreparedData)
-    x, y = _pairs(data.test_images.flatten(1), num_pairs, seed)
+    if not isinstance(data, PreparedData):
+        raise InputError(
+            f"kernel_pairs is {num_pairs}, but these images are large and stay on disk, and "
+            "kernels are compared for those in memory: leave kernel_pairs out"
+        )
+    # On the CPU, where the untrained model still is.
+    x, y = (part.cpu() for part in _pairs(data.test_images.flatten(1), num_pairs, seed))
     kept = connectivity(model)
     hidden = cast(nn.Linear, model.hidden[0])
     width, dim = hidden.out_features, hidden.in_features
@@ -89,4 +98,5 @@ def _pairs(images: Tensor, num_pairs: int, seed: int) -> tuple[Tensor, Tensor]:
     generator = stream(seed, "kernel pairs")
     first = torch.randint(len(images), (num_pairs,), generator=generator)
     step = torch.randint(1, len(images), (num_pairs,), generator=generator)
-    return images[first], images[(first + step) % len(images)]
+    second = (first + step) % len(images)
+    return images[first.to(images.device)], images[second.to(images.device)]
