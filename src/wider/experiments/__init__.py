@@ -3,6 +3,7 @@
 from wider.errors import InputError
 from wider.experiments import (
     advice,
+    advice_grid,
     demo,
     figure_1,
     figure_2,
@@ -62,6 +63,7 @@ EXPERIMENTS = {
         figure_13.EXPERIMENT,
         table_1.EXPERIMENT,
         advice.EXPERIMENT,
+        advice_grid.EXPERIMENT,
     )
 }
 

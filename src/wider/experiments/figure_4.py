@@ -55,6 +55,8 @@ def grid(
     epochs: int,
     num_seeds: int,
     num_train: int | None = None,
+    activations: Sequence[Activation] = tuple(ACTIVATIONS),
+    kernel_pairs: int = 0,
 ) -> list[RunSpec]:
     """The runs of one scale: every cell of the grid that exists, all cells of one seed first.
 
@@ -64,12 +66,22 @@ def grid(
         epochs: of each run.
         num_seeds: runs per cell, seeds 0, 1, ...
         num_train: training images; None for all.
+        activations: "relu", and "identity" for linear nets.
+        kernel_pairs: pairs of test images over which the kernels of ReLU nets are compared.
     """
     data = Preprocessing(dataset="mnist", num_train=num_train)
     return [
-        run_of(activation, width, output_connectivity, data=data, epochs=epochs, seed=seed)
+        run_of(
+            activation,
+            width,
+            output_connectivity,
+            data=data,
+            epochs=epochs,
+            seed=seed,
+            kernel_pairs=kernel_pairs,
+        )
         for seed, activation, width, output_connectivity in itertools.product(
-            range(num_seeds), ACTIVATIONS, widths, output_connectivities
+            range(num_seeds), activations, widths, output_connectivities
         )
         if _exists(width, output_connectivity)
     ]
@@ -83,6 +95,7 @@ def run_of(
     data: Preprocessing,
     epochs: int,
     seed: int,
+    kernel_pairs: int = 0,
 ) -> RunSpec:
     """One run of one cell.
 
@@ -93,6 +106,7 @@ def run_of(
         data: the images and how their pixels are scaled.
         epochs: of the run.
         seed: of the run.
+        kernel_pairs: pairs of test images over which kernels are compared; ReLU nets only.
     """
     return RunSpec(
         data=data,
@@ -102,6 +116,7 @@ def run_of(
         ),
         recipe=Recipe(epochs=epochs),
         seed=seed,
+        kernel_pairs=kernel_pairs,
     )
 
 

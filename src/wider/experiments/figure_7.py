@@ -1,13 +1,12 @@
 """Figure 7: the distance of the kernel from its limit, beside the test error."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
+from wider.experiments._correlation import Correlation, rank_correlation
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._figure_7_runs import (
     EPOCHS,
@@ -30,7 +29,6 @@ DISTANCES = {
     "theorem_1": "Theorem 1",
     "closed_form": "equation (6)",
 }
-RESAMPLES = 2000
 
 
 def runs(
@@ -77,36 +75,15 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     return means
 
 
-def correlation(table: pd.DataFrame) -> tuple[float, float, float]:
-    """Rank correlation over widths of the distance and the test error of sparse nets.
-
-    Both are means over seeds. The interval is a percentile bootstrap over seeds, 95%.
-
-    Args:
-        table: one row per run.
-
-    Returns:
-        Spearman's rho and the ends of its interval; NaN for fewer than three widths or seeds.
-    """
-    sparse = table[(table["method"] == "sparse") & (table["status"] == "finished")]
-    error, distance = (
-        sparse.assign(error=1 - sparse["final_test_accuracy"])
-        .pivot_table(index="seed", columns="width", values=column)
-        .dropna()
-        .to_numpy()
-        for column in ("error", "kernel_distance")
+def correlation(table: pd.DataFrame) -> Correlation:
+    """Rank correlation over widths of the measured distance and the test error of sparse nets."""
+    sparse = table[table["method"] == "sparse"]
+    return rank_correlation(
+        sparse.assign(error=1 - sparse["final_test_accuracy"]),
+        "kernel_distance",
+        "error",
+        by=["width"],
     )
-    if min(error.shape, default=0) < 3:
-        return math.nan, math.nan, math.nan
-    generator = np.random.default_rng(0)
-    draws = generator.integers(len(error), size=(RESAMPLES, len(error)))
-    resampled = [_rank_correlation(error[rows], distance[rows]) for rows in draws]
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return _rank_correlation(error, distance), float(low), float(high)
-
-
-def _rank_correlation(error: np.ndarray, distance: np.ndarray) -> float:
-    return pd.Series(error.mean(0)).corr(pd.Series(distance.mean(0)), method="spearman")
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
@@ -144,16 +121,15 @@ def _finding(means: pd.DataFrame) -> str:
 def _distances(table: pd.DataFrame, means: pd.DataFrame, scale: Scale) -> Picture:
     sparse = means[means["method"] == "sparse"]
     chart = alt.layer(_distance_layer(sparse), _error_layer(sparse)).resolve_scale(y="independent")
-    rho, low, high = correlation(table)
-    interval = "" if math.isnan(rho) else f"; rank correlation {rho:.2f} ({low:.2f} to {high:.2f})"
+    found = correlation(table)
     subtitle = [
         f"MNIST, each pixel normalised, sparse nets of {NUM_WEIGHTS:,} weights; {scale.label}",
         f"Over {int(table['kernel_pairs'].max()):,} pairs of test images a net, mean over seeds"
-        f"{interval}",
+        f"{found.note}",
     ]
     title = "Figure 7b: distance of the kernel from its infinitely wide limit"
     finished = finish(chart.properties(width=560, height=340), title, subtitle)
-    return Picture("figure-7b", finished, _distance_finding(sparse, rho, low, high))
+    return Picture("figure-7b", finished, _distance_finding(sparse, found))
 
 
 def _distance_layer(sparse: pd.DataFrame) -> Any:
@@ -215,7 +191,7 @@ def _error_layer(sparse: pd.DataFrame) -> Any:
     )
 
 
-def _distance_finding(sparse: pd.DataFrame, rho: float, low: float, high: float) -> str:
+def _distance_finding(sparse: pd.DataFrame, found: Correlation) -> str:
     known = sparse.dropna(subset=["kernel_distance", "final_test_accuracy"])
     if known.empty:
         return "No sparse net has been trained yet."
@@ -223,17 +199,12 @@ def _distance_finding(sparse: pd.DataFrame, rho: float, low: float, high: float)
         name: int(known["width"].iloc[int(known[name].to_numpy().argmin())]) for name in DISTANCES
     }
     best = int(known["width"].iloc[int(known["final_test_accuracy"].to_numpy().argmax())])
-    sentence = (
+    return (
         f"The distance is smallest at width {nearest['kernel_distance']} as measured, "
         f"{nearest['theorem_1']} by Theorem 1 and {nearest['closed_form']} by equation (6); the "
-        f"test error is smallest at width {best}."
-    )
-    if math.isnan(rho):
-        return sentence
-    return (
-        f"{sentence} Rank correlation of measured distance and test error over widths: {rho:.2f}, "
-        f"95% interval {low:.2f} to {high:.2f}."
-    )
+        f"test error is smallest at width {best}. "
+        f"{found.sentence('measured distance and test error over widths')}"
+    ).strip()
 
 
 SCALES = [

@@ -1,0 +1,194 @@
+"""The kernel distance of every cell of Figure 4, against the accuracy that training finds there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from wider.experiments import figure_4
+from wider.experiments._correlation import Correlation, rank_correlation
+from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._table import over_seeds
+from wider.experiments.charts import finish
+from wider.runs import RunSpec
+
+CELL = ["width", "output_connectivity"]
+PAIRS = 300  # a run
+ERROR_SPAN = 0.08  # from the brightest to the darkest colour, as in Figure 4
+DISTANCE_SPAN = 8.0  # likewise, a factor
+
+
+def runs(
+    *,
+    widths: Sequence[int] = figure_4.WIDTHS,
+    output_connectivities: Sequence[float],
+    epochs: int,
+    num_seeds: int,
+    num_train: int | None = None,
+    kernel_pairs: int = PAIRS,
+) -> list[RunSpec]:
+    """The ReLU nets of Figure 4, each with the distance of its kernel."""
+    return figure_4.grid(
+        widths=widths,
+        output_connectivities=output_connectivities,
+        epochs=epochs,
+        num_seeds=num_seeds,
+        num_train=num_train,
+        activations=["relu"],
+        kernel_pairs=kernel_pairs,
+    )
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell: accuracies and distances over seeds."""
+    means = over_seeds(table, CELL)
+    distances = table.groupby(CELL)[["expected_kernel_distance", "theorem_1"]].mean()
+    return means.merge(distances.reset_index(), on=CELL)
+
+
+def correlation(table: pd.DataFrame, distance: str = "expected_kernel_distance") -> Correlation:
+    """Rank correlation over cells of the distance and the test error of the last epoch.
+
+    Args:
+        table: one row per run.
+        distance: the column of the distance, "theorem_1" for the paper's own.
+    """
+    return rank_correlation(
+        table.assign(error=1 - table["final_test_accuracy"]), distance, "error", by=CELL
+    )
+
+
+def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
+    """Two grids side by side, distance and test error, and the best cell of each."""
+    cells = summarise(table)
+    cells = cells[cells["seeds"] > 0]
+    if cells.empty:  # all runs diverged
+        return []
+    cells = cells.assign(
+        relative=cells["expected_kernel_distance"] / cells["expected_kernel_distance"].min(),
+        error=1 - cells["final_test_accuracy"],
+    )
+    found = correlation(table)
+    panels = [
+        _panel(
+            cells.assign(text=cells["relative"].map(_three_digits)),
+            "relative",
+            "distance, as a multiple of the smallest",
+            alt.Scale(scheme="viridis", reverse=True, type="log", domain=[1, DISTANCE_SPAN]),
+        ),
+        _panel(
+            cells.assign(text=(100 * cells["error"]).map("{:.1f}".format)),
+            "error",
+            "test error, %, last epoch",
+            alt.Scale(
+                scheme="viridis",
+                reverse=True,
+                domain=[cells["error"].min(), cells["error"].min() + ERROR_SPAN],
+            ),
+        ),
+    ]
+    subtitle = [
+        f"MNIST, ReLU MLP of {figure_4.NUM_WEIGHTS:,} weights; {scale.label}",
+        f"Mean over seeds; framed: the smallest. White: no such net{found.note}",
+    ]
+    chart = alt.hconcat(*panels, spacing=30).resolve_scale(color="independent")
+    title = "Distance of the kernel before training, and test error after it"
+    return [Picture("advice-grid", finish(chart, title, subtitle), _finding(cells, table))]
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def _panel(cells: pd.DataFrame, column: str, title: str, scale: alt.Scale) -> Any:
+    middle = scale.domain[0] + 0.4 * (scale.domain[1] - scale.domain[0])
+    shown = cells.assign(
+        last_layer=cells["output_connectivity"].map("{:g}".format),
+        dark=cells[column] > middle,
+        best=cells[column] == cells[column].min(),
+    )
+    base = alt.Chart(shown).encode(
+        x=alt.X(
+            "last_layer:O",
+            sort="descending",
+            axis=alt.Axis(labelAngle=0),
+            title="connectivity of the last layer",
+        ),
+        y=alt.Y("width:O", sort="descending", title="width"),
+        tooltip=[
+            alt.Tooltip("width:Q"),
+            alt.Tooltip("output_connectivity:Q", title="last layer"),
+            alt.Tooltip("expected_kernel_distance:Q", title="distance", format=".3g"),
+            alt.Tooltip("theorem_1:Q", title="by Theorem 1", format=".3g"),
+            alt.Tooltip("final_test_accuracy:Q", title="last epoch", format=".2%"),
+            alt.Tooltip("seeds:Q"),
+        ],
+    )
+    scale.clamp = True
+    return alt.layer(
+        base.mark_rect(stroke="white").encode(
+            color=alt.Color(f"{column}:Q", scale=scale, legend=None)
+        ),
+        base.mark_text(fontSize=11).encode(
+            text="text:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black"))
+        ),
+        base.transform_filter("datum.best").mark_rect(
+            filled=False, stroke="#D55E00", strokeWidth=3
+        ),
+    ).properties(width=46 * shown["last_layer"].nunique(), height=30 * 8, title=title)
+
+
+def _finding(cells: pd.DataFrame, table: pd.DataFrame) -> str:
+    nearest = cells.sort_values("expected_kernel_distance").iloc[0]
+    best = cells.sort_values("error").iloc[0]
+    sentences = [
+        f"The distance is smallest at width {nearest.width:.0f}, last layer "
+        f"{nearest.output_connectivity:g}, where the test error is {nearest.error:.1%}; the "
+        f"smallest error is {best.error:.1%}, at width {best.width:.0f}, last layer "
+        f"{best.output_connectivity:g}.",
+        correlation(table).sentence("distance and test error over cells"),
+        correlation(table, "theorem_1").sentence("Theorem 1 as printed and test error"),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+SCALES = [
+    Scale(
+        "smoke",
+        "500 images, 2 epochs, 1 seed",
+        lambda: runs(
+            widths=(5, 80, 640),
+            output_connectivities=(1.0, 0.5),
+            epochs=2,
+            num_seeds=1,
+            num_train=500,
+            kernel_pairs=20,
+        ),
+    ),
+    Scale(
+        "laptop",
+        "all images, 20 epochs instead of 300, 5 seeds",
+        lambda: runs(output_connectivities=(1.0, 0.75, 0.5, 0.25, 0.1), epochs=20, num_seeds=5),
+    ),
+    Scale(
+        "paper",
+        "all images, 300 epochs, 3 seeds",
+        lambda: runs(
+            output_connectivities=(1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1),
+            epochs=300,
+            num_seeds=3,
+        ),
+    ),
+]
+
+EXPERIMENT = Experiment(
+    name="advice-grid",
+    title="The kernel distance of every cell of Figure 4 against its test error",
+    question="Do the width and the last layer's connectivity with the smallest kernel distance, "
+    "known before training, train best, and do the other cells follow in that order?",
+    source="our own study, after Golubeva et al. 2021, Section 3 and Figure 4",
+    scales={scale.name: scale for scale in SCALES},
+    summarise=summarise,
+    draw=draw,
+)

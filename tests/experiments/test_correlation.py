@@ -1,0 +1,68 @@
+"""Rank correlations, from tables whose truth is known."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wider.experiments._correlation import rank_correlation
+
+
+def table(errors: np.ndarray) -> pd.DataFrame:
+    """One row per seed and point; the distance is the point's number, the error is given."""
+    seeds, points = np.indices(errors.shape)
+    return pd.DataFrame(
+        {
+            "seed": seeds.ravel(),
+            "point": points.ravel(),
+            "distance": 1.0 + points.ravel(),
+            "error": errors.ravel(),
+            "status": "finished",
+        }
+    )
+
+
+def correlate(rows: pd.DataFrame):
+    return rank_correlation(rows, "distance", "error", by=["point"])
+
+
+def test_by_hand():
+    # Ranks 1 2 3 4 against 1 3 2 4: 1 - 6 * (1 + 1) / (4 * 15) = 0.8, whatever the seeds.
+    found = correlate(table(np.tile([1.0, 3.0, 2.0, 4.0], (5, 1))))
+    assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.8, 0.8))
+    assert found.seeds == 5
+    assert found.note == "; rank correlation 0.80 (0.80 to 0.80)"
+    assert found.sentence("a and b") == (
+        "Rank correlation of a and b: 0.80, 95% interval 0.80 to 0.80."
+    )
+
+
+def test_the_interval_is_as_wide_as_the_noise_over_seeds():
+    generator = np.random.default_rng(1)
+    trend = np.arange(8.0)
+    quiet, loud = (
+        correlate(table(trend + generator.normal(0, noise, (10, 8)))) for noise in (0.01, 6.0)
+    )
+    assert (quiet.low, quiet.high) == (1, 1)
+    assert loud.low < loud.value < loud.high
+    assert loud.high - loud.low > 0.1
+
+
+def test_means_over_seeds_are_ranked_not_single_runs():
+    # Each seed alone is out of order; their means are not.
+    errors = np.array([[1.0, 9.0, 3.0], [1.0, 0.0, 9.0], [1.0, 0.0, 9.0]])
+    assert correlate(table(errors)).value == pytest.approx(1)
+
+
+def test_points_that_a_seed_lacks_are_left_out():
+    rows = table(np.tile([1.0, 2.0, 3.0, 0.0], (3, 1)))
+    rows.loc[(rows["point"] == 3) & (rows["seed"] == 1), "status"] = "diverged"
+    assert correlate(rows).value == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (5, 2)])
+def test_too_little_to_tell(shape: tuple[int, int]):
+    found = correlate(table(np.random.default_rng(0).random(shape)))
+    assert math.isnan(found.value)
+    assert found.note == found.sentence("a and b") == ""
