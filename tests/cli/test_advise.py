@@ -17,7 +17,8 @@ def test_the_advice_is_that_of_the_library(wider, tmp_path: Path):
     widths = [4 * 2**power for power in range(8)]
     advice = best_width(inputs, base_width=4, widths=widths, num_classes=10)
     assert f"Advised width: {advice.width}." in done.stdout
-    assert len(re.findall(r"│ +\d+ │ +[\d.]+ │", done.stdout)) == len(widths)
+    # One row per width in the table of distances, and one in the grid.
+    assert len(re.findall(r"│ +\d+ │ +[\d.]+ │", done.stdout)) == 2 * len(widths)
     assert "digits, normalisation pixel; MLP of 296 weights, allocation level" in done.stdout
     assert "right to about a doubling" in done.stdout
     assert "The best width before training" in (tmp_path / "advice.svg").read_text()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import pandas as pd
 import pytest
 
 from wider.experiments import figure_7, figure_7_rates
-from wider.experiments._figure_7_runs import PUBLISHED, WIDTHS
+from wider.experiments._figure_7_runs import PUBLISHED, RATES, WIDTHS
 from wider.sparsity import count_weights, weight_layers
 
 from .tables import table_of
 
+RESULTS = Path(__file__).parents[2] / "results"
 SHAPE: dict[str, Any] = {"image_shape": (1, 28, 28), "num_classes": 10}
 
 
@@ -99,3 +101,11 @@ def test_both_pictures_say_what_is_seen():
 def test_published_rates_cover_every_net():
     assert set(PUBLISHED["sparse"]) == set(WIDTHS)
     assert set(PUBLISHED["dense"]) == set(WIDTHS[1:])
+
+
+def test_the_rates_in_use_are_the_best_ones_of_the_committed_table():
+    table = pd.read_csv(RESULTS / "figure-7-rates-paper.csv")
+    assert set(table["key"]) == {
+        spec.key for spec in figure_7_rates.EXPERIMENT.scale("paper").specs()
+    }
+    assert figure_7_rates.best_rates(figure_7_rates.summarise(table)) == RATES
