@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wider.data import Preprocessing, load, prepare
-from wider.theory import best_width
+from wider.theory import best_width, connectivity_grid
 
 
 def test_the_advice_is_that_of_the_library(wider, tmp_path: Path):
@@ -17,8 +17,21 @@ def test_the_advice_is_that_of_the_library(wider, tmp_path: Path):
     widths = [4 * 2**power for power in range(8)]
     advice = best_width(inputs, base_width=4, widths=widths, num_classes=10)
     assert f"Advised width: {advice.width}." in done.stdout
-    # One row per width in the table of distances, and one in the grid.
-    assert len(re.findall(r"│ +\d+ │ +[\d.]+ │", done.stdout)) == 2 * len(widths)
+    # A row per width in the table of distances, then the grid.
+    first, grid = done.stdout.split("distance as a multiple of the smallest")
+    assert len(re.findall(r"│ +\d+ │ +[\d.]+ │", first)) == len(widths)
+    distances = connectivity_grid(
+        inputs,
+        base_width=4,
+        widths=widths,
+        output_connectivities=(1.0, 0.75, 0.5, 0.25, 0.1),
+        num_classes=10,
+        num_pairs=2000,
+        num_masks=128,
+    )
+    best = distances.sort_values("distance").iloc[0]
+    assert f"free as well: width {best.width:.0f}, last layer {best.asked:g}." in grid
+    assert grid.count(" 1.00 ") == 1
     assert "digits, normalisation pixel; MLP of 296 weights, allocation level" in done.stdout
     assert "right to about a doubling" in done.stdout
     assert "The best width before training" in (tmp_path / "advice.svg").read_text()

@@ -1,5 +1,4 @@
 import html.parser
-import io
 import json
 import re
 from pathlib import Path
@@ -9,10 +8,20 @@ import pytest
 
 from wider.data import Preprocessing
 from wider.errors import InputError
-from wider.experiments import find, runs_table
-from wider.report import cells, sections_of, with_intervals, write_page, write_pictures
+from wider.experiments import EXPERIMENTS, find
+from wider.report import (
+    cells,
+    runs_in_results,
+    runs_in_store,
+    sections_of,
+    with_intervals,
+    write_page,
+    write_pictures,
+)
 from wider.runs import RunSpec, Store, Widening, execute
 from wider.training import Recipe
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +37,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     )
     execute(own, store)
     return store
+
+
+def _runs(store: Store) -> pd.DataFrame:
+    return runs_in_store(store.path)
 
 
 class Page(html.parser.HTMLParser):
@@ -55,7 +68,7 @@ class Page(html.parser.HTMLParser):
 
 
 def test_the_page_needs_nothing_but_itself(store: Store, tmp_path: Path):
-    write_page(store, tmp_path / "report.html")
+    write_page(_runs(store), tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text())
     assert page.having("src") == []
     assert [href for href in page.having("href") if not href.startswith("#")] == []
@@ -65,7 +78,7 @@ def test_the_page_needs_nothing_but_itself(store: Store, tmp_path: Path):
 
 
 def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store, tmp_path: Path):
-    sections = write_page(store, tmp_path / "report.html", experiments=[find("demo")])
+    sections = write_page(_runs(store), tmp_path / "report.html", experiments=[find("demo")])
     text = (tmp_path / "report.html").read_text()
     page = Page(text)
     assert [section.anchor for section in sections] == ["demo-smoke"]
@@ -83,34 +96,24 @@ def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store
 def test_an_incomplete_experiment_says_so(store: Store, tmp_path: Path):
     part = Store(tmp_path / "store")
     execute(find("demo").scale("smoke").specs()[0], part)
-    write_page(part, tmp_path / "report.html")
+    write_page(_runs(part), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert "1 of 6 runs are done" in text
     assert "Not complete" in text
-    write_page(store, tmp_path / "report.html")
+    write_page(_runs(store), tmp_path / "report.html")
     assert "Not complete" not in (tmp_path / "report.html").read_text()
 
 
-def test_names_from_specs_are_text_and_never_markup(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_names_from_specs_are_text_and_never_markup(store: Store, tmp_path: Path):
     evil = "<script>alert(1)</script>"
-    (run, *_) = store.runs()
-    spec = run.spec.model_copy(update={"data": Preprocessing(dataset=evil)})
-    changed = type(run)(spec, run.result, run.history)
-    monkeypatch.setattr(store, "runs", lambda _: [changed])
-    write_page(store, tmp_path / "report.html")
+    write_page(_runs(store).assign(dataset=evil), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert evil not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
-def test_lossy_images_are_named(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (run, *_) = store.runs()
-    provenance = run.result.provenance.model_copy(update={"data_encoding": "jpeg"})
-    result = run.result.model_copy(update={"provenance": provenance})
-    monkeypatch.setattr(store, "runs", lambda _: [type(run)(run.spec, result, run.history)])
-    write_page(store, tmp_path / "report.html")
+def test_lossy_images_are_named(store: Store, tmp_path: Path):
+    write_page(_runs(store).assign(data_encoding="jpeg"), tmp_path / "report.html")
     assert "digits was stored in a lossy format" in (tmp_path / "report.html").read_text()
 
 
@@ -121,7 +124,7 @@ def test_a_damaged_run_is_left_out_and_named(store: Store, tmp_path: Path):
         execute(spec, copy)
     (copy.folder(specs[0]) / "history.parquet").write_bytes(b"torn")
     messages: list[str] = []
-    write_page(copy, tmp_path / "report.html", on_damage=messages.append)
+    write_page(runs_in_store(copy.path, messages.append), tmp_path / "report.html")
     assert "1 of 6 runs are done" in (tmp_path / "report.html").read_text()
     (message,) = messages
     assert "history.parquet" in message
@@ -129,13 +132,13 @@ def test_a_damaged_run_is_left_out_and_named(store: Store, tmp_path: Path):
 
 def test_an_empty_store_or_an_unwritable_page_is_refused(store: Store, tmp_path: Path):
     with pytest.raises(InputError, match="holds no finished run: train some with `wider run`"):
-        write_page(Store(tmp_path / "empty"), tmp_path / "report.html")
+        runs_in_store(Store(tmp_path / "empty").path)
     with pytest.raises(InputError, match="choose another file with --output"):
-        write_page(store, tmp_path / "no" / "such" / "folder" / "report.html")
+        write_page(_runs(store), tmp_path / "no" / "such" / "folder" / "report.html")
 
 
 def test_pictures_that_need_no_run_are_always_there(store: Store, tmp_path: Path):
-    sections = write_page(store, tmp_path / "report.html")
+    sections = write_page(_runs(store), tmp_path / "report.html")
     drawn = ["figure-2-paper", "figure-8-paper", "figure-10-paper"]
     assert [section.anchor for section in sections] == ["demo-smoke", *drawn]
     text = (tmp_path / "report.html").read_text()
@@ -144,7 +147,7 @@ def test_pictures_that_need_no_run_are_always_there(store: Store, tmp_path: Path
 
 
 def test_pictures_are_written_as_png_and_svg(store: Store, tmp_path: Path):
-    sections = list(sections_of(store.runs(), [find("demo")]))
+    sections = list(sections_of(_runs(store), [find("demo")]))
     paths = write_pictures(sections, tmp_path / "new" / "folder")
     assert [path.name for path in paths] == ["demo-smoke.png", "demo-smoke.svg"]
     assert paths[0].read_bytes().startswith(b"\x89PNG")
@@ -166,8 +169,43 @@ def test_numbers_are_shown_as_a_reader_wants_them():
     assert cells(shown) == [["80", "0.0625", "96.27% ± 0.15"], ["640", "0.00781", "-"]]
 
 
-def test_a_table_of_runs_survives_csv(store: Store):
-    table = runs_table(store.runs())
-    again = pd.read_csv(io.StringIO(table.to_csv(index=False)))
-    for column in ("width", "num_weights", "final_test_accuracy", "connectivity", "key"):
-        assert again[column].tolist() == table[column].tolist()
+def test_tables_that_were_kept_give_the_same_page(store: Store, tmp_path: Path):
+    section = next(sections_of(_runs(store), [find("demo")]))
+    (tmp_path / "kept").mkdir()
+    section.table.to_csv(tmp_path / "kept" / "demo-smoke.csv", index=False)
+    (tmp_path / "kept" / "bench-linear.csv").write_text("width\n1\n")
+    kept = runs_in_results(tmp_path / "kept")
+    assert kept["key"].tolist() == section.table["key"].tolist()
+    again = next(sections_of(kept, [find("demo")]))
+    # Bit for bit: nothing is lost on the way through the file.
+    pd.testing.assert_frame_equal(again.summary, section.summary, check_exact=True)
+    for original, copy in zip(section.pictures, again.pictures, strict=True):
+        assert copy.chart.to_dict() == original.chart.to_dict()
+        assert copy.caption == original.caption
+
+
+def test_a_run_in_several_tables_is_there_once(store: Store, tmp_path: Path):
+    section = next(sections_of(_runs(store), [find("demo")]))
+    for name in ("demo-smoke", "demo-laptop"):
+        section.table.to_csv(tmp_path / f"{name}.csv", index=False)
+    assert len(runs_in_results(tmp_path)) == len(section.table)
+
+
+def test_folders_and_files_that_hold_no_runs_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="holds no table of an experiment, such as demo-laptop"):
+        runs_in_results(tmp_path)
+    (tmp_path / "demo-smoke.csv").write_text("width,key\n1,a\n")
+    with pytest.raises(InputError, match=r"no column final_test_accuracy, seed, status"):
+        runs_in_results(tmp_path)
+    (tmp_path / "demo-smoke.csv").write_bytes(b"")
+    with pytest.raises(InputError, match=r"cannot read .*demo-smoke.csv' as a table"):
+        runs_in_results(tmp_path)
+
+
+def test_every_committed_table_is_of_runs_that_its_experiment_has():
+    runs = runs_in_results(RESULTS)
+    names = {section.anchor for section in sections_of(runs, EXPERIMENTS.values())}
+    for path in RESULTS.glob("*.csv"):
+        if not path.stem.startswith("bench-"):
+            assert path.stem in names
+            assert set(pd.read_csv(path)["key"]) <= set(runs["key"])

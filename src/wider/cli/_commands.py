@@ -13,8 +13,15 @@ from wider.cli._bench import bench
 from wider.cli._output import print_experiments, print_summary
 from wider.data import write_shards
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, find
-from wider.report import Section, section_of, write_page, write_pictures
+from wider.experiments import EXPERIMENTS, find, runs_table
+from wider.report import (
+    Section,
+    runs_in_results,
+    runs_in_store,
+    section_of,
+    write_page,
+    write_pictures,
+)
 from wider.runs import Run, RunSpec, Store, train_missing
 from wider.training import Precision, is_first_process
 
@@ -37,7 +44,7 @@ def demo(
     """
     section = _run("demo", "laptop", Store(store), data_dir=None, device="cpu", jobs=jobs)
     print_summary(section.summary)
-    write_page(Store(store), output, experiments=[find("demo")])
+    write_page(runs_in_store(store), output, experiments=[find("demo")])
     _say(section.pictures[0].caption)
     _say(f"page written to {output}")
     return _any_diverged(section)
@@ -97,8 +104,8 @@ def results(
             the table where nothing is run.
     """
     section = _finished(experiment, scale, store)
-    if len(section.runs) < section.num_runs:
-        _say(f"{len(section.runs)} of {section.num_runs} runs are there")
+    if len(section.table) < section.num_runs:
+        _say(f"{len(section.table)} of {section.num_runs} runs are there")
     every = section.table if section.num_runs else section.summary
     if format == "csv":
         every.to_csv(sys.stdout, index=False, lineterminator="\n")
@@ -111,7 +118,10 @@ def results(
 
 
 def report(
-    store: Path = Path("runs"), output: Path = Path("report.html"), pictures: Path | None = None
+    store: Path = Path("runs"),
+    output: Path = Path("report.html"),
+    pictures: Path | None = None,
+    results: Path | None = None,
 ) -> bool:
     """Writes all that a store holds as one page that works offline.
 
@@ -119,8 +129,11 @@ def report(
         store: folder of the runs.
         output: the page to write.
         pictures: a folder for the same charts as PNG and SVG.
+        results: instead of a store, a folder of tables that `wider results --format csv` wrote,
+            each named EXPERIMENT-SCALE.csv.
     """
-    sections = write_page(_existing(store), output, on_damage=_say)
+    runs = runs_in_store(store, _say) if results is None else runs_in_results(results)
+    sections = write_page(runs, output)
     _say(f"page written to {output}")
     if pictures is not None:
         for path in write_pictures(sections, pictures):
@@ -190,19 +203,16 @@ def _run(name: str, scale_name: str | None, store: Store, **where: Any) -> Secti
     experiment = find(name)
     scale = experiment.scale(scale_name)
     runs = train_missing(scale.specs(), store, **where)
-    return section_of(experiment, scale, {run.spec.key: run for run in runs})
+    return section_of(experiment, scale, runs_table(runs))
 
 
 def _finished(name: str, scale_name: str | None, store: Path) -> Section:
     experiment = find(name)
     scale = experiment.scale(scale_name)
-    nothing = section_of(experiment, scale, {})
-    if not nothing.num_runs:
-        return nothing
-    section = section_of(
-        experiment, scale, {run.spec.key: run for run in _existing(store).runs(on_damage=_say)}
-    )
-    if not section.runs:
+    if not scale.specs():
+        return section_of(experiment, scale, runs_table([]))
+    section = section_of(experiment, scale, runs_in_store(store, _say))
+    if section.table.empty:
         raise InputError(
             f"the store {str(store)!r} holds no run of {name} at scale {scale.name}: train them "
             f"with `wider run {name} --scale {scale.name} --store {store}`"
@@ -210,14 +220,8 @@ def _finished(name: str, scale_name: str | None, store: Path) -> Section:
     return section
 
 
-def _existing(store: Path) -> Store:
-    if not store.is_dir():
-        raise InputError(f"there is no store {str(store)!r}: name one with --store")
-    return Store(store)
-
-
 def _any_diverged(section: Section) -> bool:
-    return any(run.result.status == "diverged" for run in section.runs)
+    return bool((section.table["status"] == "diverged").any())
 
 
 def _say(message: str) -> None:

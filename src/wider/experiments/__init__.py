@@ -28,7 +28,7 @@ from wider.experiments._cost import (
     estimated_gpu_hours,
 )
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._table import runs_table
+from wider.experiments._table import read_table, runs_table
 
 __all__ = [
     "EXPERIMENTS",
@@ -39,6 +39,7 @@ __all__ = [
     "estimated_gigabytes",
     "estimated_gpu_hours",
     "find",
+    "read_table",
     "runs_table",
 ]
 

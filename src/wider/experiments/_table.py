@@ -3,14 +3,18 @@
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 from scipy import stats
 
+from wider.errors import InputError
 from wider.runs import Run, family_weights, multiply_adds_per_image
 
 # What a net is, whatever its seed.
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
+
+TEXT = ["classes", "milestones"]  # empty where there are none
 
 
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -23,6 +27,28 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
         A table of plain numbers and strings, which a CSV file can hold. Accuracies are fractions.
     """
     return pd.DataFrame([_asked(run) | _came_out(run) | _origin(run) for run in runs])
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of runs that `wider results --format csv` wrote.
+
+    Args:
+        path: of the CSV file. Columns that it lacks, since it is older than they are, are empty.
+
+    Raises:
+        InputError: it cannot be read, or is no table of runs.
+    """
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
+    except (OSError, ValueError) as error:  # pandas' parsing errors are ValueErrors
+        raise InputError(f"cannot read {str(path)!r} as a table: {error}") from error
+    if missing := sorted({"key", "status", "seed", "final_test_accuracy"} - set(table.columns)):
+        raise InputError(
+            f"{str(path)!r} is no table of runs, as it has no column {', '.join(missing)}: "
+            "write it with `wider results EXPERIMENT --format csv`"
+        )
+    # Empty in a file is NaN in a table; these are text, and none of it is the empty text.
+    return table.fillna({name: "" for name in TEXT if name in table})
 
 
 def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:

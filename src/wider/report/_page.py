@@ -1,19 +1,19 @@
 """The page: one HTML file that needs nothing else."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 import vl_convert
 from markupsafe import Markup
 
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, Experiment, runs_table
+from wider.experiments import EXPERIMENTS, Experiment
 from wider.report._format import cells, heading, with_intervals
 from wider.report._sections import Section, sections_of
-from wider.runs import Run, Store
 
 # Shown of every run; the rest is in `wider results --format csv`.
 RUN_COLUMNS = {
@@ -36,32 +36,25 @@ ORIGIN_COLUMNS = ["commit", "wider", "torch", "python", "engine", "device", "thr
 
 
 def write_page(
-    store: Store,
+    runs: pd.DataFrame,
     output: Path,
     *,
     experiments: Iterable[Experiment] = tuple(EXPERIMENTS.values()),
-    on_damage: Callable[[str], None] = lambda _: None,
 ) -> list[Section]:
-    """Writes everything that a store holds as one HTML file, with no reference to anything else.
+    """Writes runs and what they show as one HTML file, with no reference to anything else.
 
     Args:
-        store: where the runs are.
+        runs: one row each, from `runs_in_store` or `runs_in_results`.
         output: the file to write.
-        experiments: those that get a section where the store holds runs of theirs, or where they
-            need none.
-        on_damage: called with a sentence for each damaged run, which is left out.
+        experiments: those that get a section where there are runs of theirs, or where they need
+            none.
 
     Returns:
         The sections of the page.
 
     Raises:
-        InputError: the store holds no finished run, or the file cannot be written.
+        InputError: the file cannot be written.
     """
-    runs = store.runs(on_damage)
-    if not runs:
-        raise InputError(
-            f"the store {str(store.path)!r} holds no finished run: train some with `wider run`"
-        )
     sections = list(sections_of(runs, experiments))
     page = (
         _environment()
@@ -72,7 +65,7 @@ def write_page(
             specs=_chart_specs(sections),
             runs=_runs(runs),
             origins=_origins(runs),
-            lossy=sorted({run.spec.data.dataset for run in runs if _is_lossy(run)}),
+            lossy=_lossy(runs),
             made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
             # The bundle is code of ours to run, not text to show: it must not be escaped.
             script=Markup(vl_convert.javascript_bundle()),  # pyright: ignore[reportCallIssue]
@@ -110,17 +103,17 @@ def _summary(section: Section) -> dict[str, list]:
     return {"columns": [heading(name) for name in table.columns], "rows": cells(table)}
 
 
-def _runs(runs: Sequence[Run]) -> dict[str, list]:
+def _runs(runs: pd.DataFrame) -> dict[str, list]:
     order = ["dataset", "model", "activation", "method", "allocation", "width", "seed"]
-    table = runs_table(runs).sort_values(order)[list(RUN_COLUMNS)]
+    table = runs.sort_values(order)[list(RUN_COLUMNS)]
     return {"columns": list(RUN_COLUMNS.values()), "rows": cells(table)}
 
 
-def _origins(runs: Sequence[Run]) -> dict[str, list]:
-    table = runs_table(runs).fillna({"commit": "none"})
-    counts = table.groupby(ORIGIN_COLUMNS).size().rename("runs").reset_index()
+def _origins(runs: pd.DataFrame) -> dict[str, list]:
+    table = runs.fillna({"commit": "none"})
+    counts = table.groupby(ORIGIN_COLUMNS, dropna=False).size().rename("runs").reset_index()
     return {"columns": list(counts.columns), "rows": cells(counts)}
 
 
-def _is_lossy(run: Run) -> bool:
-    return run.result.provenance.data_encoding in {"jpeg", "mixed"}
+def _lossy(runs: pd.DataFrame) -> list[str]:
+    return sorted(set(runs.loc[runs["data_encoding"].isin(["jpeg", "mixed"]), "dataset"]))

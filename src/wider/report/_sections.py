@@ -1,29 +1,28 @@
-"""What of each experiment a store holds."""
+"""What of each experiment a table of runs holds."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
-from wider.experiments import Experiment, Picture, Scale, runs_table
-from wider.runs import Run
+from wider.experiments import Experiment, Picture, Scale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Section:
     """One experiment at one scale, as far as it has been run.
 
     Attributes:
         experiment: the experiment.
         scale: its scale.
-        runs: those that are finished.
+        table: its finished runs, one row each (see `runs_table`).
         num_runs: those that belong to it; none where nothing has to be trained.
     """
 
     experiment: Experiment
     scale: Scale
-    runs: tuple[Run, ...]
+    table: pd.DataFrame
     num_runs: int
 
     @property
@@ -38,11 +37,6 @@ class Section:
         return f"wider run {self.experiment.name} --scale {self.scale.name}{data}"
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        """One row per run."""
-        return runs_table(self.runs)
-
-    @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per point of the figure."""
         return self.experiment.summarise(self.table)
@@ -53,18 +47,20 @@ class Section:
         return self.experiment.draw(self.table, self.scale)
 
 
-def section_of(experiment: Experiment, scale: Scale, runs: Mapping[str, Run]) -> Section:
-    """An experiment at a scale, from finished runs by key."""
-    specs = {spec.key: spec for spec in scale.specs()}
-    found = tuple(runs[key] for key in specs if key in runs)
-    return Section(experiment, scale, found, len(specs))
+def section_of(experiment: Experiment, scale: Scale, runs: pd.DataFrame) -> Section:
+    """An experiment at a scale, from a table of runs, its own and any others."""
+    keys = list(dict.fromkeys(spec.key for spec in scale.specs()))
+    if runs.empty:
+        return Section(experiment, scale, runs, len(keys))
+    by_key = runs.set_index("key", drop=False)
+    found = by_key.loc[[key for key in keys if key in by_key.index]]
+    return Section(experiment, scale, found.reset_index(drop=True), len(keys))
 
 
-def sections_of(runs: Sequence[Run], experiments: Iterable[Experiment]) -> Iterator[Section]:
+def sections_of(runs: pd.DataFrame, experiments: Iterable[Experiment]) -> Iterator[Section]:
     """Each experiment and scale that needs no run, or that at least one of the runs belongs to."""
-    by_key = {run.spec.key: run for run in runs}
     for experiment in experiments:
         for scale in experiment.scales.values():
-            section = section_of(experiment, scale, by_key)
-            if section.runs or not section.num_runs:
+            section = section_of(experiment, scale, runs)
+            if len(section.table) or not section.num_runs:
                 yield section
