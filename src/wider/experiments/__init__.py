@@ -22,6 +22,7 @@ from wider.experiments import (
     figure_13,
     table_1,
 )
+from wider.experiments._claim import Claim, Evidence, Interval, Outcome
 from wider.experiments._cost import (
     estimated_core_seconds,
     estimated_gigabytes,
@@ -29,18 +30,25 @@ from wider.experiments._cost import (
 )
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import read_table, runs_table
+from wider.experiments._verdict import Verdict, verdicts
 
 __all__ = [
     "EXPERIMENTS",
+    "Claim",
+    "Evidence",
     "Experiment",
+    "Interval",
+    "Outcome",
     "Picture",
     "Scale",
+    "Verdict",
     "estimated_core_seconds",
     "estimated_gigabytes",
     "estimated_gpu_hours",
     "find",
     "read_table",
     "runs_table",
+    "verdicts",
 ]
 
 EXPERIMENTS = {

@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 
 from wider.errors import InputError
+from wider.experiments._claim import Claim
 from wider.runs import RunSpec
 
 
@@ -62,6 +63,7 @@ class Experiment:
         scales: {name: scale}, the smallest first.
         summarise: from the table of runs (see `runs_table`) to one row per point of the figure.
         draw: from the same table and a scale to pictures.
+        claims: sentences of the paper that its runs check.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Experiment:
     scales: Mapping[str, Scale]
     summarise: Callable[[pd.DataFrame], pd.DataFrame]
     draw: Callable[[pd.DataFrame, Scale], list[Picture]]
+    claims: tuple[Claim, ...] = ()
 
     def scale(self, name: str | None = None) -> Scale:
         """The scale of that name; without one, "laptop" or else the only one that there is.

@@ -18,6 +18,7 @@ DATASETS = {
     "svhn": "SVHN",
     "imagenet": "ImageNet",
 }
+TITLES = {**DATASETS, "mnist": "MNIST"}
 SMALL_IMAGES = ["cifar10", "cifar100", "svhn"]
 
 Families = Mapping[int, Sequence[int]]
@@ -142,6 +143,6 @@ def with_baselines(table: pd.DataFrame, column: str, values: Sequence[str]) -> p
 def dataset_title(table: pd.DataFrame, name: str) -> str:
     """The dataset's name, and whether its images are not the original bits."""
     if name == "imagenet":
-        return f"{DATASETS[name]}, resized to 256 pixels and stored as JPEG"
+        return f"{TITLES[name]}, resized to 256 pixels and stored as JPEG"
     encoded = (table.loc[table["dataset"] == name, "data_encoding"] == "jpeg").any()
-    return f"{'re-encoded ' if encoded else ''}{DATASETS[name]}"
+    return f"{'re-encoded ' if encoded else ''}{TITLES.get(name, name)}"

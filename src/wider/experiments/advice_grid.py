@@ -33,7 +33,7 @@ def runs(
         widths=widths,
         output_connectivities=output_connectivities,
         epochs=epochs,
-        num_seeds=num_seeds,
+        seeds=range(num_seeds),
         num_train=num_train,
         activations=["relu"],
         kernel_pairs=kernel_pairs,
