@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from wider.experiments._correlation import rank_correlation
 
@@ -36,6 +37,12 @@ def test_by_hand():
     assert found.sentence("a and b") == (
         "Rank correlation of a and b: 0.80, 95% interval 0.80 to 0.80."
     )
+
+
+def test_the_value_is_scipys():
+    errors = np.random.default_rng(3).integers(0, 5, (4, 9)).astype(float)  # with ties
+    expected, _ = spearmanr(np.arange(9), errors.mean(0))
+    assert correlate(table(errors)).value == pytest.approx(expected)
 
 
 def test_the_interval_is_as_wide_as_the_noise_over_seeds():

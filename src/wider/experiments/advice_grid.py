@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from wider.data import Normalisation
 from wider.experiments import figure_4
 from wider.experiments._correlation import Correlation, rank_correlation
 from wider.experiments._experiment import Experiment, Picture, Scale
@@ -14,6 +15,12 @@ from wider.experiments.charts import finish
 from wider.runs import RunSpec
 
 CELL = ["width", "output_connectivity"]
+POINT = ["normalisation", *CELL]
+# {how pixels are scaled: in words}; the first one is what `wider advise` takes for granted.
+NORMALISATIONS: dict[Normalisation, str] = {
+    "pixel": "Each pixel normalised by itself",
+    "channel": "One mean and deviation for all pixels, as in Figure 4",
+}
 PAIRS = 300  # a run
 ERROR_SPAN = 0.08  # from the brightest to the darkest colour, as in Figure 4
 DISTANCE_SPAN = 8.0  # likewise, a factor
@@ -28,30 +35,35 @@ def runs(
     num_train: int | None = None,
     kernel_pairs: int = PAIRS,
 ) -> list[RunSpec]:
-    """The ReLU nets of Figure 4, each with the distance of its kernel."""
-    return figure_4.grid(
-        widths=widths,
-        output_connectivities=output_connectivities,
-        epochs=epochs,
-        seeds=range(num_seeds),
-        num_train=num_train,
-        activations=["relu"],
-        kernel_pairs=kernel_pairs,
-    )
+    """The ReLU nets of Figure 4, each with the distance of its kernel, for two scales of pixels."""
+    return [
+        spec
+        for normalisation in NORMALISATIONS
+        for spec in figure_4.grid(
+            widths=widths,
+            output_connectivities=output_connectivities,
+            epochs=epochs,
+            seeds=range(num_seeds),
+            num_train=num_train,
+            activations=["relu"],
+            normalisation=normalisation,
+            kernel_pairs=kernel_pairs,
+        )
+    ]
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per cell: accuracies and distances over seeds."""
-    means = over_seeds(table, CELL)
-    distances = table.groupby(CELL)[["expected_kernel_distance", "theorem_1"]].mean()
-    return means.merge(distances.reset_index(), on=CELL)
+    means = over_seeds(table, POINT)
+    distances = table.groupby(POINT)[["expected_kernel_distance", "theorem_1"]].mean()
+    return means.merge(distances.reset_index(), on=POINT)
 
 
 def correlation(table: pd.DataFrame, distance: str = "expected_kernel_distance") -> Correlation:
     """Rank correlation over cells of the distance and the test error of the last epoch.
 
     Args:
-        table: one row per run.
+        table: one row per run, all with the same scaling of pixels.
         distance: the column of the distance, "theorem_1" for the paper's own.
     """
     return rank_correlation(
@@ -60,11 +72,18 @@ def correlation(table: pd.DataFrame, distance: str = "expected_kernel_distance")
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
-    """Two grids side by side, distance and test error, and the best cell of each."""
+    """For each scaling of pixels two grids, distance and test error, and the best cell of each."""
+    pictures = []
+    for normalisation in NORMALISATIONS:
+        runs_of_it = table[table["normalisation"] == normalisation]
+        if (runs_of_it["status"] == "finished").any():
+            pictures.append(_picture(runs_of_it, normalisation, scale))
+    return pictures
+
+
+def _picture(table: pd.DataFrame, normalisation: Normalisation, scale: Scale) -> Picture:
     cells = summarise(table)
     cells = cells[cells["seeds"] > 0]
-    if cells.empty:  # all runs diverged
-        return []
     cells = cells.assign(
         relative=cells["expected_kernel_distance"] / cells["expected_kernel_distance"].min(),
         error=1 - cells["final_test_accuracy"],
@@ -90,11 +109,13 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     ]
     subtitle = [
         f"MNIST, ReLU MLP of {figure_4.NUM_WEIGHTS:,} weights; {scale.label}",
-        f"Mean over seeds; framed: the smallest. White: no such net{found.note}",
+        f"{NORMALISATIONS[normalisation]}{found.note}",
+        "Mean over seeds; framed: the smallest. White: no such net",
     ]
     chart = alt.hconcat(*panels, spacing=30).resolve_scale(color="independent")
     title = "Distance of the kernel before training, and test error after it"
-    return [Picture("advice-grid", finish(chart, title, subtitle), _finding(cells, table))]
+    caption = f"{NORMALISATIONS[normalisation]}: {_finding(cells, table)}"
+    return Picture(f"advice-grid-{normalisation}", finish(chart, title, subtitle), caption)
 
 
 def _three_digits(value: float) -> str:
@@ -143,7 +164,7 @@ def _finding(cells: pd.DataFrame, table: pd.DataFrame) -> str:
     nearest = cells.sort_values("expected_kernel_distance").iloc[0]
     best = cells.sort_values("error").iloc[0]
     sentences = [
-        f"The distance is smallest at width {nearest.width:.0f}, last layer "
+        f"the distance is smallest at width {nearest.width:.0f}, last layer "
         f"{nearest.output_connectivity:g}, where the test error is {nearest.error:.1%}; the "
         f"smallest error is {best.error:.1%}, at width {best.width:.0f}, last layer "
         f"{best.output_connectivity:g}.",

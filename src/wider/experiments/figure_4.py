@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from wider.data import Preprocessing
+from wider.data import Normalisation, Preprocessing
 from wider.errors import InputError
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._figure_4_claims import CLAIMS
@@ -57,6 +57,7 @@ def grid(
     seeds: Sequence[int],
     num_train: int | None = None,
     activations: Sequence[Activation] = tuple(ACTIVATIONS),
+    normalisation: Normalisation = "channel",
     kernel_pairs: int = 0,
 ) -> list[RunSpec]:
     """The runs of one scale: every cell of the grid that exists, all cells of one seed first.
@@ -68,9 +69,10 @@ def grid(
         seeds: one run for each and every cell.
         num_train: training images; None for all.
         activations: "relu", and "identity" for linear nets.
+        normalisation: of the pixels.
         kernel_pairs: pairs of test images over which the kernels of ReLU nets are compared.
     """
-    data = Preprocessing(dataset="mnist", num_train=num_train)
+    data = Preprocessing(dataset="mnist", normalisation=normalisation, num_train=num_train)
     return [
         run_of(
             activation,

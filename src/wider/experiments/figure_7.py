@@ -23,6 +23,8 @@ from wider.experiments.charts import BLACK, BLUE, GREY, ORANGE, accuracy_lines, 
 from wider.runs import RunSpec
 
 PAIRS_A_SEED = 1000
+DISTANCE_AXIS = [mantissa * 10**power for power in range(-5, 2) for mantissa in (1, 2, 5)]
+FAR = 3  # times the smallest test error: off the scale
 LINES = {"sparse": f"sparse, {NUM_WEIGHTS:,} weights at every width", "dense": "dense"}
 DISTANCES = {
     "kernel_distance": "measured, of the nets that were trained",
@@ -92,8 +94,26 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     return [_accuracies(means, scale), _distances(table, means, scale)]
 
 
+def _on_the_scale(means: pd.DataFrame) -> pd.DataFrame:
+    """Without the nets that hardly learn, beside which all others would look the same."""
+    error = 1 - means["final_test_accuracy"]
+    return means[error <= FAR * error.min()]
+
+
+def _off_the_scale(means: pd.DataFrame) -> list[str]:
+    """A line that names those nets; none where there are none."""
+    shown = _on_the_scale(means)
+    left_out = means[~means.index.isin(shown.index)].dropna(subset="final_test_accuracy")
+    names = [
+        f"{row['method']} width {row['width']} (test error {1 - row['final_test_accuracy']:.0%}, "
+        f"distance {row['kernel_distance']:.2g})"
+        for row in left_out.to_dict("records")
+    ]
+    return [f"Off the scale: {', '.join(names)}"] if names else []
+
+
 def _accuracies(means: pd.DataFrame, scale: Scale) -> Picture:
-    shown = means.assign(net=means["method"].map(LINES))
+    shown = _on_the_scale(means).assign(net=lambda rows: rows["method"].map(LINES))
     chart = accuracy_lines(
         shown,
         x=width_axis(sorted(shown["width"].unique().tolist()), "width"),
@@ -104,6 +124,7 @@ def _accuracies(means: pd.DataFrame, scale: Scale) -> Picture:
     subtitle = [
         f"{NUM_TRAIN:,} images of MNIST, MLP in NTK parametrisation; {scale.label}",
         "Mean over seeds with its 95% interval; the first layer is sparse, the last one dense",
+        *_off_the_scale(means),
     ]
     title = "Figure 7a: accuracy of sparse and dense nets by width"
     return Picture("figure-7a", finish(chart, title, subtitle), _finding(means))
@@ -120,12 +141,14 @@ def _finding(means: pd.DataFrame) -> str:
 
 def _distances(table: pd.DataFrame, means: pd.DataFrame, scale: Scale) -> Picture:
     sparse = means[means["method"] == "sparse"]
-    chart = alt.layer(_distance_layer(sparse), _error_layer(sparse)).resolve_scale(y="independent")
+    shown = _on_the_scale(sparse)
+    chart = alt.layer(_distance_layer(shown), _error_layer(shown)).resolve_scale(y="independent")
     found = correlation(table)
     subtitle = [
         f"MNIST, each pixel normalised, sparse nets of {NUM_WEIGHTS:,} weights; {scale.label}",
         f"Over {int(table['kernel_pairs'].max()):,} pairs of test images a net, mean over seeds"
         f"{found.note}",
+        *_off_the_scale(sparse),
     ]
     title = "Figure 7b: distance of the kernel from its infinitely wide limit"
     finished = finish(chart.properties(width=560, height=340), title, subtitle)
@@ -157,7 +180,7 @@ def _distance_layer(sparse: pd.DataFrame) -> Any:
         y=alt.Y(
             "distance:Q",
             scale=alt.Scale(type="log", domain=domain),
-            axis=alt.Axis(format="~g", orient="left"),
+            axis=alt.Axis(values=DISTANCE_AXIS, format="~g", orient="left"),
             title="mean squared distance",
         ),
         color=colours,

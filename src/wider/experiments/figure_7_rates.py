@@ -17,6 +17,7 @@ from wider.experiments.charts import BLUE, ORANGE, finish
 from wider.runs import RunSpec
 
 FACTORS = (0.25, 0.5, 1, 2, 4)
+AXIS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
 POINT = ["method", "width", "learning_rate"]
 
 
@@ -78,8 +79,14 @@ def best_rates(means: pd.DataFrame) -> dict[str, dict[int, float]]:
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Validation accuracy against the learning rate, a panel per width."""
     means = summarise(table)
-    base = alt.Chart(means).encode(
-        x=alt.X("learning_rate:Q", scale=alt.Scale(type="log"), title="learning rate"),
+    # A point at 0 for each rate that diverged would flatten all others.
+    base = alt.Chart(means[means["validation_accuracy"] > 0]).encode(
+        x=alt.X(
+            "learning_rate:Q",
+            scale=alt.Scale(type="log", nice=False, padding=12),
+            axis=alt.Axis(values=AXIS, format="~g", labelOverlap="greedy"),
+            title="learning rate",
+        ),
         y=alt.Y(
             "validation_accuracy:Q",
             axis=alt.Axis(format="~%"),
@@ -99,13 +106,14 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         base.mark_point(filled=True, size=35),
         best.mark_point(shape="diamond", size=140, strokeWidth=2),
     ).properties(width=200, height=160)
-    chart = panel.facet(facet=alt.Facet("width:O", title="width"), columns=4).resolve_scale(
-        x="independent", y="independent"
-    )
+    chart = panel.facet(
+        facet=alt.Facet("width:O", title="width", header=alt.Header(labelFontWeight="bold")),
+        columns=4,
+    ).resolve_scale(x="independent", y="independent")
     subtitle = [
         f"MNIST, MLP in NTK parametrisation; {scale.label}",
         f"Last epoch, mean over seeds, on {NUM_VALIDATION:,} images set aside from the training "
-        "ones. Diamond: the best rate",
+        "ones. Diamond: the best rate; rates that diverged are not drawn",
     ]
     title = "Learning rates for Figure 7"
     return [Picture("figure-7-rates", finish(chart, title, subtitle), _finding(means))]
