@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint format bench clean
+.PHONY: setup demo test lint format notebook bench clean
 
 setup: .venv/.ready
 
@@ -27,6 +27,9 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebook: setup
+	$(BIN)/python examples/execute.py
 
 bench: setup
 	$(BIN)/wider bench --output bench-results
