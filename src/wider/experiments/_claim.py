@@ -164,6 +164,26 @@ def picked_and_confirmed(
     return Evidence(effect, len(confirming), f"{contrast.words}; {how}")
 
 
+def measured(
+    values: pd.DataFrame, contrast: Contrast, confidence: float, *, factor: float = 100.0
+) -> Evidence | None:
+    """Measures a difference of nets that the claim itself names, on all seeds, paired by seed.
+
+    Args:
+        values: as in `picked_and_confirmed`.
+        contrast: what is compared.
+        confidence: of the interval.
+        factor: of the effect; 100 makes points of fractions.
+    """
+    if not set(contrast.coefficients) <= set(values.columns):
+        return None
+    differences = _contrasts(values, contrast)
+    if differences.empty:
+        return None
+    effect = mean_interval(factor * differences, confidence)
+    return Evidence(effect, len(differences), contrast.words)
+
+
 def by_seed(table: pd.DataFrame, by: list[str], column: str = "best_test_accuracy") -> pd.DataFrame:
     """One row per seed, one column per point: what `picked_and_confirmed` takes.
 

@@ -11,6 +11,7 @@ from wider.experiments._claim import (
     Evidence,
     Measure,
     by_seed,
+    measured,
     picked_and_confirmed,
 )
 from wider.models import Activation
@@ -47,13 +48,24 @@ def optimum(activation: Activation, widths: Collection[int]) -> Measure:
 
 
 def level(activation: Activation, paper: float, widths: Collection[int]) -> Measure:
-    """The best net of some widths less the paper's accuracy."""
+    """The best net of some widths less the paper's accuracy; one width need not be picked."""
 
-    def pick(means: pd.Series) -> Contrast:
-        best: Any = means[means.index.isin(widths)].idxmax()
-        return Contrast({best: 1}, f"width {best} less the paper's {paper:.1%}", less=paper)
+    def contrast(width: Any) -> Contrast:
+        return Contrast({width: 1}, f"width {width} less the paper's {paper:.1%}", less=paper)
 
-    return _by_width(activation, pick)
+    def measure(table: pd.DataFrame, confidence: float) -> Evidence | None:
+        values = _values(table, activation)
+        if values is None:
+            return None
+        if len(widths) == 1:
+            return measured(values, contrast(*widths), confidence)
+        return picked_and_confirmed(
+            values,
+            lambda means: contrast(means[means.index.isin(widths)].idxmax()),
+            confidence,
+        )
+
+    return measure
 
 
 def dense_last_layer(table: pd.DataFrame, confidence: float) -> Evidence | None:
@@ -74,16 +86,18 @@ def dense_last_layer(table: pd.DataFrame, confidence: float) -> Evidence | None:
 
 
 def _by_width(activation: Activation, pick: Callable[[pd.Series], Contrast]) -> Measure:
-    """Compares nets with a dense last layer."""
-
     def measure(table: pd.DataFrame, confidence: float) -> Evidence | None:
-        dense_last = table["output_connectivity"] == 1
-        values = by_seed(table[(table["activation"] == activation) & dense_last], ["width"])
-        if BASE_WIDTH not in values or len(values.columns) < len(WIDTHS):
-            return None
-        return picked_and_confirmed(values, pick, confidence)
+        values = _values(table, activation)
+        return None if values is None else picked_and_confirmed(values, pick, confidence)
 
     return measure
+
+
+def _values(table: pd.DataFrame, activation: Activation) -> pd.DataFrame | None:
+    """Nets with a dense last layer, by width; None where one has not been run."""
+    wanted = (table["activation"] == activation) & (table["output_connectivity"] == 1)
+    values = by_seed(table[wanted], ["width"])
+    return values if set(WIDTHS) <= set(values.columns) else None
 
 
 CLAIMS = (

@@ -160,8 +160,8 @@ def _grid_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
         ).resolve_scale(color="independent"),
         f"Figure 4: MNIST, MLP of {NUM_WEIGHTS:,} weights at every width",
         [
-            "Test accuracy in %, best epoch (picked on the test set, as in the paper), mean over "
-            f"seeds; {scale.label}",
+            scale.label.capitalize(),
+            "Test accuracy in %, best epoch (picked on the test set, as in the paper), mean over seeds",
             "Star: best cell. White: no such net. Column paper: its value at that width, over all "
             "connectivities of the last layer.",
         ],
