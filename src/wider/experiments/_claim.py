@@ -51,7 +51,6 @@ class Claim:
         below: and smaller than this.
         unit: of the quantity; "points" of accuracy are hundredths.
         dataset: whose runs count; all of them where it is None.
-        also: experiments whose runs at the same scale count too, besides those of its own.
     """
 
     name: str
@@ -63,7 +62,6 @@ class Claim:
     below: float = math.inf
     unit: str = "points"
     dataset: str | None = None
-    also: tuple[str, ...] = ()
 
     def outcome(self, evidence: Evidence) -> Outcome:
         """Supported or contradicted where the whole interval is; a single seed has none.
@@ -107,7 +105,7 @@ def mean_interval(values: pd.Series, confidence: float) -> Interval:
     """The mean over seeds with its t-interval.
 
     Not a bootstrap: with three to ten seeds its intervals are too short, and verdicts would be
-    wrong more often than they say. For five normal values an interval of 95% covers 84%.
+    wrong more often than they say. For five normal values one of 95% covers 82%.
 
     Args:
         values: one per seed.

@@ -44,7 +44,9 @@ class Correlation:
         )
 
 
-def rank_correlation(table: pd.DataFrame, first: str, second: str, *, by: list[str]) -> Correlation:
+def rank_correlation(
+    table: pd.DataFrame, first: str, second: str, *, by: list[str], confidence: float = 0.95
+) -> Correlation:
     """Correlates two columns over points, between means over seeds.
 
     The interval says how far other seeds would have moved the value. It does not say what other
@@ -55,6 +57,7 @@ def rank_correlation(table: pd.DataFrame, first: str, second: str, *, by: list[s
         first: a column.
         second: another.
         by: the columns that name a point. Points that not every seed has are left out.
+        confidence: of the interval.
     """
     finished = table[table["status"] == "finished"]
     values = [
@@ -75,6 +78,7 @@ def rank_correlation(table: pd.DataFrame, first: str, second: str, *, by: list[s
         (np.arange(seeds),),
         correlate,
         n_resamples=2000,
+        confidence_level=confidence,
         vectorized=True,
         method="percentile",
         rng=np.random.default_rng(0),

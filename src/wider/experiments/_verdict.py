@@ -1,5 +1,6 @@
 """Verdicts on the claims, from whatever runs there are."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ class Verdict:
         scale: of the runs.
         data: that they were trained on, such as "mnist" or "re-encoded cifar10".
         holds_corrected: whether the outcome stays the same when the confidence is raised so far
-            that, of all claims that have been run, none comes out wrong in 95% of studies like
+            that, of all claims with an interval, none comes out wrong in 95% of studies like
             this one (Bonferroni).
     """
 
@@ -47,10 +48,15 @@ def verdicts(runs: pd.DataFrame, experiments: Mapping[str, Experiment]) -> list[
     claims = [
         (claim, experiment) for experiment in experiments.values() for claim in experiment.claims
     ]
-    tables = {
-        claim.name: _largest(claim, experiment, runs, experiments) for claim, experiment in claims
+    keys = {
+        (experiment.name, scale.name): {spec.key for spec in scale.specs()}
+        for experiment in experiments.values()
+        for scale in experiment.scales.values()
+        if scale.name != TOO_SMALL
     }
-    count = sum(found is not None for found in tables.values())
+    tables = {claim.name: _largest(claim, experiment, runs, keys) for claim, experiment in claims}
+    tested = [found[2] for found in tables.values() if found is not None]
+    count = sum(not math.isnan(evidence.effect.low) for evidence in tested)
     corrected = 1 - (1 - CONFIDENCE) / max(count, 1)
     return [
         _verdict(claim, experiment, tables[claim.name], corrected) for claim, experiment in claims
@@ -61,33 +67,31 @@ def _largest(
     claim: Claim,
     experiment: Experiment,
     runs: pd.DataFrame,
-    experiments: Mapping[str, Experiment],
-) -> tuple[Scale, pd.DataFrame] | None:
-    """The largest scale whose runs are enough, and those runs."""
+    keys: Mapping[tuple[str, str], set[str]],
+) -> tuple[Scale, pd.DataFrame, Evidence] | None:
+    """The largest scale whose runs are enough, those runs, and what they say."""
     for scale in reversed(list(experiment.scales.values())):
-        others = [experiments[name].scales.get(scale.name) for name in claim.also]
-        keys = {spec.key for each in (scale, *others) if each for spec in each.specs()}
-        table = runs[runs["key"].isin(keys)]
+        table = runs[runs["key"].isin(keys.get((experiment.name, scale.name), set()))]
         if claim.dataset is not None:
             table = table[table["dataset"] == claim.dataset]
-        if scale.name == TOO_SMALL or table.empty:
+        if table.empty:
             continue
-        if claim.measure(table, CONFIDENCE) is not None:
-            return scale, table
+        evidence = claim.measure(table, CONFIDENCE)
+        if evidence is not None:
+            return scale, table, evidence
     return None
 
 
 def _verdict(
     claim: Claim,
     experiment: Experiment,
-    found: tuple[Scale, pd.DataFrame] | None,
+    found: tuple[Scale, pd.DataFrame, Evidence] | None,
     corrected: float,
 ) -> Verdict:
     if found is None:
         return Verdict(claim, experiment, "not yet run")
-    scale, table = found
-    evidence, stricter = (claim.measure(table, each) for each in (CONFIDENCE, corrected))
-    assert evidence is not None
+    scale, table, evidence = found
+    stricter = claim.measure(table, corrected)
     assert stricter is not None
     outcome = claim.outcome(evidence)
     return Verdict(

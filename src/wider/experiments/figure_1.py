@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from wider.experiments import _resnet_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._resnet import (
     GPU,
@@ -109,4 +110,5 @@ EXPERIMENT = Experiment(
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,
+    claims=_resnet_claims.FIGURE_1,
 )

@@ -161,7 +161,8 @@ def _grid_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
         f"Figure 4: MNIST, MLP of {NUM_WEIGHTS:,} weights at every width",
         [
             scale.label.capitalize(),
-            "Test accuracy in %, best epoch (picked on the test set, as in the paper), mean over seeds",
+            "Test accuracy in %, mean over seeds; best epoch, picked on the test set as in the "
+            "paper",
             "Star: best cell. White: no such net. Column paper: its value at that width, over all "
             "connectivities of the last layer.",
         ],

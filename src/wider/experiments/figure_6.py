@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from wider.experiments import figure_1
+from wider.experiments import _resnet_claims, figure_1
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._fraction import fraction_of_gain
 from wider.experiments._resnet import LAPTOP, resnet_runs, with_baselines
@@ -173,4 +173,5 @@ EXPERIMENT = Experiment(
     scales=SCALES,
     summarise=summarise,
     draw=draw,
+    claims=_resnet_claims.FIGURE_6,
 )

@@ -8,6 +8,7 @@ import pandas as pd
 
 from wider.experiments._correlation import Correlation, rank_correlation
 from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._figure_7_claims import CLAIMS
 from wider.experiments._figure_7_runs import (
     EPOCHS,
     NUM_TRAIN,
@@ -253,4 +254,5 @@ EXPERIMENT = Experiment(
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,
+    claims=CLAIMS,
 )

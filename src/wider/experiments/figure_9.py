@@ -6,6 +6,7 @@ from typing import Any, cast
 import altair as alt
 import pandas as pd
 
+from wider.experiments import _resnet_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._resnet import (
     LAPTOP,
@@ -103,4 +104,5 @@ EXPERIMENT = Experiment(
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,
+    claims=_resnet_claims.FIGURE_9,
 )

@@ -3,6 +3,7 @@
 import altair as alt
 import pandas as pd
 
+from wider.experiments import _resnet_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._imagenet import SCALES, paper_rows, summarise
 from wider.experiments._resnet import dataset_title
@@ -68,4 +69,5 @@ EXPERIMENT = Experiment(
     scales=SCALES,
     summarise=summarise,
     draw=draw,
+    claims=_resnet_claims.TABLE_1,
 )
