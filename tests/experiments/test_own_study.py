@@ -212,12 +212,12 @@ def test_the_picture_has_a_line_per_net_and_says_what_is_seen():
     (picture,) = drawn(runs)
     assert picture["name"] == "study-1"
     assert lines(picture) == ["sparse, 296 weights", "dense, weights grow with the width"]
-    assert "sparse, 296 weights: 90.0% at width 8, +20.0 points on width 4." in picture["caption"]
+    assert "Sparse, 296 weights: 90.0% at width 8, +20.0 points on width 4." in picture["caption"]
     assert "the width: 95.0% at width 16, +25.0 points on width 4." in picture["caption"]
     assert picture["title"]["text"] == "digits: MLP with 1 hidden layer, base width 4"
     assert "learning rate 0.3" in picture["title"]["subtitle"][0]
     experiment = own_study(runs, "study-1")
-    assert experiment.scale().label == "scale own: 8 runs, seeds: 2"
+    assert experiment.scale().label == "scale own: 2 seeds"
     assert "epochs 300, batch size 100, learning rate 0.3" in experiment.question
 
 
@@ -262,9 +262,21 @@ def test_nets_that_are_not_sparse_are_in_the_picture_of_every_allocation():
         assert lines(picture) == ["sparse, 296 weights", "dense, weights grow with the width"]
 
 
+def test_a_way_to_train_that_no_sparse_net_has_gets_a_picture():
+    allocations = ["level", *({"output": share / 10} for share in range(1, 7))]
+    rates = range(1, 9)
+    runs = table(
+        *(spec(allocation=each) for each in allocations),
+        *(spec("dense", learning_rate=float(rate)) for rate in rates),
+    )
+    found = sorted(lines(picture) for picture in drawn(runs))
+    dense = [["dense, weights grow with the width"]] * len(rates)
+    assert found == dense + [["sparse, 296 weights"]] * len(allocations)
+
+
 def test_runs_that_all_diverged_can_be_drawn():
     (picture,) = drawn(table(spec(), spec(width=16), accuracy=lambda _: -1.0))
-    assert "sparse, 296 weights: every run diverged." in picture["caption"]
+    assert "Sparse, 296 weights: every run diverged." in picture["caption"]
 
 
 @pytest.mark.parametrize(

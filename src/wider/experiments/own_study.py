@@ -46,12 +46,12 @@ def own_study(table: pd.DataFrame, name: str) -> Experiment:
         name: of the experiment; its pictures are named after it.
     """
     seeds = table["seed"].nunique()
-    scale = Scale("own", f"{len(table)} runs, seeds: {seeds}", lambda: ())
+    scale = Scale("own", f"{seeds} seed{'s' if seeds > 1 else ''}", lambda: ())
     return Experiment(
         name=name,
         title=_title(table),
         question=f"How does accuracy change with width? All of its runs: {_in_common(table)}.",
-        source="Runs that belong to no experiment of the paper",
+        source="Runs that belong to no experiment of wider's own",
         scales={scale.name: scale},
         summarise=means,
         draw=lambda table, _: _draw(table, name),
@@ -136,13 +136,25 @@ def _parts(
     if not fields:
         yield {}, rows
         return
-    values = rows[list(fields)].drop_duplicates().sort_values(list(fields))
-    for row in values[(values != NOT_SPARSE).all(axis="columns")].itertuples(index=False):
-        named = dict(zip(fields, row, strict=True))
+    values = rows[list(fields)].drop_duplicates().sort_values(list(fields)).to_numpy(dtype=object)
+    for named in _without_what_goes_with_others(
+        [dict(zip(fields, row, strict=True)) for row in values]
+    ):
         kept = pd.Series(True, index=rows.index)
         for field, value in named.items():
             kept &= rows[field].isin([value, NOT_SPARSE] if field in SPARSE_ONLY else [value])
         yield named, rows[kept]
+
+
+def _without_what_goes_with_others(every: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Values of nets that are not sparse need no picture where sparse ones are trained alike."""
+    sparse = [named for named in every if NOT_SPARSE not in named.values()]
+    training = [_training(named) for named in sparse]
+    return [named for named in every if named in sparse or _training(named) not in training]
+
+
+def _training(named: Mapping[str, object]) -> dict[str, object]:
+    return {field: value for field, value in named.items() if field not in SPARSE_ONLY}
 
 
 def _labels(rows: pd.DataFrame, fields: Sequence[str]) -> pd.Series:
@@ -158,7 +170,8 @@ def _labels(rows: pd.DataFrame, fields: Sequence[str]) -> pd.Series:
 def _finding(rows: pd.DataFrame) -> str:
     """What is seen, line by line."""
     sentences = []
-    for net, line in rows.groupby("net", sort=False):
+    for name, line in rows.groupby("net", sort=False):
+        net = str(name)[0].upper() + str(name)[1:]
         known = line.dropna(subset=ACCURACY)
         if known.empty:
             sentences.append(f"{net}: every run diverged.")

@@ -66,7 +66,7 @@ def line_of(text: str, path: KeyPath) -> int:
 
     Returns:
         That of the key, of the place in an array, or of a table's [header]; of a table without one,
-        the line of its first key.
+        or in several parts, that of its first key.
     """
     # What tomlkit writes is what it read, but for the mark that is put there.
     mark = "HERE"
