@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import wider
+from wider.runs import read_study
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -29,6 +30,13 @@ def test_python_examples_run_and_give_the_numbers_they_show():
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\(((?:\w+/)?[\w-]+\.\w+)\)", README))))
 def test_linked_files_exist(path: str):
     assert (Path(__file__).parents[1] / path).exists()
+
+
+def test_the_study_is_the_one_that_is_committed():
+    (shown,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    path = Path(__file__).parents[1] / "examples" / "study.toml"
+    assert shown == path.read_text()
+    assert f"trains {len(read_study(path).specs)} nets" in README
 
 
 def test_commands_are_those_of_the_command_line():

@@ -81,12 +81,13 @@ def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store
     sections = write_page(_runs(store), tmp_path / "report.html", experiments=[find("demo")])
     text = (tmp_path / "report.html").read_text()
     page = Page(text)
-    assert [section.anchor for section in sections] == ["demo-smoke"]
+    assert [section.anchor for section in sections] == ["demo-smoke", "study-1-own"]
     assert sections[0].scale.label in text
     assert "wider run demo --scale smoke" in text
     charts = json.loads(re.findall(r'id="charts">(.*?)</script>', text, re.DOTALL)[0])
-    assert sorted(charts) == sorted(page.having("data-chart")) == ["demo-smoke-demo"]
-    runs = [row for row in page.table_rows if row[0] == "digits"]
+    drawn = ["demo-smoke-demo", "study-1-own-study-1"]
+    assert sorted(charts) == sorted(page.having("data-chart")) == drawn
+    runs = [row for row in page.table_rows if row[:2] == ["digits", "mlp"]]
     assert len(runs) == 7
     own = next(row for row in runs if row[4] == "12")
     accuracy = next(run for run in store.runs() if run.spec.widening.width == 12).result.final
@@ -140,7 +141,7 @@ def test_an_empty_store_or_an_unwritable_page_is_refused(store: Store, tmp_path:
 def test_pictures_that_need_no_run_are_always_there(store: Store, tmp_path: Path):
     sections = write_page(_runs(store), tmp_path / "report.html")
     drawn = ["figure-2-paper", "figure-8-paper", "figure-10-paper"]
-    assert [section.anchor for section in sections] == ["demo-smoke", *drawn]
+    assert [section.anchor for section in sections] == ["demo-smoke", *drawn, "study-1-own"]
     text = (tmp_path / "report.html").read_text()
     assert text.count("Drawn from the library's own nets") == len(drawn)
     assert "wider run figure-2 --scale paper</code>" in text

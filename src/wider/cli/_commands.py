@@ -11,6 +11,7 @@ from rich.table import Table
 from wider.cli._advise import advise
 from wider.cli._bench import bench
 from wider.cli._output import print_experiments, print_summary
+from wider.cli._sweep import sweep
 from wider.data import write_shards
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, find, runs_table
@@ -193,6 +194,7 @@ COMMANDS = {
     "results": results,
     "report": report,
     "train": train,
+    "sweep": sweep,
     "advise": advise,
     "prepare": prepare,
     "bench": bench,

@@ -29,8 +29,10 @@ from wider.experiments._cost import (
     estimated_gpu_hours,
 )
 from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._study_lines import families, means, same_lines
 from wider.experiments._table import read_table, runs_table
 from wider.experiments._verdict import Verdict, verdicts
+from wider.experiments.own_study import own_study
 
 __all__ = [
     "EXPERIMENTS",
@@ -45,9 +47,13 @@ __all__ = [
     "estimated_core_seconds",
     "estimated_gigabytes",
     "estimated_gpu_hours",
+    "families",
     "find",
+    "means",
+    "own_study",
     "read_table",
     "runs_table",
+    "same_lines",
     "verdicts",
 ]
 

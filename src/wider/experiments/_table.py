@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from wider.errors import InputError
-from wider.runs import Run, family_weights, multiply_adds_per_image
+from wider.runs import Run, RunSpec, family_weights, multiply_adds_per_image
 
 # What a net is, whatever its seed.
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
@@ -26,7 +26,7 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     Returns:
         A table of plain numbers and strings, which a CSV file can hold. Accuracies are fractions.
     """
-    return pd.DataFrame([_asked(run) | _came_out(run) | _origin(run) for run in runs])
+    return pd.DataFrame([asked(run.spec) | _came_out(run) | _origin(run) for run in runs])
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -47,8 +47,41 @@ def read_table(path: Path) -> pd.DataFrame:
             f"{str(path)!r} is no table of runs, as it has no column {', '.join(missing)}: "
             "write it with `wider results EXPERIMENT --format csv`"
         )
+    table = table.assign(**{name: None for name in asked(RunSpec()) if name not in table})
     # Empty in a file is NaN in a table; these are text, and none of it is the empty text.
     return table.fillna({name: "" for name in TEXT if name in table})
+
+
+def asked(spec: RunSpec) -> dict[str, object]:
+    """The columns of a table of runs that say what was asked for: every field of a spec."""
+    widening, own = spec.widening, spec.model.keywords
+    recipe = spec.recipe.model_dump()
+    return {
+        "dataset": spec.data.dataset,
+        "normalisation": spec.data.normalisation,
+        "scaled_by": spec.data.scaled_by,
+        "num_train": spec.data.num_train,
+        "num_validation": spec.data.num_validation,
+        "split_seed": spec.data.split_seed,
+        "image_size": spec.data.image_size,
+        "classes": " ".join(map(str, spec.data.classes)),
+        "grey": spec.data.grey,
+        "shrunk_to": spec.data.shrunk_to,
+        "model": spec.model.name,
+        "hidden_layers": own.get("num_hidden_layers"),
+        "activation": own.get("activation"),
+        "bias": own.get("bias"),
+        "parametrization": own.get("parametrization"),
+        "stem": own.get("stem"),
+        "method": widening.method,
+        "base_width": widening.base_width,
+        "width": widening.width,
+        "allocation": json.dumps(widening.allocation).strip('"'),
+        "pattern": widening.pattern,
+        **recipe | {"milestones": " ".join(map(str, recipe["milestones"]))},
+        "seed": spec.seed,
+        "kernel_pairs": spec.kernel_pairs,
+    }
 
 
 def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -86,35 +119,6 @@ def _mean_and_spread(column: str, values: pd.Series) -> dict[str, float]:
         column: float(values.mean()) if count else math.nan,
         f"{column}_deviation": deviation,
         f"{column}_interval": quantile * deviation / math.sqrt(count) if count else math.nan,
-    }
-
-
-def _asked(run: Run) -> dict[str, object]:
-    spec = run.spec
-    widening, own = spec.widening, spec.model.keywords
-    recipe = spec.recipe.model_dump()
-    return {
-        "dataset": spec.data.dataset,
-        "normalisation": spec.data.normalisation,
-        "scaled_by": spec.data.scaled_by,
-        "num_train": spec.data.num_train,
-        "image_size": spec.data.image_size,
-        "classes": " ".join(map(str, spec.data.classes)),
-        "grey": spec.data.grey,
-        "shrunk_to": spec.data.shrunk_to,
-        "model": spec.model.name,
-        "hidden_layers": own.get("num_hidden_layers"),
-        "activation": own.get("activation"),
-        "parametrization": own.get("parametrization"),
-        "stem": own.get("stem"),
-        "method": widening.method,
-        "base_width": widening.base_width,
-        "width": widening.width,
-        "allocation": json.dumps(widening.allocation).strip('"'),
-        "pattern": widening.pattern,
-        **recipe | {"milestones": " ".join(map(str, recipe["milestones"]))},
-        "seed": spec.seed,
-        "kernel_pairs": spec.kernel_pairs,
     }
 
 

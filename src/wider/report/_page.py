@@ -13,6 +13,7 @@ from markupsafe import Markup
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, Experiment
 from wider.report._format import cells, heading, with_intervals
+from wider.report._own_sections import own_sections
 from wider.report._sections import Section, sections_of
 
 # Shown of every run; the rest is in `wider results --format csv`.
@@ -47,7 +48,7 @@ def write_page(
         runs: one row each, from `runs_in_store` or `runs_in_results`.
         output: the file to write.
         experiments: those that get a section where there are runs of theirs, or where they need
-            none.
+            none. Families with runs that belong to no experiment at all get one, too.
 
     Returns:
         The sections of the page.
@@ -55,7 +56,7 @@ def write_page(
     Raises:
         InputError: the file cannot be written.
     """
-    sections = list(sections_of(runs, experiments))
+    sections = [*sections_of(runs, experiments), *own_sections(runs)]
     page = (
         _environment()
         .get_template("page.html")

@@ -7,6 +7,7 @@ from wider.runs._result import BestEpoch, Provenance, RunResult
 from wider.runs._schedule import train_missing
 from wider.runs._spec import Method, ModelSpec, RunSpec, Widening
 from wider.runs._store import DamagedRun, Run, Store
+from wider.runs._study import Study, check_nets, read_study
 
 __all__ = [
     "BestEpoch",
@@ -18,11 +19,14 @@ __all__ = [
     "RunResult",
     "RunSpec",
     "Store",
+    "Study",
     "Widening",
+    "check_nets",
     "estimated_gpu_seconds",
     "estimated_seconds",
     "execute",
     "family_weights",
     "multiply_adds_per_image",
+    "read_study",
     "train_missing",
 ]

@@ -1,0 +1,40 @@
+"""The command that trains a study of the user's own."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from wider.cli._output import console, print_summary
+from wider.experiments import means, runs_table
+from wider.runs import Store, check_nets, read_study, train_missing
+from wider.training import Precision, is_first_process
+
+
+def sweep(
+    study: Annotated[Path, tyro.conf.Positional],
+    *,
+    store: Path = Path("runs"),
+    data_dir: Path | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+    precision: Precision = "float32",
+    jobs: int = 1,
+) -> bool:
+    """Trains what the store lacks of a study of your own, and prints its means over seeds.
+
+    Args:
+        study: a TOML file with the fields of a run, and lists of values under [grid].
+        store: folder of the runs; `wider report` makes a page of it.
+        data_dir: folder of datasets; see `wider run --help`.
+        device: where to train.
+        precision: of products; see `wider run --help`.
+        jobs: worker processes; see `wider run --help`.
+    """
+    asked = read_study(study)
+    check_nets(asked.specs, data_dir=data_dir)
+    where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
+    table = runs_table(train_missing(asked.specs, Store(store), **where))
+    if is_first_process():
+        console().print(asked.title, markup=False)
+        print_summary(means(table))
+    return bool((table["status"] == "diverged").any())

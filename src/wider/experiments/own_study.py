@@ -1,0 +1,198 @@
+"""Runs of no experiment here, a family at a time: accuracy against width, whatever was varied."""
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._study_lines import NOT_SPARSE, SPARSE_ONLY, TRAINING, means, varying
+from wider.experiments._table import asked
+from wider.experiments.charts import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    accuracy_lines,
+    finish,
+    width_axis,
+)
+from wider.runs import RunSpec
+
+METHODS = {
+    "sparse": "sparse, {:,} weights",
+    "dense": "dense, weights grow with the width",
+    "linear_bottleneck": "linear bottleneck, {:,} effective weights",
+    "nonlinear_bottleneck": "non-linear bottleneck, {:,} weights",
+}
+COLOURS = [BLUE, ORANGE, GREEN, PURPLE, BLACK]
+MOST_LINES = len(COLOURS)  # in one picture
+LINE = 85  # characters, under a title
+
+DEFAULTS = asked(RunSpec())
+ALWAYS_SAID = {"normalisation", "activation", "epochs", "batch_size", "learning_rate"}
+IMAGES = ["classes", "grey", "shrunk_to", "image_size"]  # what is said of them beside the name
+
+ACCURACY = "final_test_accuracy"
+
+
+def own_study(table: pd.DataFrame, name: str) -> Experiment:
+    """An experiment around runs of one family, at the scale "own".
+
+    Args:
+        table: all runs of the family, one row each.
+        name: of the experiment; its pictures are named after it.
+    """
+    seeds = table["seed"].nunique()
+    scale = Scale("own", f"{seeds} seed{'s' if seeds > 1 else ''}", lambda: ())
+    return Experiment(
+        name=name,
+        title=_title(table),
+        question=f"How does accuracy change with width? All of its runs: {_in_common(table)}.",
+        source="Runs that belong to no experiment of wider's own",
+        scales={scale.name: scale},
+        summarise=means,
+        draw=lambda table, _: _draw(table, name),
+    )
+
+
+def _title(table: pd.DataFrame) -> str:
+    run = table.iloc[0]
+    lossy = table["data_encoding"].isin(["jpeg", "mixed"]).any()
+    if run["model"] == "mlp":
+        layers = int(run["hidden_layers"])
+        model = f"MLP with {layers} hidden layer{'s' if layers > 1 else ''}"
+    else:
+        model = "ResNet-18"
+    images = f"{'re-encoded ' if lossy else ''}{run['dataset']}"
+    changes = _listed(_unusual(run, IMAGES))
+    return f"{', '.join(filter(None, [images, changes]))}: {model}, base width {run['base_width']}"
+
+
+def _in_common(table: pd.DataFrame) -> str:
+    """What all runs share, apart from the defaults that nobody asks about."""
+    differing = varying(table, TRAINING)
+    shared = [field for field in ("stem", *TRAINING) if field not in differing]
+    return _listed(_unusual(table.iloc[0], shared))
+
+
+def _unusual(run: pd.Series, fields: Sequence[str]) -> dict[str, object]:
+    return {
+        field: run[field]
+        for field in fields
+        if pd.notna(run[field]) and (field in ALWAYS_SAID or run[field] != DEFAULTS[field])
+    }
+
+
+def _draw(table: pd.DataFrame, name: str) -> list[Picture]:
+    shown = means(table)
+    varied = [field for field in (*TRAINING, *SPARSE_ONLY) if field in shown]
+    in_titles, in_legends = _divided(shown, varied)
+    pictures = []
+    for values, rows in _parts(shown, in_titles):
+        labels = _labels(rows, in_legends)
+        chart = accuracy_lines(
+            rows.assign(net=labels),
+            x=width_axis(sorted(rows["width"].unique().tolist()), "width"),
+            accuracy=ACCURACY,
+            colours=dict(zip(labels.unique(), COLOURS, strict=False)),
+            y_title="test accuracy, last epoch",
+        )
+        finished = finish(chart, _title(table), _subtitle(table, values))
+        picture_name = f"{name}-{len(pictures) + 1}" if in_titles else name
+        pictures.append(Picture(picture_name, finished, _finding(rows.assign(net=labels))))
+    return pictures
+
+
+def _subtitle(table: pd.DataFrame, values: Mapping[str, object]) -> list[str]:
+    of_this_picture = [f"Here: {_listed(values)}"] if values else []
+    apart = " (not of linear bottlenecks)" if "linear_bottleneck" in set(table["method"]) else ""
+    return [
+        *textwrap.wrap(_in_common(table), LINE),
+        *of_this_picture,
+        f"Mean over seeds with its 95% interval; at the base width, the dense baseline{apart}.",
+    ]
+
+
+def _divided(shown: pd.DataFrame, varied: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Which fields need pictures of their own, those of the fewest values first, for the lines of
+    the others to fit into one.
+    """
+    in_titles: list[str] = []
+    in_legends = sorted(varied, key=lambda field: shown[field].nunique())
+    while in_legends and len(shown[["method", *in_legends]].drop_duplicates()) > MOST_LINES:
+        in_titles.append(in_legends.pop(0))
+    return in_titles, in_legends
+
+
+def _parts(
+    shown: pd.DataFrame, fields: Sequence[str]
+) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
+    """Rows by the values of some fields; nets that are not sparse go with every allocation."""
+    order = list(METHODS)
+    rows = shown.sort_values("method", kind="stable", key=lambda names: names.map(order.index))
+    if not fields:
+        yield {}, rows
+        return
+    values = rows[list(fields)].drop_duplicates().sort_values(list(fields)).to_numpy(dtype=object)
+    for named in _without_what_goes_with_others(
+        [dict(zip(fields, row, strict=True)) for row in values]
+    ):
+        kept = pd.Series(True, index=rows.index)
+        for field, value in named.items():
+            kept &= rows[field].isin([value, NOT_SPARSE] if field in SPARSE_ONLY else [value])
+        yield named, rows[kept]
+
+
+def _without_what_goes_with_others(every: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Values of nets that are not sparse need no picture where sparse ones are trained alike."""
+    sparse = [named for named in every if NOT_SPARSE not in named.values()]
+    training = [_training(named) for named in sparse]
+    return [named for named in every if named in sparse or _training(named) not in training]
+
+
+def _training(named: Mapping[str, object]) -> dict[str, object]:
+    return {field: value for field, value in named.items() if field not in SPARSE_ONLY}
+
+
+def _labels(rows: pd.DataFrame, fields: Sequence[str]) -> pd.Series:
+    weights = rows.groupby("method")["num_effective_weights"].max()
+    labels = []
+    for row in rows.to_dict("records"):
+        name = METHODS[row["method"]].format(int(weights[row["method"]]))
+        own = {field: row[field] for field in fields}
+        labels.append(", ".join(filter(None, [name, _listed(own)])))
+    return pd.Series(labels, index=rows.index)
+
+
+def _finding(rows: pd.DataFrame) -> str:
+    """What is seen, line by line."""
+    sentences = []
+    for name, line in rows.groupby("net", sort=False):
+        net = str(name)[0].upper() + str(name)[1:]
+        known = line.dropna(subset=ACCURACY)
+        if known.empty:
+            sentences.append(f"{net}: every run diverged.")
+            continue
+        best = known.sort_values(ACCURACY).iloc[-1]
+        narrowest = known.sort_values("width").iloc[0]
+        gain = 100 * (best[ACCURACY] - narrowest[ACCURACY])
+        compared = f", {gain:+.1f} points on width {narrowest['width']}" if gain else ""
+        sentences.append(f"{net}: {best[ACCURACY]:.1%} at width {best['width']}{compared}.")
+    picked = "Means over seeds; the widths were picked on the same test images."
+    return " ".join([*sentences, picked])
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    words = {field: _text(value) for field, value in values.items() if value != NOT_SPARSE}
+    return ", ".join(f"{field.replace('_', ' ')} {value}" for field, value in words.items())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool | np.bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).strip("{}").replace('"', "") or "none"
