@@ -44,7 +44,7 @@ SCALES: Mapping[str, Scale] = {
         ),
         Scale(
             "gpu",
-            "CIFAR-10, base widths 8 and 18, 20 epochs instead of 300, 1 seed",
+            "CIFAR-10, base widths 8 and 18, 20 epochs instead of 300, 3 seeds",
             lambda: resnet_runs(
                 GPU, {18: (18, 36, 72, 144), 8: (8, 16, 32, 64, 91)}, datasets=["cifar10"]
             ),

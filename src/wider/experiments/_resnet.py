@@ -57,7 +57,7 @@ class Protocol:
 
 SMOKE = Protocol(epochs=1, num_seeds=1, num_train=100)
 LAPTOP = Protocol(epochs=15, milestones=(8, 12), num_seeds=1)
-GPU = Protocol(epochs=20, milestones=(10, 16), num_seeds=1)
+GPU = Protocol(epochs=20, milestones=(10, 16), num_seeds=3)
 # Appendix A to the letter.
 PAPER = Protocol(epochs=300, milestones=(50, 120, 200), num_seeds=3)
 PAPER_IMAGENET = Protocol(epochs=150, num_seeds=1)

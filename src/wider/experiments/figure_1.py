@@ -79,7 +79,7 @@ SCALES = [
     ),
     Scale(
         "gpu",
-        "CIFAR-10, base width 18, 20 epochs instead of 300, 1 seed",
+        "CIFAR-10, base width 18, 20 epochs instead of 300, 3 seeds",
         lambda: resnet_runs(
             GPU, {18: (18, 36, 72, 144)}, datasets=["cifar10"], methods=list(METHODS)
         ),

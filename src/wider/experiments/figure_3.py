@@ -145,7 +145,7 @@ SCALES = [
     ),
     Scale(
         "gpu",
-        "CIFAR-10, base widths 8 and 18, 20 epochs instead of 300, 1 seed",
+        "CIFAR-10, base widths 8 and 18, 20 epochs instead of 300, 3 seeds",
         lambda: bottleneck_runs(GPU, _both({8: (8, 16, 32), 18: (18, 36, 72)}), ["cifar10"]),
     ),
     Scale(
