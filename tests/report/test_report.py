@@ -146,12 +146,17 @@ def test_pictures_that_need_no_run_are_always_there(store: Store, tmp_path: Path
     assert "wider run figure-2 --scale paper</code>" in text
 
 
-def test_pictures_are_written_as_png_and_svg(store: Store, tmp_path: Path):
+def test_pictures_are_written_in_three_formats(store: Store, tmp_path: Path):
     sections = list(sections_of(_runs(store), [find("demo")]))
     paths = write_pictures(sections, tmp_path / "new" / "folder")
-    assert [path.name for path in paths] == ["demo-smoke.png", "demo-smoke.svg"]
-    assert paths[0].read_bytes().startswith(b"\x89PNG")
-    assert "scale smoke" in paths[1].read_text()
+    assert [path.name for path in paths] == [
+        "demo-smoke.pdf",
+        "demo-smoke.png",
+        "demo-smoke.svg",
+    ]
+    assert paths[0].read_bytes().startswith(b"%PDF")
+    assert paths[1].read_bytes().startswith(b"\x89PNG")
+    assert "scale smoke" in paths[2].read_text()
 
 
 def test_numbers_are_shown_as_a_reader_wants_them():

@@ -1,0 +1,73 @@
+function numberIn(text) {
+  const number = Number.parseFloat(text.replace(/[,%+]/g, "").replace("\u2212", "-"));
+  return Number.isNaN(number) ? null : number;
+}
+
+function compare(first, second) {
+  const numbers = [numberIn(first), numberIn(second)];
+  if (numbers.includes(null)) return first.localeCompare(second);
+  return numbers[0] - numbers[1];
+}
+
+function sortBy(table, column, heading) {
+  const direction = heading.ariaSort === "ascending" ? "descending" : "ascending";
+  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", direction);
+  const sign = direction === "ascending" ? 1 : -1;
+  const rows = [...table.tBodies[0].rows].map((row) => [row.cells[column].textContent, row]);
+  // What is missing comes last, either way.
+  rows.sort(([first], [second]) => (first === "-") - (second === "-") || sign * compare(first, second));
+  table.tBodies[0].append(...rows.map(([, row]) => row));
+}
+
+for (const table of document.querySelectorAll("table.numbers")) {
+  [...table.tHead.rows[0].cells].forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = heading.textContent;
+    button.addEventListener("click", () => sortBy(table, column, heading));
+    heading.replaceChildren(button);
+  });
+}
+
+const search = document.getElementById("search");
+const allRuns = [...document.querySelectorAll("#all-runs tbody tr")].map((row) => [
+  [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase(),
+  row,
+]);
+
+function filter() {
+  const words = search.value.toLowerCase().split(/\s+/);
+  let matches = 0;
+  for (const [text, row] of allRuns) {
+    row.hidden = !words.every((word) => text.includes(word));
+    matches += !row.hidden;
+  }
+  document.getElementById("matches").textContent = `${matches.toLocaleString("en")} of ${allRuns.length.toLocaleString("en")} runs`;
+}
+
+search.form.hidden = false;
+search.form.addEventListener("submit", (event) => event.preventDefault());
+search.addEventListener("input", filter);
+filter();
+
+for (const code of document.querySelectorAll("code.command")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+  });
+  code.after(" ", button);
+}
+
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")];
+  for (const details of closed) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of closed) details.open = false;
+});
