@@ -41,32 +41,28 @@ function stack(spec) {
     delete spec.hconcat;
   }
   if (spec.columns) spec.columns = 1;
-  partsOf(spec).forEach(stack);
-}
-
-function shrink(spec, pixels) {
-  const xs = encodings(spec, "x");
-  if (spec.width && xs.length && xs.every((x) => x.type === "quantitative" && x.axis !== null)) {
-    spec.width = Math.max(Math.min(spec.width, LEAST_WIDTH), spec.width - pixels);
-  }
   for (const legend of legends(spec)) legend.columns = 1;
-  partsOf(spec).forEach((part) => shrink(part, pixels));
+  partsOf(spec).forEach(stack);
 }
 
 function legends(spec) {
   return ["color", "shape", "strokeDash"].flatMap((channel) => encodings(spec, channel)).flatMap((each) => each.legend ?? []);
 }
 
-function limitLabels(spec, width) {
-  for (const legend of legends(spec)) legend.labelLimit = width - 70;
+function shrink(spec, pixels, width) {
+  const xs = encodings(spec, "x");
+  if (spec.width && xs.length && xs.every((x) => x.type === "quantitative" && x.axis !== null)) {
+    spec.width = Math.max(Math.min(spec.width, LEAST_WIDTH), spec.width - pixels);
+  }
   for (const { axis } of encodings(spec, "y")) if (axis?.labelLimit) axis.labelLimit = Math.min(axis.labelLimit, width / 3.5);
+  partsOf(spec).forEach((part) => shrink(part, pixels, width));
 }
 
 async function draw(place) {
   const spec = structuredClone(specs[place.dataset.chart]);
   const width = place.parentElement.clientWidth - 2;
   wrapTitle(spec.title, Math.min(width, 900) - 30);
-  limitLabels(spec, width);
+  for (const legend of legends(spec)) legend.labelLimit = width - 70;
   for (let attempt = 0; ; attempt++) {
     place.view?.finalize();
     place.view = (await vegaEmbed(place, structuredClone(spec), { renderer: "svg", actions: false })).view;
@@ -74,7 +70,8 @@ async function draw(place) {
     const excess = svg.width.baseVal.value - width;
     if (excess <= 0 || attempt === 5) break;
     if (attempt === 0) stack(spec);
-    else shrink(spec, Math.ceil(excess));
+    else if (spec.hconcat) break; // panels that stay side by side scroll
+    else shrink(spec, Math.ceil(excess), width);
   }
   place.querySelector("svg").setAttribute("aria-hidden", "true"); // the place has the caption
   if (place.scrollWidth > place.clientWidth) place.tabIndex = 0;

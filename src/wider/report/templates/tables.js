@@ -31,19 +31,26 @@ for (const table of document.querySelectorAll("table.numbers")) {
 }
 
 const search = document.getElementById("search");
+// Words between single spaces, and no commas in numbers.
+function plain(text) {
+  return ` ${text.toLowerCase().replace(/(\d),(?=\d)/g, "$1").replace(/[\s{}":]+/g, " ").trim()} `;
+}
+
 const allRuns = [...document.querySelectorAll("#all-runs tbody tr")].map((row) => [
-  [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase(),
+  plain([...row.cells].map((cell) => cell.textContent).join(" ")),
   row,
 ]);
 
 function filter() {
-  const words = search.value.toLowerCase().split(/\s+/);
+  // A number has to be there as a whole, or 80 would find 9.80% as well.
+  const words = plain(search.value).trim().split(" ").map((word) => (/^[\d.]+$/.test(word) ? ` ${word} ` : word));
   let matches = 0;
   for (const [text, row] of allRuns) {
     row.hidden = !words.every((word) => text.includes(word));
     matches += !row.hidden;
   }
-  document.getElementById("matches").textContent = `${matches.toLocaleString("en")} of ${allRuns.length.toLocaleString("en")} runs`;
+  const counts = [matches, allRuns.length].map((count) => count.toLocaleString("en"));
+  document.getElementById("matches").textContent = `${counts[0]} of ${counts[1]} runs`;
 }
 
 search.form.hidden = false;
