@@ -292,6 +292,8 @@ def test_pictures_that_need_no_run_are_always_there(store: Store, tmp_path: Path
     assert [section.anchor for section in sections] == ["demo-smoke", *drawn]
     text = (tmp_path / "report.html").read_text()
     assert text.count("Drawn from the library's own nets") == len(drawn)
+    claims = sum(len(each.claims) for each in EXPERIMENTS.values())
+    assert f"{claims} wait for runs" in text
     assert "wider run figure-2 --scale paper</code>" in text
 
 

@@ -34,6 +34,7 @@ def finish(chart: Any, title: str, subtitle: list[str]) -> Any:
         )
         .configure(font=FONT)
         .configure_axis(labelFontSize=12, titleFontSize=12, titlePadding=8, gridColor="#e8e8e8")
+        .configure_axisX(labelOverlap="greedy", labelSeparation=4)  # of a narrow panel
         .configure_legend(labelFontSize=12, titleFontSize=12)
         .configure_header(labelFontSize=13, titleFontSize=13)
         .configure_view(stroke="#d0d0d0")

@@ -1,6 +1,7 @@
 """Charts as a reader of the page can touch them."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,7 +45,7 @@ def _make_interactive(view: Spec, name: str, *, can_zoom: bool) -> None:
     fields = list(dict.fromkeys(_legend_field(encoding) for _, encoding in marks))
     params: list[Spec] = [
         {
-            "name": f"shown_{field}",
+            "name": _selection(field),
             "select": {"type": "point", "fields": [field]},
             "bind": "legend",
         }
@@ -56,7 +57,7 @@ def _make_interactive(view: Spec, name: str, *, can_zoom: bool) -> None:
     for mark, encoding in marks:
         kind = {"type": mark["mark"]} if isinstance(mark["mark"], str) else mark["mark"]
         if "opacity" not in encoding:
-            picked = {"param": f"shown_{_legend_field(encoding)}"}
+            picked = {"param": _selection(_legend_field(encoding))}
             opacity = {"condition": picked | {"value": kind.get("opacity", 1)}, "value": FADED}
             mark.setdefault("encoding", {})["opacity"] = opacity
         if len(params) > len(fields):
@@ -92,6 +93,11 @@ def _legend_field(encoding: Spec) -> str | None:
     colour = encoding.get("color", {})
     is_named = colour.get("type") == "nominal" and colour.get("legend", {}) is not None
     return colour.get("field") if is_named else None
+
+
+def _selection(field: str | None) -> str:
+    """The same in every view, so that a legend switches all of them; must be an identifier."""
+    return f"shown_{re.sub(r'[^0-9A-Za-z]', '_', str(field))}"
 
 
 def _shares_numeric_axes(view: Spec, encodings: list[Spec]) -> bool:

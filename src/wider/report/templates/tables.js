@@ -1,12 +1,14 @@
+const words = new Intl.Collator("en");
+
+// Of cells such as 3,970 or 96.27% ± 0.15; null of others.
 function numberIn(text) {
-  const number = Number.parseFloat(text.replace(/[,%+]/g, "").replace("\u2212", "-"));
-  return Number.isNaN(number) ? null : number;
+  const first = text.split(" ")[0].replace(/[,%+]/g, "").replace("\u2212", "-");
+  return first === "" || Number.isNaN(Number(first)) ? null : Number(first);
 }
 
 function compare(first, second) {
-  const numbers = [numberIn(first), numberIn(second)];
-  if (numbers.includes(null)) return first.localeCompare(second);
-  return numbers[0] - numbers[1];
+  if (first.number !== null && second.number !== null) return first.number - second.number;
+  return words.compare(first.text, second.text);
 }
 
 function sortBy(table, column, heading) {
@@ -14,10 +16,13 @@ function sortBy(table, column, heading) {
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", direction);
   const sign = direction === "ascending" ? 1 : -1;
-  const rows = [...table.tBodies[0].rows].map((row) => [row.cells[column].textContent, row]);
+  const rows = [...table.tBodies[0].rows].map((row) => {
+    const text = row.cells[column].textContent;
+    return { row, text, number: numberIn(text), missing: text === "-" };
+  });
   // What is missing comes last, either way.
-  rows.sort(([first], [second]) => (first === "-") - (second === "-") || sign * compare(first, second));
-  table.tBodies[0].append(...rows.map(([, row]) => row));
+  rows.sort((first, second) => first.missing - second.missing || sign * compare(first, second));
+  table.tBodies[0].append(...rows.map(({ row }) => row));
 }
 
 for (const table of document.querySelectorAll("table.numbers")) {
