@@ -1,5 +1,6 @@
 """The page as a reader meets it, in a browser."""
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from wider.experiments import Picture, find
+from wider.experiments import Claim, Evidence, Interval, Picture, find
 from wider.report import runs_in_results, write_page
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -244,14 +245,32 @@ def test_names_stay_text(browser: Browser, runs: pd.DataFrame, tmp_path: Path):
         )
         return [Picture("evil", layers.properties(title=EVIL), EVIL)]
 
-    demo = replace(find("demo"), title=EVIL, draw=draw)
+    def claim(name: str, evidence: Evidence | None, unit: str = "points") -> Claim:
+        return Claim(name, EVIL, EVIL, EVIL, lambda *_: evidence, above=0, unit=unit)
+
+    one_seed = Evidence(Interval(1.5, math.nan, math.nan), 1, EVIL)
+    claims = (
+        claim("one-seed", one_seed),
+        claim("slope", Evidence(Interval(-2.0, -3.0, -1.0), 5, EVIL), "seeds a day"),
+        claim("missing", None),
+    )
+    demo = replace(find("demo"), title=EVIL, draw=draw, claims=claims)
     write_page(runs.assign(dataset=EVIL), tmp_path / "evil.html", experiments=[demo])
     opened = _open(browser, tmp_path / "evil.html")
     page = opened.page
-    assert page.locator("h3").first.text_content() == EVIL
+    assert page.locator("h3", has_text=EVIL).count() == 1
+    said = page.locator(".verdicts tbody tr").all_text_contents()
+    assert all(EVIL in row for row in said)
+    assert "inconclusive" in said[0]
+    assert "one seed, so no interval" in said[0]
+    assert "contradicted" in said[1]
+    assert "\N{MINUS SIGN}2 seeds a day" in said[1]
+    assert EVIL in (page.locator("#missing").text_content() or "")
+    assert page.locator("[data-chart=effects] svg").count() == 1
     assert {row[0] for row in opened.rows()} == {EVIL}
-    assert page.locator(".mark-text.role-mark text").first.text_content() == EVIL
-    page.locator(".mark-symbol.role-mark path").first.hover(force=True)
+    chart = page.locator("[data-chart=demo-laptop-evil]")
+    assert chart.locator(".mark-text.role-mark text").first.text_content() == EVIL
+    chart.locator(".mark-symbol.role-mark path").first.hover(force=True)
     page.wait_for_function("document.querySelector('#vg-tooltip-element.visible')")
     assert page.locator("#vg-tooltip-element").text_content() == EVIL
     assert page.locator("img").count() == 0

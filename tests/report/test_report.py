@@ -222,7 +222,8 @@ def test_a_legend_of_colours_becomes_a_switch():
     table = pd.DataFrame({"x": [1.0, float("nan")], "net": ["a", "b"], "size": [1, 2]})
     lines = alt.Chart(table).encode(x="x:Q", y="size:Q")
     named = lines.encode(color="net:N")
-    chart = alt.hconcat(named.mark_line() + named.mark_point(opacity=0.5), lines.mark_line())
+    dashed = named.mark_line().encode(strokeDash=alt.StrokeDash("net:N", legend=None))
+    chart = alt.hconcat(dashed + named.mark_point(opacity=0.5), lines.mark_line())
     first, second = interactive_spec(chart)["hconcat"]
     (selection, zoom) = first["layer"][0]["params"]
     assert selection["bind"] == "legend"
@@ -230,6 +231,7 @@ def test_a_legend_of_colours_becomes_a_switch():
     assert zoom["bind"] == "scales"
     opacities = [layer["encoding"]["opacity"]["condition"] for layer in first["layer"]]
     assert opacities == [{"param": selection["name"], "value": value} for value in (1, 0.5)]
+    assert "legend" not in first["layer"][0]["encoding"]["strokeDash"]
     assert "params" not in second
     assert "opacity" not in second["encoding"]
 

@@ -103,7 +103,6 @@ def accuracy_lines(
         labelLimit=400,
         columns=1 if len(kinds) <= 3 or max(map(len, kinds)) > LONG_LABEL else 2,
         symbolOpacity=1,
-        symbolStrokeWidth=0,  # or the dashes would run around the symbols
     )
     colour = alt.Color(
         "net:N", scale=alt.Scale(domain=kinds, range=list(colours.values())), legend=legend
@@ -112,8 +111,13 @@ def accuracy_lines(
     shape = alt.Shape(
         "net:N", scale=alt.Scale(domain=kinds, range=SHAPES[: len(kinds)]), legend=legend
     )
-    dash = alt.StrokeDash(
-        "net:N", scale=alt.Scale(domain=kinds, range=DASHES[: len(kinds)]), legend=legend
+    # Without a scale, which charts with other kinds of nets beside this one would have to share.
+    dash = alt.StrokeDashValue(
+        DASHES[0],
+        condition=[
+            {"test": {"field": "net", "equal": kind}, "value": dashes}
+            for kind, dashes in zip(kinds, DASHES, strict=False)
+        ],
     )
     y_axis: dict[str, Any] = {"axis": alt.Axis(format="~%"), "title": y_title}
     y = alt.Y(f"{accuracy}:Q", scale=alt.Scale(zero=False, padding=6), **y_axis)

@@ -62,6 +62,10 @@ def _make_interactive(view: Spec, name: str, *, can_zoom: bool) -> None:
             mark.setdefault("encoding", {})["opacity"] = opacity
         if len(params) > len(fields):
             mark["mark"] = kind | {"clip": True}  # or it would be drawn outside when zoomed
+        for channel in ("shape", "strokeDash"):
+            own = mark.get("encoding", {}).get(channel, {})
+            if own.get("field") == _legend_field(encoding) and own.get("legend", {}) is None:
+                del own["legend"]  # one with that of the colour; Vega-Lite warns of none
     # A selection belongs to one mark; the others of its view may refer to it.
     marks[0][0].setdefault("params", []).extend(params)
 

@@ -35,18 +35,18 @@ function hasLabels(panel) {
   return encodings(panel, "y").every((y) => y.axis !== null && y.axis?.labels !== false);
 }
 
-function stack(spec) {
-  if (spec.hconcat?.every(hasLabels)) {
+function stack(spec, columns) {
+  if (columns === 1 && spec.hconcat?.every(hasLabels)) {
     spec.vconcat = spec.hconcat;
     delete spec.hconcat;
   }
-  if (spec.columns) spec.columns = 1;
-  for (const legend of legends(spec)) legend.columns = 1;
-  partsOf(spec).forEach(stack);
+  if (spec.columns) spec.columns = Math.min(spec.columns, columns);
+  for (const legend of legends(spec)) legend.columns = Math.min(legend.columns ?? 1, columns);
+  partsOf(spec).forEach((part) => stack(part, columns));
 }
 
 function legends(spec) {
-  return ["color", "shape", "strokeDash"].flatMap((channel) => encodings(spec, channel)).flatMap((each) => each.legend ?? []);
+  return ["color", "shape"].flatMap((channel) => encodings(spec, channel)).flatMap((each) => each.legend ?? []);
 }
 
 function shrink(spec, pixels, width) {
@@ -68,8 +68,8 @@ async function draw(place) {
     place.view = (await vegaEmbed(place, structuredClone(spec), { renderer: "svg", actions: false })).view;
     const svg = place.querySelector("svg");
     const excess = svg.width.baseVal.value - width;
-    if (excess <= 0 || attempt === 5) break;
-    if (attempt === 0) stack(spec);
+    if (excess <= 0 || attempt === 6) break;
+    if (attempt < 2) stack(spec, 2 - attempt);
     else if (spec.hconcat) break; // panels that stay side by side scroll
     else shrink(spec, Math.ceil(excess), width);
   }
