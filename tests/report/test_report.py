@@ -1,14 +1,19 @@
+import html
 import html.parser
 import json
+import math
 import re
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import altair as alt
 import pandas as pd
 import pytest
 
 from wider.data import Preprocessing
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, find
+from wider.experiments import EXPERIMENTS, find, verdicts
 from wider.report import (
     cells,
     runs_in_results,
@@ -18,6 +23,11 @@ from wider.report import (
     write_page,
     write_pictures,
 )
+from wider.report._cost import costs
+from wider.report._interactive import interactive_spec, shows_something
+from wider.report._limits import limits
+from wider.report._paper import beside_paper
+from wider.report._verdicts import SIGNS, number_text
 from wider.runs import RunSpec, Store, Widening, execute
 from wider.training import Recipe
 
@@ -94,6 +104,147 @@ def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store
     assert f"{100 * accuracy.test_accuracy:.2f}%" in own
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the tables that the repository keeps."""
+    path = tmp_path_factory.mktemp("kept") / "report.html"
+    write_page(runs_in_results(RESULTS), path)
+    return path.read_text()
+
+
+def test_every_claim_has_its_verdict_with_evidence(kept: str):
+    found = verdicts(runs_in_results(RESULTS), EXPERIMENTS)
+    tested = [verdict for verdict in found if verdict.evidence]
+    text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", kept)))
+    counted = {name: sum(each.outcome == name for each in found) for name in SIGNS}
+    assert f"Of {len(found)} claims that this study can check, {len(tested)} ha" in text
+    for outcome in ("supported", "contradicted", "inconclusive"):
+        assert f"{counted[outcome]} {outcome}" in text
+    for verdict in found:
+        assert verdict.claim.says in text
+        assert verdict.claim.place in text
+        assert f'id="{verdict.claim.name}"' in kept
+    for verdict in tested:
+        assert verdict.evidence is not None
+        assert verdict.evidence.compared[1:] in text
+        low, high = (number_text(end, verdict.claim.unit) for end in verdict.evidence.effect[1:])
+        assert math.isnan(verdict.evidence.effect.low) or f"{low} to {high}" in text
+
+
+def test_links_lead_somewhere(kept: str):
+    page = Page(kept)
+    ids = page.having("id")
+    assert len(ids) == len(set(ids))
+    assert {href.removeprefix("#") for href in page.having("href")} <= set(ids)
+
+
+def test_a_screen_reader_finds_its_way(kept: str):
+    page = Page(kept)
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+    tags = [tag for tag, _ in page.tags]
+    assert {"header", "nav", "main", "html"} <= set(tags)
+    assert tags.count("table") == tags.count("caption")
+    assert all(found.get("scope") for tag, found in page.tags if tag == "th")
+    charts = [found for _, found in page.tags if "data-chart" in found]
+    assert charts
+    assert all(found["role"] == "img" and found["aria-label"] for found in charts)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_on_its_background(kept: str, scheme: str):
+    """WCAG 2.2's contrast of normal text, 4.5 to 1."""
+    blocks = re.findall(r":root \{(.*?)\}", kept, re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w+)", blocks[["light", "dark"].index(scheme)]))
+    pairs = [(name, ground) for name in ("text", "muted", "link") for ground in ("page", "soft")]
+    pairs += [(name, f"{name}-soft") for name in ("supported", "contradicted", "unsure")]
+    for name, ground in pairs:
+        darker, brighter = sorted(map(_luminance, (colours[name], colours[ground])))
+        assert (brighter + 0.05) / (darker + 0.05) >= 4.5, (name, ground)
+
+
+def _luminance(colour: str) -> float:
+    """Relative, as WCAG 2.2 defines it."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    values = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+    return sum(share * v for share, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_the_papers_numbers_stand_beside_ours():
+    section = next(
+        each
+        for each in sections_of(runs_in_results(RESULTS), [find("figure-4")])
+        if each.anchor == "figure-4-paper"
+    )
+    table = beside_paper(section)
+    row = table[(table["activation"] == "relu") & (table["width"] == 80)].iloc[0]
+    cells_80 = section.summary[
+        (section.summary["activation"] == "relu") & (section.summary["width"] == 80)
+    ]
+    assert row["accuracy_in_paper"] == 0.963
+    assert row["best_test_accuracy"] == cells_80["best_test_accuracy"].max()
+    gap = 100 * (cells_80["best_test_accuracy"].max() - 0.963)
+    assert row["ours_less_the_paper"] == f"{gap:+.2f} points"
+    assert beside_paper(next(sections_of(section.table, [find("figure-2")]))).empty
+
+
+def test_costs_are_counted_net_by_net(store: Store):
+    section = next(sections_of(_runs(store), [find("demo")]))
+    table = costs(section)
+    assert table["runs"].sum() == len(section.table) == 6
+    widest = section.table[section.table["width"] == section.table["width"].max()]
+    dense = widest[widest["method"] == "dense"].iloc[:2]
+    row = table[(table["method"] == "dense") & (table["width"] == widest["width"].iloc[0])].iloc[0]
+    assert row["weights"] == f"{dense['num_weights'].iloc[0]:,}"
+    assert row["seconds a run"] == f"{dense['seconds'].mean():,.1f}"
+    assert row["runs"] == len(dense)
+    twice = pd.concat([dense, dense]).assign(num_weights=2000)
+    twice.iloc[0, twice.columns.get_loc("num_weights")] = 10
+    assert costs(replace(section, table=twice))["weights"].tolist() == ["10 to 2,000"]
+
+
+def test_limits_name_what_is_less_than_in_the_paper(store: Store):
+    runs = _runs(store)
+    runs.loc[0, "status"] = "diverged"
+    sections = list(sections_of(runs, EXPERIMENTS.values()))
+    found = limits(runs, sections)
+    assert [section.anchor for section in found.shortened] == ["demo-smoke"]
+    assert found.incomplete == []
+    assert found.diverged == 1
+    assert found.lossy == []
+    ((section, single, total),) = found.single_seeds
+    assert section.anchor == "demo-smoke"
+    assert 0 < single <= total == len(section.summary)
+
+
+def test_a_legend_of_colours_becomes_a_switch():
+    table = pd.DataFrame({"x": [1.0, float("nan")], "net": ["a", "b"], "size": [1, 2]})
+    lines = alt.Chart(table).encode(x="x:Q", y="size:Q")
+    named = lines.encode(color="net:N")
+    dashed = named.mark_line().encode(strokeDash=alt.StrokeDash("net:N", legend=None))
+    chart = alt.hconcat(dashed + named.mark_point(opacity=0.5), lines.mark_line())
+    first, second = interactive_spec(chart)["hconcat"]
+    (selection, zoom) = first["layer"][0]["params"]
+    assert selection["bind"] == "legend"
+    assert selection["select"]["fields"] == ["net"]
+    assert zoom["bind"] == "scales"
+    opacities = [layer["encoding"]["opacity"]["condition"] for layer in first["layer"]]
+    assert opacities == [{"param": selection["name"], "value": value} for value in (1, 0.5)]
+    assert "legend" not in first["layer"][0]["encoding"]["strokeDash"]
+    assert "params" not in second
+    assert "opacity" not in second["encoding"]
+
+
+def test_pictures_without_a_panel_are_left_out():
+    points = alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x="x:Q")
+    assert shows_something(points)
+    assert shows_something(alt.vconcat(points, points))
+    assert not shows_something(alt.hconcat())
+    assert not shows_something(alt.hconcat(alt.vconcat()))
+
+
 def test_an_incomplete_experiment_says_so(store: Store, tmp_path: Path):
     part = Store(tmp_path / "store")
     execute(find("demo").scale("smoke").specs()[0], part)
@@ -144,15 +295,22 @@ def test_pictures_that_need_no_run_are_always_there(store: Store, tmp_path: Path
     assert [section.anchor for section in sections] == ["demo-smoke", *drawn, "study-1-own"]
     text = (tmp_path / "report.html").read_text()
     assert text.count("Drawn from the library's own nets") == len(drawn)
+    claims = sum(len(each.claims) for each in EXPERIMENTS.values())
+    assert f"{claims} wait for runs" in text
     assert "wider run figure-2 --scale paper</code>" in text
 
 
-def test_pictures_are_written_as_png_and_svg(store: Store, tmp_path: Path):
+def test_pictures_are_written_in_three_formats(store: Store, tmp_path: Path):
     sections = list(sections_of(_runs(store), [find("demo")]))
     paths = write_pictures(sections, tmp_path / "new" / "folder")
-    assert [path.name for path in paths] == ["demo-smoke.png", "demo-smoke.svg"]
-    assert paths[0].read_bytes().startswith(b"\x89PNG")
-    assert "scale smoke" in paths[1].read_text()
+    assert [path.name for path in paths] == [
+        "demo-smoke.pdf",
+        "demo-smoke.png",
+        "demo-smoke.svg",
+    ]
+    assert paths[0].read_bytes().startswith(b"%PDF")
+    assert paths[1].read_bytes().startswith(b"\x89PNG")
+    assert "scale smoke" in paths[2].read_text()
 
 
 def test_numbers_are_shown_as_a_reader_wants_them():

@@ -129,7 +129,7 @@ def report(
     Args:
         store: folder of the runs.
         output: the page to write.
-        pictures: a folder for the same charts as PNG and SVG.
+        pictures: a folder for the same charts as PDF, PNG and SVG.
         results: instead of a store, a folder of tables that `wider results --format csv` wrote,
             each named EXPERIMENT-SCALE.csv.
     """

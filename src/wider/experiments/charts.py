@@ -12,6 +12,7 @@ PURPLE, BLACK = "#CC79A7", "#1a1a1a"
 LONG_LABEL = 40  # characters, in a legend
 MOST_LABELS = 9  # on the axis of widths
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down"]
+DASHES = [[1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [5, 2]]  # the first one is a solid line
 
 FONT = "Helvetica Neue, Arial, sans-serif"
 
@@ -33,6 +34,7 @@ def finish(chart: Any, title: str, subtitle: list[str]) -> Any:
         )
         .configure(font=FONT)
         .configure_axis(labelFontSize=12, titleFontSize=12, titlePadding=8, gridColor="#e8e8e8")
+        .configure_axisX(labelOverlap="greedy", labelSeparation=4)  # of a narrow panel
         .configure_legend(labelFontSize=12, titleFontSize=12)
         .configure_header(labelFontSize=13, titleFontSize=13)
         .configure_view(stroke="#d0d0d0")
@@ -109,16 +111,23 @@ def accuracy_lines(
     shape = alt.Shape(
         "net:N", scale=alt.Scale(domain=kinds, range=SHAPES[: len(kinds)]), legend=legend
     )
+    # Without a scale, which charts with other kinds of nets beside this one would have to share.
+    dash = alt.StrokeDashValue(
+        DASHES[0],
+        condition=[
+            {"test": {"field": "net", "equal": kind}, "value": dashes}
+            for kind, dashes in zip(kinds, DASHES, strict=False)
+        ],
+    )
     y_axis: dict[str, Any] = {"axis": alt.Axis(format="~%"), "title": y_title}
     y = alt.Y(f"{accuracy}:Q", scale=alt.Scale(zero=False, padding=6), **y_axis)
     base = alt.Chart(shown).encode(x=x, y=y, color=colour)
-    layers = [
-        base.mark_line(strokeWidth=2),
-        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", **y_axis), y2="high:Q"),
-        base.mark_point(size=55, opacity=1, filled=True).encode(
-            shape=shape, tooltip=_tooltip(shown)
-        ),
-    ]
+    layers = [base.mark_line(strokeWidth=2).encode(strokeDash=dash)]
+    if shown["low"].notna().any():
+        intervals = base.encode(y=alt.Y("low:Q", **y_axis), y2="high:Q")
+        layers.append(intervals.mark_rule(strokeWidth=1.5))
+    points = base.encode(shape=shape, tooltip=_tooltip(shown))
+    layers.append(points.mark_point(size=55, opacity=1, filled=True))
     if diamonds is not None:
         others = alt.Chart(diamonds).encode(x=x, y=y, color=colour)
         layers.append(others.mark_point(shape="diamond", size=90, strokeWidth=2, opacity=1))

@@ -6,6 +6,16 @@ import numpy as np
 import pandas as pd
 
 INTERVAL = "_interval"
+WORDS = {
+    "num_weights": "weights",
+    "num_effective_weights": "effective weights",
+    "multiply_adds": "multiply-adds an image",
+    "best_test_accuracy": "test accuracy, best epoch",
+    "final_test_accuracy": "test accuracy, last epoch",
+    "final_train_accuracy": "training accuracy, last epoch",
+    "output_connectivity": "last layer's connectivity",
+    "accuracy_in_paper": "the paper's accuracy",
+}
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +41,7 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
 
 def heading(column: str) -> str:
     """The name of a column in words."""
-    return column.replace("_", " ")
+    return WORDS.get(column, column.replace("_", " "))
 
 
 def cells(table: pd.DataFrame) -> list[list[str]]:

@@ -1,6 +1,5 @@
 """The page: one HTML file that needs nothing else."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +10,16 @@ import vl_convert
 from markupsafe import Markup
 
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, Experiment
+from wider.experiments import EXPERIMENTS, Experiment, Picture
+from wider.report._cost import costs
+from wider.report._effects import effects_picture
 from wider.report._format import cells, heading, with_intervals
+from wider.report._interactive import interactive_spec
+from wider.report._limits import limits
 from wider.report._own_sections import own_sections
+from wider.report._paper import beside_paper
 from wider.report._sections import Section, sections_of
+from wider.report._verdicts import counts, judged
 
 # Shown of every run; the rest is in `wider results --format csv`.
 RUN_COLUMNS = {
@@ -27,12 +32,15 @@ RUN_COLUMNS = {
     "seed": "seed",
     "num_weights": "weights",
     "connectivity": "connectivity",
+    "multiply_adds": "multiply-adds",
     "epochs_trained": "epochs",
     "final_test_accuracy": "last epoch",
     "best_test_accuracy": "best epoch",
     "status": "status",
     "seconds": "seconds",
+    "key": "key",
 }
+KEY_LENGTH = 10  # characters that find a run's folder in a store
 ORIGIN_COLUMNS = ["commit", "wider", "torch", "python", "engine", "device", "threads", "machine"]
 
 
@@ -56,17 +64,24 @@ def write_page(
     Raises:
         InputError: the file cannot be written.
     """
+    experiments = list(experiments)
     sections = [*sections_of(runs, experiments), *own_sections(runs)]
+    anchors = [section.anchor for section in sections]
+    claims = judged(runs, experiments, anchors)
+    effects = effects_picture(claims)
     page = (
         _environment()
         .get_template("page.html")
         .render(
             sections=sections,
-            summaries={section.anchor: _summary(section) for section in sections},
-            specs=_chart_specs(sections),
+            claims=claims,
+            counts=counts(claims),
+            effects=effects,
+            tables={section.anchor: _tables(section) for section in sections},
+            specs=_chart_specs(sections, effects),
             runs=_runs(runs),
             origins=_origins(runs),
-            lossy=_lossy(runs),
+            limits=limits(runs, sections),
             made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
             # The bundle is code of ours to run, not text to show: it must not be escaped.
             script=Markup(vl_convert.javascript_bundle()),  # pyright: ignore[reportCallIssue]
@@ -82,39 +97,50 @@ def write_page(
 
 
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("wider.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Jinja's own `capitalize` makes the other letters small.
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
+    return environment
 
 
-def _chart_specs(sections: Sequence[Section]) -> dict[str, dict]:
-    return {
-        f"{section.anchor}-{picture.name}": json.loads(picture.chart.to_json())
+def _chart_specs(sections: Sequence[Section], effects: Picture | None) -> dict[str, dict]:
+    pictures = {
+        f"{section.anchor}-{picture.name}": picture
         for section in sections
         for picture in section.pictures
     }
+    if effects is not None:
+        pictures[effects.name] = effects
+    return {name: interactive_spec(picture.chart) for name, picture in pictures.items()}
 
 
-def _summary(section: Section) -> dict[str, list]:
-    table = with_intervals(section.summary)
+def _tables(section: Section) -> dict[str, dict[str, list]]:
+    """What the page shows of a section as numbers, by what it is."""
+    found = {
+        "numbers": with_intervals(section.summary),
+        "paper": with_intervals(beside_paper(section)),
+        "costs": costs(section),
+    }
+    return {name: _table(table) for name, table in found.items()}
+
+
+def _table(table: pd.DataFrame) -> dict[str, list]:
     return {"columns": [heading(name) for name in table.columns], "rows": cells(table)}
 
 
 def _runs(runs: pd.DataFrame) -> dict[str, list]:
     order = ["dataset", "model", "activation", "method", "allocation", "width", "seed"]
-    table = runs.sort_values(order)[list(RUN_COLUMNS)]
+    table = runs.assign(key=runs["key"].str[:KEY_LENGTH]).sort_values(order)[list(RUN_COLUMNS)]
     return {"columns": list(RUN_COLUMNS.values()), "rows": cells(table)}
 
 
 def _origins(runs: pd.DataFrame) -> dict[str, list]:
     table = runs.fillna({"commit": "none"})
     counts = table.groupby(ORIGIN_COLUMNS, dropna=False).size().rename("runs").reset_index()
-    return {"columns": list(counts.columns), "rows": cells(counts)}
-
-
-def _lossy(runs: pd.DataFrame) -> list[str]:
-    return sorted(set(runs.loc[runs["data_encoding"].isin(["jpeg", "mixed"]), "dataset"]))
+    return _table(counts[["runs", *ORIGIN_COLUMNS]])

@@ -9,7 +9,7 @@ PIXELS_PER_INCH = 144
 
 
 def write_pictures(sections: Sequence[Section], folder: Path) -> list[Path]:
-    """Writes every chart as PNG and SVG.
+    """Writes every chart as PDF, PNG and SVG.
 
     Args:
         sections: what to draw.
@@ -22,11 +22,11 @@ def write_pictures(sections: Sequence[Section], folder: Path) -> list[Path]:
     paths = []
     for section in sections:
         for picture in section.pictures:
-            for ending in ("png", "svg"):
+            for ending in ("pdf", "png", "svg"):
                 path = folder / f"{picture.name}-{section.scale.name}.{ending}"
                 if ending == "png":
                     picture.chart.save(str(path), ppi=PIXELS_PER_INCH)
-                else:  # Altair refuses a resolution for a vector format
+                else:  # a vector format has no resolution
                     picture.chart.save(str(path))
                 paths.append(path)
     return paths

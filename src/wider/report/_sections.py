@@ -7,6 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from wider.experiments import Experiment, Picture, Scale
+from wider.report._interactive import shows_something
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,9 @@ class Section:
 
     @cached_property
     def pictures(self) -> list[Picture]:
-        """The pictures drawn from its runs."""
-        return self.experiment.draw(self.table, self.scale)
+        """The pictures drawn from its runs; those that too few runs leave empty are left out."""
+        drawn = self.experiment.draw(self.table, self.scale)
+        return [picture for picture in drawn if shows_something(picture.chart)]
 
 
 def section_of(experiment: Experiment, scale: Scale, runs: pd.DataFrame) -> Section:

@@ -1,0 +1,115 @@
+"""Charts as a reader of the page can touch them."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import altair as alt
+
+Spec = dict[str, Any]
+SEVERAL_VIEWS = ("hconcat", "vconcat", "concat")
+FADED = 0.08  # opacity of lines that the reader has switched off
+# With Shift alone, so that the wheel and a finger still scroll the page.
+DRAG = "[pointerdown[event.shiftKey], window:pointerup] > window:pointermove!"
+WHEEL = "wheel![event.shiftKey]"
+
+
+def shows_something(chart: Any) -> bool:
+    """Whether there is a panel to draw; a picture of too few runs may have none."""
+    for kind in SEVERAL_VIEWS:
+        if isinstance(parts := getattr(chart, kind, None), list):
+            return any(shows_something(part) for part in parts)
+    return True
+
+
+def interactive_spec(chart: alt.TopLevelMixin) -> Spec:
+    """A chart whose legend entries can be picked by clicking, and that Shift and the wheel zoom.
+
+    Only what is named in a legend of colours is touched; other charts stay as they are.
+
+    Args:
+        chart: as an experiment draws it, of any composition.
+    """
+    # JSON, other than Python, knows no NaN.
+    spec = json.loads(chart.to_json(), parse_constant=lambda _: None)
+    for number, view in enumerate(_views(spec)):
+        _make_interactive(view, f"view_{number}", can_zoom="facet" not in spec)
+    return spec
+
+
+def _make_interactive(view: Spec, name: str, *, can_zoom: bool) -> None:
+    marks = [(mark, encoding) for mark, encoding in _marks(view, {}) if _legend_field(encoding)]
+    if not marks:
+        return
+    fields = list(dict.fromkeys(_legend_field(encoding) for _, encoding in marks))
+    params: list[Spec] = [
+        {
+            "name": _selection(field),
+            "select": {"type": "point", "fields": [field]},
+            "bind": "legend",
+        }
+        for field in fields
+    ]
+    if can_zoom and _shares_numeric_axes(view, [encoding for _, encoding in marks]):
+        select = {"type": "interval", "translate": DRAG, "zoom": WHEEL, "on": DRAG}
+        params.append({"name": f"zoom_{name}", "select": select, "bind": "scales"})
+    for mark, encoding in marks:
+        kind = {"type": mark["mark"]} if isinstance(mark["mark"], str) else mark["mark"]
+        if "opacity" not in encoding:
+            picked = {"param": _selection(_legend_field(encoding))}
+            opacity = {"condition": picked | {"value": kind.get("opacity", 1)}, "value": FADED}
+            mark.setdefault("encoding", {})["opacity"] = opacity
+        if len(params) > len(fields):
+            mark["mark"] = kind | {"clip": True}  # or it would be drawn outside when zoomed
+        for channel in ("shape", "strokeDash"):
+            own = mark.get("encoding", {}).get(channel, {})
+            if own.get("field") == _legend_field(encoding) and own.get("legend", {}) is None:
+                del own["legend"]  # one with that of the colour; Vega-Lite warns of none
+    # A selection belongs to one mark; the others of its view may refer to it.
+    marks[0][0].setdefault("params", []).extend(params)
+
+
+def _views(spec: Spec) -> Iterator[Spec]:
+    """The parts that have axes of their own."""
+    parts = [part for kind in SEVERAL_VIEWS for part in spec.get(kind, [])]
+    if "spec" in spec:
+        parts.append(spec["spec"])
+    for part in parts:
+        yield from _views(part)
+    if not parts and not any(kind in spec for kind in SEVERAL_VIEWS):
+        yield spec
+
+
+def _marks(spec: Spec, inherited: Spec) -> Iterator[tuple[Spec, Spec]]:
+    """Every part that is a mark, with its encoding and what it inherits of those around it."""
+    encoding = inherited | spec.get("encoding", {})
+    if "mark" in spec:
+        yield spec, encoding
+    for kind in (*SEVERAL_VIEWS, "layer"):
+        for part in spec.get(kind, []):
+            yield from _marks(part, encoding)
+    if "spec" in spec:
+        yield from _marks(spec["spec"], encoding)
+
+
+def _legend_field(encoding: Spec) -> str | None:
+    colour = encoding.get("color", {})
+    is_named = colour.get("type") == "nominal" and colour.get("legend", {}) is not None
+    return colour.get("field") if is_named else None
+
+
+def _selection(field: str | None) -> str:
+    """The same in every view, so that a legend switches all of them; must be an identifier."""
+    return f"shown_{re.sub(r'[^0-9A-Za-z]', '_', str(field))}"
+
+
+def _shares_numeric_axes(view: Spec, encodings: list[Spec]) -> bool:
+    if view.get("resolve"):
+        return False
+    return all(
+        encoding.get(channel, {}).get("type") == "quantitative"
+        for encoding in encodings
+        for channel in ("x", "y")
+        if channel in encoding
+    )

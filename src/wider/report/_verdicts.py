@@ -1,0 +1,118 @@
+"""The verdicts on the paper's claims, as the page shows them."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from wider.experiments import (
+    EXPERIMENTS,
+    Evidence,
+    Experiment,
+    Outcome,
+    Verdict,
+    verdicts,
+)
+
+# Told apart by word and sign; the colour comes on top.
+SIGNS: Mapping[Outcome, str] = {
+    "supported": "✓",
+    "contradicted": "✗",
+    "inconclusive": "?",
+    "not yet run": "·",
+}
+POINTS = "points"
+MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict with the number that it has on the page.
+
+    Attributes:
+        number: from 1, those with runs first.
+        verdict: the verdict.
+        anchor: of the section with its figure; None where the page has none.
+    """
+
+    number: int
+    verdict: Verdict
+    anchor: str | None
+
+    @property
+    def sign(self) -> str:
+        """Of the outcome."""
+        return SIGNS[self.verdict.outcome]
+
+    @property
+    def effect(self) -> str:
+        """The quantity, with its unit."""
+        value = evidence_of(self.verdict).effect.value
+        return f"{number_text(value, self.verdict.claim.unit)} {self.verdict.claim.unit}".strip()
+
+    @property
+    def interval(self) -> str:
+        """Of 95% confidence, or why there is none."""
+        _, low, high = evidence_of(self.verdict).effect
+        if math.isnan(low):
+            return "one seed, so no interval"
+        unit = self.verdict.claim.unit
+        return f"{number_text(low, unit)} to {number_text(high, unit)}"
+
+    @property
+    def holds_where(self) -> str:
+        """The claim's range, in words."""
+        return self.verdict.claim.holds_where.replace("-", MINUS)
+
+    @property
+    def corrected(self) -> str:
+        """What is left of the outcome when it is corrected for the number of claims."""
+        return f"still {self.verdict.outcome}" if self.verdict.holds_corrected else "inconclusive"
+
+
+def judged(
+    runs: pd.DataFrame, experiments: Iterable[Experiment], anchors: Sequence[str]
+) -> list[Judged]:
+    """The verdicts on all claims of some experiments, those that have been run first.
+
+    Args:
+        runs: one row per run.
+        experiments: whose claims are shown.
+        anchors: of the sections that the page has.
+    """
+    shown = {experiment.name: experiment for experiment in experiments}
+    # A claim may need runs of an experiment that is not shown.
+    found = [
+        verdict
+        for verdict in verdicts(runs, EXPERIMENTS | shown)
+        if verdict.experiment.name in shown
+    ]
+    found.sort(key=lambda verdict: verdict.evidence is None)  # stable: else the paper's order
+    return [
+        Judged(number, verdict, _anchor(verdict, anchors))
+        for number, verdict in enumerate(found, start=1)
+    ]
+
+
+def counts(rows: Sequence[Judged]) -> dict[Outcome, int]:
+    """How many claims have each outcome."""
+    return {outcome: sum(row.verdict.outcome == outcome for row in rows) for outcome in SIGNS}
+
+
+def number_text(value: float, unit: str) -> str:
+    """Points with a sign and two digits, other numbers with three."""
+    text = f"{value:+.2f}" if unit == POINTS else f"{value:.3g}"
+    return text.replace("-", MINUS)
+
+
+def evidence_of(verdict: Verdict) -> Evidence:
+    """The evidence of a claim that has been run."""
+    assert verdict.evidence is not None, verdict.claim.name
+    return verdict.evidence
+
+
+def _anchor(verdict: Verdict, anchors: Sequence[str]) -> str | None:
+    name = verdict.experiment.name
+    scales = [verdict.scale.name] if verdict.scale else list(verdict.experiment.scales)[::-1]
+    return next((found for scale in scales if (found := f"{name}-{scale}") in anchors), None)
