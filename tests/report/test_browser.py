@@ -192,7 +192,7 @@ def test_runs_are_found_by_all_words(opened: Opened, runs: pd.DataFrame):
     assert {(row[0], row[3]) for row in found} == {("digits", "dense")}
     assert len(found) == ((runs["dataset"] == "digits") & (runs["method"] == "dense")).sum() > 0
     shown = opened.page.locator("#matches").text_content()
-    assert shown == f"{len(found)} of {len(runs)} runs"
+    assert shown == f"{len(found)} of {len(runs):,} runs"
     search.fill("mnist 3970 80")  # a number is a whole one, with or without its comma
     wanted = (runs["dataset"] == "mnist") & (runs["num_weights"] == 3970) & (runs["width"] == 80)
     assert len(opened.rows()) == wanted.sum() > 0

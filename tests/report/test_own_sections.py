@@ -68,11 +68,15 @@ def test_the_page_has_them_after_the_experiments(runs: pd.DataFrame, tmp_path: P
     anchors = [section.anchor for section in sections]
     assert anchors[0] == "demo-smoke"
     assert anchors[-2:] == ["study-1-own", "study-2-own"]
-    assert "digits: MLP with 1 hidden layer, base width 4</h2>" in text
+    assert "digits: MLP with 1 hidden layer, base width 4</h3>" in text
     assert "scale own: 2 seeds; 8 of 8 runs are done" in text
     assert "wider sweep STUDY.toml</code>" in text
     paths = write_pictures(sections[-1:], tmp_path)
-    assert [path.name for path in paths] == ["study-2-own.png", "study-2-own.svg"]
+    assert [path.name for path in paths] == [
+        "study-2-own.pdf",
+        "study-2-own.png",
+        "study-2-own.svg",
+    ]
 
 
 def test_names_of_datasets_are_text(runs: pd.DataFrame, tmp_path: Path):

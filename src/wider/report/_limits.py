@@ -41,7 +41,7 @@ def limits(runs: pd.DataFrame, sections: Sequence[Section]) -> Limits:
     return Limits(
         lossy=sorted(set(runs.loc[runs["data_encoding"].isin(["jpeg", "mixed"]), "dataset"])),
         shortened=[section for section in trained if section.scale.name != FULL],
-        incomplete=[section for section in trained if len(section.table) < section.num_runs],
+        incomplete=[section for section in trained if not section.is_complete],
         single_seeds=[
             (section, int((count == 1).sum()), len(count))
             for section, count in seeds

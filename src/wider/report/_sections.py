@@ -32,6 +32,11 @@ class Section:
         return f"{self.experiment.name}-{self.scale.name}"
 
     @property
+    def is_complete(self) -> bool:
+        """Whether all of its runs are there."""
+        return len(self.table) == self.num_runs
+
+    @property
     def command(self) -> str:
         """What repeats it."""
         data = " --data-dir DIR" if set(self.scale.datasets) - {"digits"} else ""
@@ -60,9 +65,23 @@ def section_of(experiment: Experiment, scale: Scale, runs: pd.DataFrame) -> Sect
 
 
 def sections_of(runs: pd.DataFrame, experiments: Iterable[Experiment]) -> Iterator[Section]:
-    """Each experiment and scale that needs no run, or that at least one of the runs belongs to."""
-    for experiment in experiments:
-        for scale in experiment.scales.values():
-            section = section_of(experiment, scale, runs)
-            if len(section.table) or not section.num_runs:
-                yield section
+    """Each experiment and scale that needs no run, is complete, or has been begun.
+
+    Experiments share runs. One that lacks some, and whose others all belong to complete ones, has
+    not been begun.
+    """
+    every = (
+        section_of(experiment, scale, runs)
+        for experiment in experiments
+        for scale in experiment.scales.values()
+    )
+    sections = [section for section in every if section.is_complete or len(section.table)]
+    complete = {
+        key
+        for section in sections
+        if section.is_complete and section.num_runs
+        for key in section.table["key"]
+    }
+    for section in sections:
+        if section.is_complete or not set(section.table["key"]) <= complete:
+            yield section

@@ -52,13 +52,19 @@ class Judged:
         return f"{number_text(value, self.verdict.claim.unit)} {self.verdict.claim.unit}".strip()
 
     @property
+    def has_interval(self) -> bool:
+        """Whether enough seeds are there for one."""
+        evidence = self.verdict.evidence
+        return evidence is not None and not math.isnan(evidence.effect.low)
+
+    @property
     def interval(self) -> str:
         """Of 95% confidence, or why there is none."""
-        _, low, high = evidence_of(self.verdict).effect
-        if math.isnan(low):
+        if not self.has_interval:
             return "one seed, so no interval"
+        _, low, high = evidence_of(self.verdict).effect
         unit = self.verdict.claim.unit
-        return f"{number_text(low, unit)} to {number_text(high, unit)}"
+        return f"95% interval {number_text(low, unit)} to {number_text(high, unit)}"
 
     @property
     def holds_where(self) -> str:
