@@ -160,7 +160,7 @@ def _grid_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
         ).resolve_scale(color="independent"),
         f"Figure 4: MNIST, MLP of {NUM_WEIGHTS:,} weights at every width",
         [
-            scale.label.capitalize(),
+            f"Every cell is a net of its own; {scale.label}",
             "Test accuracy in %, mean over seeds; best epoch, picked on the test set as in the "
             "paper",
             "Star: best cell. White: no such net. Column paper: its value at that width, over all "
