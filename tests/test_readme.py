@@ -1,12 +1,15 @@
 """What the README shows is what happens."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 
 import wider
+from wider.experiments import EXPERIMENTS, advice, read_table, verdicts
+from wider.report import runs_in_results
 from wider.runs import read_study
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -45,3 +48,26 @@ def test_commands_are_those_of_the_command_line():
     shown = set(re.findall(r"^wider (\w+)", README, re.MULTILINE))
     assert shown
     assert shown <= set(COMMANDS)
+
+
+def test_the_verdicts_are_those_of_the_committed_runs():
+    runs = runs_in_results(Path(__file__).parents[1] / "results")
+    outcomes = Counter(verdict.outcome for verdict in verdicts(runs, EXPERIMENTS))
+    waiting = outcomes.pop("not yet run")
+    text = " ".join(README.split())
+    assert f"Of {waiting + outcomes.total()} claims, {outcomes.total()} have been run" in text
+    for outcome, count in outcomes.items():
+        assert f"{count} {outcome}" in text
+
+
+def test_the_hit_table_is_the_committed_one():
+    runs = read_table(Path(__file__).parents[1] / "results" / "advice-laptop.csv")
+    hits = advice.summarise(runs)
+    text = " ".join(README.split())
+    for rule, words in (
+        ("expected_kernel_distance", "In {} of {} families it is within one doubling"),
+        ("theorem_1", "Theorem 1 as printed in {}"),
+    ):
+        near = (hits[f"{rule}_doublings"].abs() <= 1).sum()
+        assert words.format(near, len(hits)) in text
+        assert f"{100 * hits[f'{rule}_cost'].mean():.1f} points" in text

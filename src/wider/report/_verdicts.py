@@ -31,7 +31,7 @@ class Judged:
     """A verdict with the number that it has on the page.
 
     Attributes:
-        number: from 1, those with runs first.
+        number: from 1, those with an interval first, those without runs last.
         verdict: the verdict.
         anchor: of the section with its figure; None where the page has none.
     """
@@ -54,8 +54,7 @@ class Judged:
     @property
     def has_interval(self) -> bool:
         """Whether enough seeds are there for one."""
-        evidence = self.verdict.evidence
-        return evidence is not None and not math.isnan(evidence.effect.low)
+        return _how_unsure(self.verdict) == 0
 
     @property
     def interval(self) -> str:
@@ -80,7 +79,7 @@ class Judged:
 def judged(
     runs: pd.DataFrame, experiments: Iterable[Experiment], anchors: Sequence[str]
 ) -> list[Judged]:
-    """The verdicts on all claims of some experiments, those that have been run first.
+    """The verdicts on all claims of some experiments, the surest kind of evidence first.
 
     Args:
         runs: one row per run.
@@ -94,7 +93,7 @@ def judged(
         for verdict in verdicts(runs, EXPERIMENTS | shown)
         if verdict.experiment.name in shown
     ]
-    found.sort(key=lambda verdict: verdict.evidence is None)  # stable: else the paper's order
+    found.sort(key=_how_unsure)  # stable: else the paper's order
     return [
         Judged(number, verdict, _anchor(verdict, anchors))
         for number, verdict in enumerate(found, start=1)
@@ -116,6 +115,12 @@ def evidence_of(verdict: Verdict) -> Evidence:
     """The evidence of a claim that has been run."""
     assert verdict.evidence is not None, verdict.claim.name
     return verdict.evidence
+
+
+def _how_unsure(verdict: Verdict) -> int:
+    if verdict.evidence is None:
+        return 2
+    return int(math.isnan(verdict.evidence.effect.low))
 
 
 def _anchor(verdict: Verdict, anchors: Sequence[str]) -> str | None:
