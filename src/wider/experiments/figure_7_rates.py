@@ -13,10 +13,13 @@ from wider.experiments._figure_7_runs import (
     nets,
     run_of,
 )
-from wider.experiments.charts import BLUE, ORANGE, finish
+from wider.experiments.charts import BLUE, DASHES, ORANGE, finish
 from wider.runs import RunSpec
 
 FACTORS = (0.25, 0.5, 1, 2, 4)
+LEGEND = alt.Legend(
+    title=None, orient="bottom", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300
+)
 AXIS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
 POINT = ["method", "width", "learning_rate"]
 
@@ -96,13 +99,19 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         color=alt.Color(
             "method:N",
             scale=alt.Scale(domain=["sparse", "dense"], range=[BLUE, ORANGE]),
-            legend=alt.Legend(title=None, orient="bottom"),
+            legend=LEGEND,
         ),
         tooltip=["method:N", "width:Q", "learning_rate:Q", "validation_accuracy:Q", "seeds:Q"],
     )
     best = base.transform_filter("datum.best")
     panel = alt.layer(
-        base.mark_line(),
+        base.mark_line().encode(
+            strokeDash=alt.StrokeDash(
+                "method:N",
+                scale=alt.Scale(domain=["sparse", "dense"], range=DASHES[:2]),
+                legend=LEGEND,
+            )
+        ),
         base.mark_point(filled=True, size=35),
         best.mark_point(shape="diamond", size=140, strokeWidth=2),
     ).properties(width=200, height=160)
