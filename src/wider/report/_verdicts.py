@@ -79,7 +79,8 @@ class Judged:
 def judged(
     runs: pd.DataFrame, experiments: Iterable[Experiment], anchors: Sequence[str]
 ) -> list[Judged]:
-    """The verdicts on all claims of some experiments, the surest kind of evidence first.
+    """The verdicts on all claims of some experiments, the surest kind of evidence first; none
+    where no claim has been run.
 
     Args:
         runs: one row per run.
@@ -93,6 +94,8 @@ def judged(
         for verdict in verdicts(runs, EXPERIMENTS | shown)
         if verdict.experiment.name in shown
     ]
+    if all(verdict.evidence is None for verdict in found):
+        return []  # these runs are about something else
     found.sort(key=_how_unsure)  # stable: else the paper's order
     return [
         Judged(number, verdict, _anchor(verdict, anchors))
