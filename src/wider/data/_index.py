@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,6 @@ import pydantic
 from wider.errors import InputError
 
 INDEX, SOURCE = "index.json", "preparation.json"
-PARTIAL = ".partial"  # how the names of unfinished files end
 
 
 class Shard(pydantic.BaseModel, frozen=True):
@@ -101,17 +99,3 @@ def read_index(folder: Path) -> Index:
                 f"{remedy}"
             )
     return index
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file at one stroke: whoever looks sees the whole of it or nothing."""
-    # Another process's name, as a worker whose parent was killed may still be writing.
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

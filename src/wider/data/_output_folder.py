@@ -4,10 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-from wider.data._index import INDEX, PARTIAL, SOURCE, is_prepared, write_whole
+from wider.data._index import INDEX, SOURCE, is_prepared
 from wider.data._reencode import RULE
 from wider.data._sources import Source
 from wider.errors import InputError
+from wider.files import PARTIAL, write_whole
 
 
 def check_output(folder: Path, source: Source) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from wider.data._index import Shard, Skipped, write_whole
+from wider.data._index import Shard, Skipped
 from wider.data._reencode import BadImageError, Reencoded, reencode
+from wider.files import write_whole
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -23,7 +23,6 @@ from wider.data._index import (
     content_digest,
     is_prepared,
     read_index,
-    write_whole,
 )
 from wider.data._known import KNOWN
 from wider.data._large_source import SPLITS, LargeSource, opened_large
@@ -32,6 +31,7 @@ from wider.data._reencode import ENCODING, RULE
 from wider.data._shards import Plan, described, plans, write_shard
 from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
+from wider.files import write_whole
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -95,30 +95,7 @@ def accuracy_lines(
         low=means[accuracy] - means[f"{accuracy}_interval"],
         high=means[accuracy] + means[f"{accuracy}_interval"],
     )
-    kinds = list(colours)
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        direction="vertical",
-        labelLimit=400,
-        columns=1 if len(kinds) <= 3 or max(map(len, kinds)) > LONG_LABEL else 2,
-        symbolOpacity=1,
-    )
-    colour = alt.Color(
-        "net:N", scale=alt.Scale(domain=kinds, range=list(colours.values())), legend=legend
-    )
-    # Told apart without colour, too.
-    shape = alt.Shape(
-        "net:N", scale=alt.Scale(domain=kinds, range=SHAPES[: len(kinds)]), legend=legend
-    )
-    # Without a scale, which charts with other kinds of nets beside this one would have to share.
-    dash = alt.StrokeDashValue(
-        DASHES[0],
-        condition=[
-            {"test": {"field": "net", "equal": kind}, "value": dashes}
-            for kind, dashes in zip(kinds, DASHES, strict=False)
-        ],
-    )
+    colour, shape, dash = _by_net(colours)
     y_axis: dict[str, Any] = {"axis": alt.Axis(format="~%"), "title": y_title}
     y = alt.Y(f"{accuracy}:Q", scale=alt.Scale(zero=False, padding=6), **y_axis)
     base = alt.Chart(shown).encode(x=x, y=y, color=colour)
@@ -135,6 +112,34 @@ def accuracy_lines(
         levels = alt.Chart(dashed).encode(y=y, color=colour)
         layers.append(levels.mark_rule(strokeWidth=1.5, strokeDash=[6, 4]))
     return alt.layer(*layers).properties(width=520, height=320)
+
+
+def _by_net(colours: Mapping[str, str]) -> tuple[alt.Color, alt.Shape, alt.StrokeDashValue]:
+    """Colour, shape and dashes of the kinds in "net", which are told apart without colour, too."""
+    kinds = list(colours)
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        direction="vertical",
+        labelLimit=400,
+        columns=1 if len(kinds) <= 3 or max(map(len, kinds)) > LONG_LABEL else 2,
+        symbolOpacity=1,
+    )
+    colour = alt.Color(
+        "net:N", scale=alt.Scale(domain=kinds, range=list(colours.values())), legend=legend
+    )
+    shape = alt.Shape(
+        "net:N", scale=alt.Scale(domain=kinds, range=SHAPES[: len(kinds)]), legend=legend
+    )
+    # Without a scale, which charts with other kinds of nets beside this one would have to share.
+    dash = alt.StrokeDashValue(
+        DASHES[0],
+        condition=[
+            {"test": {"field": "net", "equal": kind}, "value": dashes}
+            for kind, dashes in zip(kinds, DASHES, strict=False)
+        ],
+    )
+    return colour, shape, dash
 
 
 def _tooltip(shown: pd.DataFrame) -> list[alt.Tooltip]:

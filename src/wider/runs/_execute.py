@@ -11,12 +11,12 @@ from typing import cast
 
 import torch
 from filelock import Timeout
-from torch import Tensor
+from torch import Tensor, nn
 
 from wider.data import ImageData, LargeImageData, Preprocessing, TrainingData, load_for, prepare
 from wider.errors import InputError
 from wider.runs import provenance
-from wider.runs._kernel import kernel_distances
+from wider.runs._kernel import KernelDistances, kernel_distances
 from wider.runs._result import Provenance
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
@@ -71,9 +71,7 @@ def execute(
             return run
         images, data = _prepared(spec.data, data_dir, place)
         model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
-        kernel = None
-        if spec.kernel_pairs:
-            kernel = kernel_distances(model, data, num_pairs=spec.kernel_pairs, seed=spec.seed)
+        kernel = _kernel(spec, model, data)
         speed = {"precision": precision, "processes": processes}
         trainer = trainer_for(model.to(place), data, spec.recipe, seed=spec.seed, **speed)
         if checkpoint is not None:
@@ -95,6 +93,12 @@ def execute(
             store.write(spec, trainer.history, model, measured)
         processes.told_by_first()
         return cast(Run, store.read(spec))
+
+
+def _kernel(spec: RunSpec, model: nn.Module, data: TrainingData) -> KernelDistances | None:
+    if not spec.kernel_pairs:
+        return None
+    return kernel_distances(model, data, num_pairs=spec.kernel_pairs, seed=spec.seed)
 
 
 @contextmanager

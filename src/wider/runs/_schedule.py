@@ -68,23 +68,18 @@ def train_missing(
                 "together: use 1, or leave torchrun out"
             )
         console = console or Console(stderr=True)
+        wanted = _unique(specs)
         # The first process's answers: another command may finish a run at any moment.
-        missing = [
-            spec
-            for spec in _unique(specs)
-            if not processes.told_by_first(_is_finished(spec, store))
-        ]
-        present = len(_unique(specs)) - len(missing)
+        is_there = [processes.told_by_first(_is_finished(spec, store)) for spec in wanted]
+        missing = [spec for spec, there in zip(wanted, is_there, strict=True) if not there]
+        present = sum(is_there)
         if missing:
-            costs = _costs(missing, data_dir)
             shown = console if processes.is_first else Console(stderr=True, quiet=True)
+            arguments = _Arguments(store.path, data_dir, device, precision, processes, os.getpid())
+            costs = _costs(missing, data_dir)
             with Progress(costs, store, console=shown, present=present) as progress:
-                arguments = _Arguments(
-                    store.path, data_dir, device, precision, processes, os.getpid()
-                )
                 elsewhere = _train(missing, arguments, jobs, progress, wait=False)
-                # What other commands were training may be done by now; what they left is trained
-                # here.
+                # Other commands may have finished these by now; what they left is trained here.
                 _train(elsewhere, arguments, jobs, progress, wait=True)
     runs = {spec.key: store.read(spec) for spec in _unique(specs)}
     return [run for spec in specs if (run := runs[spec.key])]

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from wider.errors import InputError
+from wider.files import write_whole
 from wider.runs._result import RunResult, summarise
 from wider.runs._spec import SCHEMA_VERSION, RunSpec
 from wider.training import History
@@ -58,7 +58,7 @@ class Store:
         try:
             (self.path / "locks").mkdir(parents=True, exist_ok=True)
             if not description.exists():
-                _write(description, _json_bytes({"schema_version": SCHEMA_VERSION}))
+                write_whole(description, _json_bytes({"schema_version": SCHEMA_VERSION}))
             found = json.loads(description.read_bytes())["schema_version"]
         except OSError as error:
             raise InputError(
@@ -153,14 +153,14 @@ class Store:
             ),
         }
         for name, content in contents.items():
-            _write(folder / name, content)
+            write_whole(folder / name, content)
         result = RunResult.model_validate({**summarise(history), **measured})
         document = {
             "result": result.model_dump(mode="json"),
             "files": {name: _digest(content) for name, content in contents.items()},
         }
         sealed = {**document, "seal": _digest(_json_bytes(document))}
-        _write(folder / RESULT, _json_bytes(sealed))
+        write_whole(folder / RESULT, _json_bytes(sealed))
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return Run(spec, result, history)
 
@@ -175,10 +175,10 @@ class Store:
     def write_checkpoint(self, spec: RunSpec, state: dict[str, Tensor]) -> None:
         """Keeps what an interrupted run goes on from."""
         folder = self.folder(spec)
-        _write(folder / SPEC, _spec_bytes(spec))
+        write_whole(folder / SPEC, _spec_bytes(spec))
         content = safetensors.torch.save(state)
         # The digest stands before the tensors, so that one rename replaces both together.
-        _write(folder / CHECKPOINT, _checkpoint_digest(spec, content) + content)
+        write_whole(folder / CHECKPOINT, _checkpoint_digest(spec, content) + content)
 
     def read_checkpoint(self, spec: RunSpec) -> dict[str, Tensor] | None:
         """What `write_checkpoint` kept, or None.
@@ -218,19 +218,6 @@ class Store:
             number += 1
         target.parent.mkdir(exist_ok=True)
         return self.folder(spec).rename(target)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _sealed_document(path: Path) -> dict:
