@@ -28,7 +28,7 @@ from wider.experiments._cost import (
     estimated_gigabytes,
     estimated_gpu_hours,
 )
-from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._study_lines import families, means, same_lines
 from wider.experiments._table import read_table, runs_table
 from wider.experiments._verdict import Verdict, verdicts
@@ -36,6 +36,7 @@ from wider.experiments.own_study import own_study
 
 __all__ = [
     "EXPERIMENTS",
+    "IN_PAPER",
     "Claim",
     "Evidence",
     "Experiment",

@@ -1,7 +1,7 @@
 """What an experiment is: a set of runs and the pictures drawn from them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import altair as alt
 import pandas as pd
@@ -9,6 +9,8 @@ import pandas as pd
 from wider.errors import InputError
 from wider.experiments._claim import Claim
 from wider.runs import RunSpec
+
+IN_PAPER = "accuracy_in_paper"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Picture:
     caption: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Experiment:
     """One figure or table: its runs at each scale, and how their results are shown.
 
@@ -64,6 +66,8 @@ class Experiment:
         summarise: from the table of runs (see `runs_table`) to one row per point of the figure.
         draw: from the same table and a scale to pictures.
         claims: sentences of the paper that its runs check.
+        paper: best-epoch accuracies that the paper prints, in the column `IN_PAPER`, beside columns
+            by which `summarise` names the same nets; empty where it prints none.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Experiment:
     summarise: Callable[[pd.DataFrame], pd.DataFrame]
     draw: Callable[[pd.DataFrame, Scale], list[Picture]]
     claims: tuple[Claim, ...] = ()
+    paper: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def scale(self, name: str | None = None) -> Scale:
         """The scale of that name; without one, "laptop" or else the only one that there is.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from wider.experiments._experiment import Scale
+from wider.experiments._experiment import IN_PAPER, Scale
 from wider.experiments._resnet import (
     IMAGENET_FAMILY,
     PAPER_IMAGENET,
@@ -73,3 +73,6 @@ def paper_rows() -> pd.DataFrame:
             for width, (accuracy, millions) in nets.items()
         ]
     )
+
+
+PRINTED = paper_rows().rename(columns={"best_test_accuracy": IN_PAPER}).drop(columns="num_weights")

@@ -4,6 +4,7 @@ import pandas as pd
 
 from wider.experiments import _resnet_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._imagenet import PRINTED
 from wider.experiments._resnet import (
     GPU,
     IMAGENET_FAMILY,
@@ -111,4 +112,5 @@ EXPERIMENT = Experiment(
     summarise=summarise,
     draw=draw,
     claims=_resnet_claims.FIGURE_1,
+    paper=PRINTED.assign(dataset="imagenet"),
 )

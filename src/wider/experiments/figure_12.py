@@ -3,7 +3,7 @@
 import pandas as pd
 
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._imagenet import METHODS, SCALES, paper_rows, summarise
+from wider.experiments._imagenet import METHODS, PRINTED, SCALES, paper_rows, summarise
 from wider.experiments._resnet import dataset_title
 from wider.experiments._resnet_charts import PICKED, WIDTH_TITLE, resnet_chart
 from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, width_axis
@@ -57,4 +57,5 @@ EXPERIMENT = Experiment(
     scales=SCALES,
     summarise=summarise,
     draw=draw,
+    paper=PRINTED,
 )

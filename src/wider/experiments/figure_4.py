@@ -9,7 +9,7 @@ import pandas as pd
 
 from wider.data import Normalisation, Preprocessing
 from wider.errors import InputError
-from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._figure_4_claims import CLAIMS
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, finish, width_axis
@@ -364,4 +364,11 @@ EXPERIMENT = Experiment(
     summarise=summarise,
     draw=draw,
     claims=CLAIMS,
+    paper=pd.DataFrame(
+        [
+            {"activation": activation, "width": width, IN_PAPER: accuracy}
+            for activation, values in PAPER.items()
+            for width, accuracy in values.items()
+        ]
+    ),
 )

@@ -5,7 +5,7 @@ import pandas as pd
 
 from wider.experiments import _resnet_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._imagenet import SCALES, paper_rows, summarise
+from wider.experiments._imagenet import PRINTED, SCALES, paper_rows, summarise
 from wider.experiments._resnet import dataset_title
 from wider.experiments._resnet_charts import listed, resnet_chart
 from wider.experiments.charts import BLACK, GREY
@@ -70,4 +70,5 @@ EXPERIMENT = Experiment(
     summarise=summarise,
     draw=draw,
     claims=_resnet_claims.TABLE_1,
+    paper=PRINTED,
 )
