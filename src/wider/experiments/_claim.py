@@ -11,6 +11,7 @@ from scipy import stats
 Measure = Callable[[pd.DataFrame, float], "Evidence | None"]
 Outcome = Literal["supported", "contradicted", "inconclusive", "not yet run"]
 CONFIDENCE = 0.95
+POINTS = 100  # in an accuracy of 1
 
 
 class Interval(NamedTuple):
@@ -124,8 +125,6 @@ def picked_and_confirmed(
     values: pd.DataFrame,
     pick: Callable[[pd.Series], Contrast],
     confidence: float,
-    *,
-    factor: float = 100.0,
 ) -> Evidence | None:
     """Picks nets on some seeds, and measures how they differ on the others, paired by seed.
 
@@ -138,7 +137,6 @@ def picked_and_confirmed(
         values: one row per seed, one column per point, NaN for a run that is missing.
         pick: from means over the picking seeds, by point, to what is to be compared.
         confidence: of the interval.
-        factor: of the effect; 100 makes points of fractions.
 
     Returns:
         The evidence, or None without a seed that has every point.
@@ -158,27 +156,24 @@ def picked_and_confirmed(
             how = "picked and measured on one seed"
     else:
         how = f"picked on {_seeds(len(complete))}, measured on {len(confirming)} other"
-    effect = mean_interval(factor * confirming, confidence)
+    effect = mean_interval(POINTS * confirming, confidence)
     return Evidence(effect, len(confirming), f"{contrast.words}; {how}")
 
 
-def measured(
-    values: pd.DataFrame, contrast: Contrast, confidence: float, *, factor: float = 100.0
-) -> Evidence | None:
+def measured(values: pd.DataFrame, contrast: Contrast, confidence: float) -> Evidence | None:
     """Measures a difference of nets that the claim itself names, on all seeds, paired by seed.
 
     Args:
         values: as in `picked_and_confirmed`.
         contrast: what is compared.
         confidence: of the interval.
-        factor: of the effect; 100 makes points of fractions.
     """
     if not set(contrast.coefficients) <= set(values.columns):
         return None
     differences = _contrasts(values, contrast)
     if differences.empty:
         return None
-    effect = mean_interval(factor * differences, confidence)
+    effect = mean_interval(POINTS * differences, confidence)
     return Evidence(effect, len(differences), contrast.words)
 
 

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from wider.data import Preprocessing
-from wider.experiments._experiment import Experiment, Picture, Scale
+from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import BLUE, GREY, ORANGE, finish
 from wider.experiments.figure_4 import ACTIVATIONS, BASE_WIDTH, NUM_WEIGHTS, PAPER, run_of
@@ -68,14 +68,14 @@ def checks(*, epochs: int, num_seeds: int, num_train: int | None = None) -> list
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per cell and normalisation, the paper's number beside it."""
     means = over_seeds(table, POINT)
-    means.insert(len(POINT), "accuracy_in_paper", _in_paper(means))
+    means.insert(len(POINT), IN_PAPER, _in_paper(means))
     return means
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """A panel per cell: every seed, their mean with its interval, and the paper's number."""
     runs = table[table["status"] == "finished"]
-    runs = runs.assign(accuracy_in_paper=_in_paper(runs), percent=100 * runs["best_test_accuracy"])
+    runs = runs.assign(**{IN_PAPER: _in_paper(runs)}, percent=100 * runs["best_test_accuracy"])
     means = summarise(table)
     means["percent"] = 100 * means["best_test_accuracy"]
     # A mean of one seed has no interval, and is drawn without one.
@@ -139,8 +139,8 @@ def _domain(runs: pd.DataFrame, means: pd.DataFrame, cell: Cell) -> list[float]:
     """The ends of the vertical axis; cells with the same number in the paper have the same."""
     paper = PAPER[cell[0]][cell[1]]
     shown = [
-        runs.loc[runs["accuracy_in_paper"] == paper, "percent"],
-        *(means.loc[means["accuracy_in_paper"] == paper, name] for name in ("low", "high")),
+        runs.loc[runs[IN_PAPER] == paper, "percent"],
+        *(means.loc[means[IN_PAPER] == paper, name] for name in ("low", "high")),
         pd.Series([100 * paper]),
     ]
     values = pd.concat(shown)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wider.experiments import IN_PAPER
+
 INTERVAL = "_interval"
 WORDS = {
     "num_weights": "weights",
@@ -14,7 +16,7 @@ WORDS = {
     "final_test_accuracy": "test accuracy, last epoch",
     "final_train_accuracy": "training accuracy, last epoch",
     "output_connectivity": "last layer's connectivity",
-    "accuracy_in_paper": "the paper's accuracy",
+    IN_PAPER: "the paper's accuracy",
 }
 
 
