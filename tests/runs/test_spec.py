@@ -38,6 +38,7 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("model", "activation"): "identity",
     ("model", "bias"): False,
     ("model", "parametrization"): "ntk",
+    ("model", "batch_norm"): True,
     ("widening", "method"): "dense",
     ("widening", "base_width"): 6,
     ("widening", "width"): 81,

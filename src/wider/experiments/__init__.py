@@ -21,6 +21,7 @@ from wider.experiments import (
     figure_12,
     figure_13,
     table_1,
+    three_ways,
 )
 from wider.experiments._claim import Claim, Evidence, Interval, Outcome
 from wider.experiments._cost import (
@@ -80,6 +81,7 @@ EXPERIMENTS = {
         table_1.EXPERIMENT,
         advice.EXPERIMENT,
         advice_grid.EXPERIMENT,
+        three_ways.EXPERIMENT,
     )
 }
 

@@ -104,7 +104,7 @@ CLAIMS = (
     Claim(
         name="figure-4-relu-gain",
         says="At equal weights, a wide and sparse ReLU MLP beats the dense one.",
-        place="Section 2.4, Figure 4",
+        place="Section 2.3, Figure 4",
         quantity=f"{ACCURACY}: best sparse net less the dense baseline",
         measure=gain("relu"),
         above=0,
@@ -112,7 +112,7 @@ CLAIMS = (
     Claim(
         name="figure-4-relu-optimum",
         says="The ReLU MLP is best at connectivity .06 or .03, which is width 80 or 160.",
-        place="Section 2.4, Figure 4",
+        place="Section 2.3, Figure 4",
         quantity=f"{ACCURACY}: best net of these widths less the best of any other",
         measure=optimum("relu", (80, 160)),
         above=0,
@@ -120,7 +120,7 @@ CLAIMS = (
     Claim(
         name="figure-4-relu-level",
         says="At its best width the ReLU MLP reaches 96.3%.",
-        place="Section 2.4, Figure 4",
+        place="Section 2.3, Figure 4",
         quantity=f"{ACCURACY}: best net of width 80 or 160 less 96.3%",
         measure=level("relu", 0.963, (80, 160)),
         above=-MARGIN,
@@ -138,7 +138,7 @@ CLAIMS = (
     Claim(
         name="figure-4-last-layer",
         says="At the optimum the last layer stays dense: its weights matter more.",
-        place="Section 2.4, Figure 4",
+        place="Section 2.3, Figure 4",
         quantity="test accuracy of the best epoch: last layer dense less last layer at half, ReLU",
         measure=dense_last_layer,
         above=0,
@@ -146,7 +146,7 @@ CLAIMS = (
     Claim(
         name="figure-4-linear-gain",
         says="A linear MLP gains from width, too, though it can express no more.",
-        place="Section 2.4, Figure 4",
+        place="Section 2.3, Figure 4",
         quantity=f"{ACCURACY}: best sparse linear net less the dense baseline",
         measure=gain("identity"),
         above=0,
@@ -154,7 +154,7 @@ CLAIMS = (
     Claim(
         name="figure-4-linear-optimum",
         says="The linear MLP is best near connectivity .13, which is width 40.",
-        place="Section 2.4, Figure 4",
+        place="Section 2.3, Figure 4",
         quantity=f"{ACCURACY}: best linear net of width 40 less the best of any other width",
         measure=optimum("identity", (40,)),
         above=0,
@@ -162,7 +162,7 @@ CLAIMS = (
     Claim(
         name="figure-4-linear-level",
         says="At its best width the linear MLP reaches 92.7%.",
-        place="Section 2.4, Figure 4",
+        place="Section 2.3, Figure 4",
         quantity=f"{ACCURACY}: best linear net of width 40 less 92.7%",
         measure=level("identity", 0.927, (40,)),
         above=-MARGIN,

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -46,6 +46,7 @@ class Protocol:
             it falls along a cosine.
         num_train: training images; None for all.
         image_size: of ImageNet's crops, in pixels.
+        shrunk_to: height and width to which small images are shrunk, in pixels; None for all of it.
     """
 
     epochs: int
@@ -53,10 +54,13 @@ class Protocol:
     milestones: tuple[int, ...] = ()
     num_train: int | None = None
     image_size: int = 224
+    shrunk_to: int | None = None
 
 
 SMOKE = Protocol(epochs=1, num_seeds=1, num_train=100)
 LAPTOP = Protocol(epochs=15, milestones=(8, 12), num_seeds=1)
+# So small that three seeds take an hour or so on two cores.
+SMALL_LAPTOP = replace(LAPTOP, num_seeds=3, num_train=10_000, shrunk_to=16)
 GPU = Protocol(epochs=20, milestones=(10, 16), num_seeds=3)
 # Appendix A to the letter.
 PAPER = Protocol(epochs=300, milestones=(50, 120, 200), num_seeds=3)
@@ -106,6 +110,7 @@ def _run(protocol: Protocol, dataset: str, widening: Widening, seed: int) -> Run
             dataset=dataset,
             num_train=protocol.num_train,
             image_size=protocol.image_size if large else None,
+            shrunk_to=protocol.shrunk_to,
         ),
         model=ModelSpec(name="resnet18", stem=stem),
         widening=widening,

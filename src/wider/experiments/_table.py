@@ -72,6 +72,7 @@ def asked(spec: RunSpec) -> dict[str, object]:
         "activation": own.get("activation"),
         "bias": own.get("bias"),
         "parametrization": own.get("parametrization"),
+        "batch_norm": own.get("batch_norm"),
         "stem": own.get("stem"),
         "method": widening.method,
         "base_width": widening.base_width,

@@ -11,8 +11,8 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._resnet import (
     DATASETS,
     GPU,
-    LAPTOP,
     PAPER,
+    SMALL_LAPTOP,
     SMOKE,
     Families,
     Protocol,
@@ -140,8 +140,9 @@ SCALES = [
     ),
     Scale(
         "laptop",
-        "CIFAR-10, base width 8, 15 epochs instead of 300, 1 seed",
-        lambda: bottleneck_runs(LAPTOP, _both({8: (8, 16, 32)}), ["cifar10"]),
+        "10,000 images of CIFAR-10 at 16x16 pixels, base width 4, 15 epochs instead of 300, "
+        "3 seeds",
+        lambda: bottleneck_runs(SMALL_LAPTOP, _both({4: (4, 8, 16)}), ["cifar10"]),
     ),
     Scale(
         "gpu",

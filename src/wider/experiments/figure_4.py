@@ -24,7 +24,7 @@ WIDTHS = (5, 10, 20, 40, 80, 160, 320, 640)
 ACTIVATIONS: dict[Activation, str] = {"relu": "ReLU", "identity": "linear"}
 POINT = ["activation", "width", "output_connectivity"]
 
-# {activation: {width: best test accuracy}}. Golubeva et al. 2021, Figure 4 and Section 2.4; the
+# {activation: {width: best test accuracy}}. Golubeva et al. 2021, Figure 4 and Section 2.3; the
 # baselines are given there as "about".
 PAPER: dict[Activation, dict[int, float]] = {
     "relu": {5: 0.90, 80: 0.963, 160: 0.963},
@@ -99,6 +99,7 @@ def run_of(
     epochs: int,
     seed: int,
     kernel_pairs: int = 0,
+    batch_norm: bool = False,
 ) -> RunSpec:
     """One run of one cell.
 
@@ -110,10 +111,11 @@ def run_of(
         epochs: of the run.
         seed: of the run.
         kernel_pairs: pairs of test images over which kernels are compared; ReLU nets only.
+        batch_norm: whether BatchNorm follows the activation.
     """
     return RunSpec(
         data=data,
-        model=ModelSpec(activation=activation),
+        model=ModelSpec(activation=activation, batch_norm=batch_norm),
         widening=Widening(
             base_width=BASE_WIDTH, width=width, allocation={"output": output_connectivity}
         ),

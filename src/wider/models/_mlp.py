@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -56,6 +57,8 @@ class MLP(nn.Module):
         activation: after each hidden layer; "identity" gives a linear net.
         bias: whether the layers have biases.
         parametrization: "standard", PyTorch's own, or "ntk".
+        batch_norm: whether BatchNorm follows the activation of each hidden layer, named "norms.0",
+            "norms.1", ...; its parameters are no weights.
         narrowed: the widths of the narrowed hidden layers; None for `width`. See `narrowed_widths`.
 
     Raises:
@@ -63,7 +66,7 @@ class MLP(nn.Module):
             narrowed widths than the net has narrowed layers.
 
     Source:
-        Golubeva et al. 2021, Section 2.4 (one hidden layer, MNIST) and 2.3 (narrowed layers).
+        Golubeva et al. 2021, Section 2.3 (one hidden layer, MNIST) and 2.2 (narrowed layers).
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class MLP(nn.Module):
         activation: Activation = "relu",
         bias: bool = True,
         parametrization: Parametrization = "standard",
+        batch_norm: bool = False,
         narrowed: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
@@ -98,6 +102,7 @@ class MLP(nn.Module):
         self.hidden = nn.ModuleList(
             layer(fan_in, out, bias=bias) for fan_in, out in zip(fan_ins, widths, strict=True)
         )
+        self.norms = nn.ModuleList(nn.BatchNorm1d(out) for out in widths if batch_norm)
         self.output = layer(widths[-1], num_classes, bias=bias)
 
     @staticmethod
@@ -119,8 +124,10 @@ class MLP(nn.Module):
     def forward(self, images: Float[Tensor, "batch *image"]) -> Float[Tensor, "batch classes"]:
         """Class scores (logits) of a batch of images or vectors."""
         features = images.flatten(1)
-        for layer in self.hidden:
+        for layer, norm in zip_longest(self.hidden, self.norms):
             features = self.activation(layer(features))
+            if norm is not None:
+                features = norm(features)
         return self.output(features)
 
 

@@ -15,14 +15,14 @@ from wider.sparsity import AllocationName, Pattern
 from wider.training import Recipe
 
 OWN_FIELDS = {
-    "mlp": {"num_hidden_layers", "activation", "bias", "parametrization"},
+    "mlp": {"num_hidden_layers", "activation", "bias", "parametrization", "batch_norm"},
     "resnet18": {"stem"},
 }
 
 # Fields that came later: at their default they are left out of the key, so that runs keep theirs.
 LATER_FIELDS = {
     "data": {"scaled_by", "image_size", "classes", "grey", "shrunk_to"},
-    "model": {"stem"},
+    "model": {"stem", "batch_norm"},
     "recipe": {"schedule", "milestones", "augmentation"},
 }
 
@@ -45,6 +45,8 @@ class ModelSpec(BaseModel, frozen=True, extra="forbid"):
     """mlp: whether the layers have biases."""
     parametrization: Parametrization = "standard"
     """mlp: PyTorch's own, or that of the neural tangent kernel."""
+    batch_norm: bool = False
+    """mlp: whether BatchNorm follows the activation of each hidden layer."""
     stem: Stem = "cifar"
     """resnet18: its first layer, for small images or for those of ImageNet."""
 
@@ -110,19 +112,19 @@ class RunSpec(BaseModel):
     kernel_pairs: Annotated[int, Field(ge=0)] = 0
     """Pairs of test images over which the distance of the untrained net's kernel from its
     infinitely wide limit is predicted, and measured where it has NTK parametrisation and no biases;
-    0 for none. For ReLU MLPs with one hidden layer."""
+    0 for none. For ReLU MLPs with one hidden layer and without BatchNorm."""
 
     @model_validator(mode="after")
     def _has_a_kernel(self) -> Self:
         model = self.model
         one_layer = model.name == "mlp" and model.num_hidden_layers == 1
-        methods = ("dense", "sparse")
-        if self.kernel_pairs and not (
-            one_layer and model.activation == "relu" and self.widening.method in methods
-        ):
+        plain = model.activation == "relu" and not model.batch_norm
+        has_kernel = one_layer and plain and self.widening.method in ("dense", "sparse")
+        if self.kernel_pairs and not has_kernel:
             raise ValueError(
                 f"kernel_pairs is {self.kernel_pairs}, but the kernel distance is known for dense "
-                "and sparse ReLU MLPs with one hidden layer only: use one, or leave it out"
+                "and sparse ReLU MLPs with one hidden layer and without BatchNorm only: use one, "
+                "or leave it out"
             )
         return self
 

@@ -77,8 +77,10 @@ def pays_natively(num_weights: int, net_connectivity: float) -> bool:
 
 
 def _is_plain(model: MLP) -> bool:
-    """Whether every layer is one, not a bottleneck of two."""
-    return all(isinstance(layer, nn.Linear) for layer in (*model.hidden, model.output))
+    """Whether every layer is one, not a bottleneck of two, and nothing is normalised."""
+    return not model.norms and all(
+        isinstance(layer, nn.Linear) for layer in (*model.hidden, model.output)
+    )
 
 
 def _can_train_natively(model: nn.Module, data: TrainingData) -> bool:
