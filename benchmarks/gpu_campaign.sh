@@ -1,44 +1,106 @@
 #!/usr/bin/env bash
-# Everything worth a GPU's time, the most telling first. Call it again and it goes on: what is done
-# is in runs/gpu, and this call stops after $SECONDS_LEFT (1700 by default).
-# Needs the packages of constraints.txt (torch of any version from 2.9 with CUDA), and CIFAR-10 in
-# $DATA/cifar10 (shared/data by default). Tables and the log go to $OUT, six files.
-set -uo pipefail
-out=${OUT:?name a folder for the results}
-left=${SECONDS_LEFT:-1700}
-cd "$(dirname "$0")/.." || exit
-data=${DATA:-shared/data}
-work=runs/gpu
-store=$work/store
+# What is worth a GPU's time, the runs that decide most claims first, in one slice of at most ten
+# minutes. Call it again and it goes on: what is done is in runs/gpu and in the committed tables.
+#
+#   OUT=FOLDER DATA=FOLDER WIDER_COMMIT=HASH bash benchmarks/gpu_campaign.sh [--dry-run]
+#
+# OUT           where tables (EXPERIMENT-gpu.csv, as `wider results` prints them) and the logs go
+# DATA          datasets, one folder each (default: shared/data); steps without theirs are left out
+# SECONDS_LEFT  of this slice (default: 540)
+# JOBS          runs that share the card (default: 8)
+# WIDER_COMMIT  the commit of this source, where it was copied without its repository
+# --dry-run     every step on the CPU, at scale smoke
+#
+# Needs the packages of constraints.txt but for vl-convert, torch of any version from 2.9 with CUDA,
+# and neither git nor an installed wider. Exit codes: 0 nothing failed (what is left is named), 1 a
+# step failed or there is no GPU.
+set -euo pipefail
+out=${OUT:?name a folder for the tables}
+left=$((${SECONDS_LEFT:-540} - 25)) # tables take a few seconds
+jobs=${JOBS:-8}
+scale=gpu where=(--device cuda --precision bfloat16)
+[ "${1:-}" = --dry-run ] && scale=smoke where=(--device cpu) jobs=2
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+data=$(cd "${DATA:-$(dirname "$0")/../shared/data}" && pwd)
+cd "$(dirname "$0")/.."
+work=${WORK:-runs/gpu}
+mkdir -p "$work"
 export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}" WIDER_CACHE_DIR="$work/cache" PYTHONUNBUFFERED=1
 export TORCHINDUCTOR_CACHE_DIR="$work/compiled" # what one run compiled serves the next
-mkdir -p "$out" "$work"
+export TORCHINDUCTOR_COMPILE_THREADS=4 # of each of the runs that start at once
 exec > >(tee "$out/log.txt") 2>&1
-nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv
+failed=() unfinished=() absent=()
 
-# step NAME SECONDS COMMAND...: once, for at most so many seconds.
+if [ $scale = gpu ]; then
+    nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv || true
+    python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || {
+        echo "gpu_campaign: PyTorch finds no GPU here; --dry-run tries all steps on the CPU"
+        exit 1
+    }
+    if command -v nvidia-cuda-mps-control >/dev/null; then # runs share the card's processors
+        export CUDA_MPS_PIPE_DIRECTORY=/tmp/wider-mps CUDA_MPS_LOG_DIRECTORY=/tmp/wider-mps-log
+        mkdir -p "$CUDA_MPS_PIPE_DIRECTORY" "$CUDA_MPS_LOG_DIRECTORY"
+        pgrep -f nvidia-cuda-mps-control >/dev/null || nvidia-cuda-mps-control -d
+        trap 'echo quit | nvidia-cuda-mps-control >/dev/null 2>&1 || true' EXIT
+    fi
+fi
+
+# step NAME COMMAND...: once; the end of the slice interrupts it, and the next slice goes on.
 step() {
-    local name=$1 limit=$2
-    shift 2
-    [ -e "$work/$name.done" ] && return
-    if ((SECONDS + limit > left)); then limit=$((left - SECONDS)); fi
-    ((limit < 30)) && { echo "== $name: no time left"; return; }
+    local name=$1 limit=$((left - SECONDS)) code=0
+    shift
+    [ -e "$work/$scale-$name.done" ] && return
+    ((limit < 15)) && { unfinished+=("$name"); return; }
     echo "== $name, at most $limit s: $*"
-    timeout --signal=INT --kill-after=20 "$limit" "$@" && touch "$work/$name.done"
+    timeout --signal=INT --kill-after=10 "$limit" "$@" || code=$?
+    echo "== $name: exit code $code at $SECONDS s"
+    case $code in
+        0 | 3) touch "$work/$scale-$name.done" ;; # 3: a run diverged, and is in the table as such
+        124 | 137) unfinished+=("$name") ;;
+        *) failed+=("$name") ;;
+    esac
 }
 
-# Tables of what is there, also where a step was cut off. Without the nets, which are large.
+# train EXPERIMENT DATASET: the runs, and the table of what is there, also where it was cut off.
 train() {
-    step "$1" "$2" python3 -m wider run "$1" --scale gpu --device cuda --precision bfloat16 \
-        --jobs 4 --data-dir "$data" --store "$store"
-    python3 -m wider results "$1" --scale gpu --store "$store" --format csv > "$work/$1-gpu.csv"
-    cp "$work/$1-gpu.csv" "$out"
-    tar --exclude='*.safetensors' --exclude=locks -czf "$out/results.tar.gz" "$store"
+    local experiment=$1 dataset=$2
+    [ $scale = smoke ] && dataset=cifar10 # the only one that smoke has
+    [ -e "$data/$dataset" ] || { absent+=("$experiment $dataset"); return 0; }
+    step "$experiment-$dataset" python3 -m wider.cli run "$experiment" --scale $scale \
+        --datasets "$dataset" --jobs "$jobs" --data-dir "$data" --store "$work/store" \
+        --known results "${where[@]}"
 }
 
-step checks 300 python3 -m pytest tests/test_gpu.py -n0 -q -p no:cacheprovider
-step gpu-epoch 480 python3 benchmarks/gpu_epoch.py --data-dir "$data" --output "$work/gpu-epoch.csv"
-cp "$work/gpu-epoch.csv" "$out"
-train figure-1 900
-train figure-3 400
-train figure-5 400
+table() {
+    python3 -m wider.cli results "$1" --scale $scale --store "$work/store" --known results \
+        --format csv >"$work/table.csv" || { failed+=("table $1"); return 0; }
+    cp "$work/table.csv" "$out/$1-$scale.csv"
+}
+
+# Beside the first runs: it takes a minute of the processor, and hardly any of the card.
+if [ ! -e "$work/$scale-checks.done" ]; then
+    { python3 -m pytest tests/test_gpu.py -n0 -q -p no:cacheprovider >"$out/checks.txt" 2>&1 &&
+        touch "$work/$scale-checks.done"; } &
+    checks=$!
+fi
+train figure-6 cifar100 # which has all runs of Figures 1, 5, 11 and 13
+train figure-3 cifar10
+train figure-9 cifar100
+train figure-5 svhn_10k
+train figure-6 cifar10
+train figure-3 cifar100
+train figure-9 cifar10
+if [ $scale = gpu ]; then
+    step gpu-epoch python3 benchmarks/gpu_epoch.py --data-dir "$data" --output "$out/gpu-epoch.csv"
+else
+    step gpu-epoch python3 benchmarks/gpu_epoch.py --device cpu --num-images 60 --base-width 1 \
+        --width 2 --workers 1 --repetitions 1 --sharing 1 --output "$out/gpu-epoch.csv"
+fi
+for experiment in figure-1 figure-3 figure-5 figure-6 figure-9; do table $experiment; done
+[ -z "${checks:-}" ] || wait "$checks" || failed+=(checks)
+
+for name in "${absent[@]}"; do echo "no data for: $name"; done
+for name in "${unfinished[@]}"; do echo "left for the next slice: $name"; done
+for name in "${failed[@]}"; do echo "FAILED: $name"; done
+((${#failed[@]} == 0))

@@ -164,3 +164,34 @@ def test_compiled_and_plain_steps_agree(monkeypatch: pytest.MonkeyPatch):
         losses[kind] = trainer.run_epoch().train_loss
     # TF32 has 11 bits.
     assert losses["compiled"] == pytest.approx(losses["plain"], rel=5e-3)
+
+
+@pytest.mark.filterwarnings("default")
+def test_seeds_that_share_what_was_compiled_are_trained_as_if_alone():
+    labels = torch.arange(256) % 10
+    images = torch.randn(256, 3, 32, 32, generator=stream(0, "tests")) + labels.view(-1, 1, 1, 1)
+    half = images[:64], labels[:64]
+    data = PreparedData(images, labels, *half, *half, num_classes=10).to("cuda")
+    recipe = Recipe(epochs=2, batch_size=64, learning_rate=0.01, momentum=0.9)
+
+    def trained(seed: int, shape: str | None) -> Trainer:
+        net = Family(ResNet18, base_width=4).sparse(16, seed=seed).cuda()
+        trainer = Trainer(net, data, recipe, seed=seed, shape=shape)
+        while not trainer.finished:
+            trainer.run_epoch()
+        trainer.update_model()
+        return trainer
+
+    shared = [trained(seed, "one") for seed in range(3)]
+    alone = [trained(seed, None) for seed in range(3)]
+    assert len({trainer.history[0].train_loss for trainer in alone}) == 3
+    for ours, theirs in zip(shared, alone, strict=True):
+        for row, other in zip(ours.history, theirs.history, strict=True):
+            assert row.train_loss == pytest.approx(other.train_loss, rel=5e-3)
+            assert row.test_loss == pytest.approx(other.test_loss, rel=5e-2)
+        for one, other in zip(
+            weight_layers(ours.model).values(), weight_layers(theirs.model).values(), strict=True
+        ):
+            assert torch.equal(mask_of(one), mask_of(other)) if mask_of(one) is not None else True  # pyright: ignore[reportArgumentType]
+            assert torch.equal(one.weight == 0, other.weight == 0)
+            torch.testing.assert_close(one.weight, other.weight, rtol=0, atol=2e-2)

@@ -11,10 +11,12 @@ from wider.sparsity import (
     to_masked,
     to_native,
 )
+from wider.version import __version__
 
 __all__ = [
     "Family",
     "InputError",
+    "__version__",
     "bottleneck",
     "connectivity",
     "count_weights",

@@ -89,6 +89,7 @@ SPECS = st.builds(
         activation=st.sampled_from(get_args(Activation)),
         parametrization=st.sampled_from(get_args(Parametrization)),
         bias=st.booleans(),
+        batch_norm=st.booleans(),
     ),
     widening=WIDENINGS,
     recipe=st.builds(
@@ -139,6 +140,7 @@ def key_by_hand(spec):
         ("data", "grey", False),
         ("data", "shrunk_to", None),
         ("model", "stem", "cifar"),
+        ("model", "batch_norm", False),
         ("recipe", "schedule", "steps"),
         ("recipe", "milestones", []),
         ("recipe", "augmentation", "none"),

@@ -3,7 +3,7 @@
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,18 @@ RECIPE = Recipe(
     augmentation="crop-flip",
 )
 LIKE_A_GPU = Speed(channels_last=True, compiled=True, fused=True)
+SHAPES = [(1, 8), (2, 8), (3, 9), (4, 8)]  # seed, width
 METHODS = ("sparse", "dense", "linear_bottleneck", "nonlinear_bottleneck")
+
+
+@pytest.fixture(autouse=True)
+def _without_onednn() -> Iterator[None]:
+    """Of oneDNN, 1x1 convolutions of few channels, in this layout and with a stride, write outside
+    their memory on processors without AVX-512 (PyTorch 2.13).
+    """
+    enabled, *_ = torch.backends.mkldnn.set_flags(_enabled=False)
+    yield
+    torch.backends.mkldnn.set_flags(_enabled=enabled)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +83,7 @@ def resnet(method: str = "sparse") -> nn.Module:
         return getattr(family, method)(width=4, seed=1)
 
 
-def small_net(width: int = 8) -> nn.Module:
+def small_net(width: int = 8, seed: int = 0) -> nn.Module:
     with default_generator_from(0, "tests"):
         net = nn.Sequential(
             nn.Conv2d(2, width, 3, padding=1, stride=2),
@@ -82,7 +93,7 @@ def small_net(width: int = 8) -> nn.Module:
             nn.Flatten(),
             nn.Linear(width * 16, CLASSES),
         )
-    return sparsify(net, num_weights=200, seed=0)
+    return sparsify(net, num_weights=200, seed=seed)
 
 
 def trained(
@@ -136,6 +147,49 @@ def test_the_backward_pass_is_traced_too(
     expected = trained(net, data)
     use(LIKE_A_GPU)
     check_same(trained(net, data), expected)
+
+
+def test_nets_of_one_shape_share_what_was_compiled(
+    data: PreparedData, graphs: list[Any], use: Callable[[Speed], None]
+):
+    nets = [small_net(width, seed) for seed, width in SHAPES]
+    expected = [trained(net, data) for net in nets]
+    use(LIKE_A_GPU)
+    trainers = []
+    for net, (_, width) in zip(nets, SHAPES, strict=True):
+        trainer = trained(net, data, shape=f"width {width}")
+        trainer.update_model()
+        trainers.append(trainer)
+    assert len(graphs) == 3  # one for the first two; what came between made the last one anew
+    for trainer, alone in zip(trainers, expected, strict=True):
+        assert losses(trainer) == pytest.approx(losses(alone), rel=1e-4)
+        for name, tensor in alone.model.state_dict().items():
+            torch.testing.assert_close(trainer.model.state_dict()[name], tensor)
+
+
+def test_other_precisions_do_not_share(
+    data: PreparedData, graphs: list[Any], use: Callable[[Speed], None]
+):
+    for precision in ("float32", "bfloat16"):
+        use(replace(LIKE_A_GPU, precision=precision))
+        trained(small_net(), data, shape="one", precision=precision)
+    assert len(graphs) == 2
+
+
+def test_an_interrupted_net_goes_on_in_the_code_of_another(
+    data: PreparedData, graphs: list[Any], use: Callable[[Speed], None]
+):
+    use(LIKE_A_GPU)
+    expected = trained(small_net(), data)
+    first = Trainer(copy.deepcopy(small_net()), data, RECIPE, seed=0, shape="one")
+    first.run_epoch()
+    state = first.state()
+    trained(small_net(seed=5), data, shape="one")  # in between
+    second = Trainer(copy.deepcopy(small_net()), data, RECIPE, seed=0, shape="one")
+    second.load_state(state)
+    second.run_epoch()
+    check_same(second, expected)
+    assert len(graphs) == 2
 
 
 def test_many_nets_are_compiled_in_one_process(

@@ -12,10 +12,10 @@ from wider.cli._output import console
 from wider.data import ImageData, Normalisation, Preprocessing, load_for, prepare
 from wider.errors import InputError
 from wider.experiments.advice_chart import advice_chart
+from wider.report import check_picture_file, write_chart
 from wider.sparsity import AllocationName
 from wider.theory import Advice, best_width, connectivity_grid
 
-PIXELS_PER_INCH = 144
 BAR = 30  # characters
 DOUBLINGS = 8  # widths that are tried by default
 LAST_LAYER = (1.0, 0.75, 0.5, 0.25, 0.1)
@@ -45,9 +45,11 @@ def advise(
         allocation: how the weights are divided between the two layers.
         normalisation: how pixels will be scaled for training; the advice depends on it.
         data_dir: folder of datasets; see `wider run --help`.
-        picture: a PNG or SVG file for the curve.
+        picture: a PNG, SVG, PDF or HTML file for the curve.
         seed: of the pairs of images and the masks.
     """
+    if picture is not None:
+        check_picture_file(picture)
     preprocessing = Preprocessing(dataset=dataset, normalisation=normalisation)
     images = load_for(preprocessing, data_dir=data_dir)
     if not isinstance(images, ImageData):
@@ -69,7 +71,8 @@ def advise(
     for sentence in _sentences(advice, grid):
         console().print(sentence, soft_wrap=True)
     if picture is not None:
-        _write(advice, picture, about)
+        write_chart(advice_chart(advice, [about]), picture)
+        Console(stderr=True, soft_wrap=True).print(f"picture written to {picture}", markup=False)
     return False
 
 
@@ -153,18 +156,3 @@ def _sentences(advice: Advice, grid: pd.DataFrame) -> list[str]:
         "as right to about a doubling, and train the neighbours too where a point counts.",
     ]
     return sentences
-
-
-def _write(advice: Advice, picture: Path, about: str) -> None:
-    chart = advice_chart(advice, [about])
-    try:
-        if picture.suffix == ".png":
-            chart.save(str(picture), ppi=PIXELS_PER_INCH)
-        else:  # Altair refuses a resolution for a vector format
-            chart.save(str(picture))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"cannot write {str(picture)!r} ({error}): use a file ending in .png or .svg in a "
-            "folder that can be written"
-        ) from error
-    Console(stderr=True, soft_wrap=True).print(f"picture written to {picture}", markup=False)

@@ -1,9 +1,11 @@
 """The commands. Each returns whether a run that it was asked for diverged."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -17,10 +19,13 @@ from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, find, runs_table
 from wider.report import (
     Section,
+    check_picture_file,
+    merged,
     runs_in_results,
     runs_in_store,
     section_of,
     write_page,
+    write_picture_files,
     write_pictures,
 )
 from wider.runs import Run, RunSpec, Store, train_missing
@@ -66,6 +71,9 @@ def run(
     device: Literal["cpu", "cuda"] = "cpu",
     precision: Precision = "float32",
     jobs: int = 1,
+    datasets: tuple[str, ...] = (),
+    known: Path | None = None,
+    picture: Path | None = None,
 ) -> bool:
     """Trains what the store lacks of an experiment and prints its results.
 
@@ -78,13 +86,24 @@ def run(
         device: where to train.
         precision: of products; bfloat16 is faster on a GPU, and the weights stay float32.
         jobs: worker processes; with more than one, each computes on one thread. Under torchrun, 1.
+        datasets: those of the experiment to train on, if not all.
+        known: folder of tables that `wider results --format csv` wrote; runs that they have are not
+            trained again.
+        picture: a PNG, SVG, PDF or HTML file for the picture; where there are several, each has its
+            name added.
     """
+    if picture is not None:
+        check_picture_file(picture)  # before anything is trained: that takes a while
     where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
-    section = _run(experiment, scale, Store(store), **where)
+    section = _run(experiment, scale, Store(store), datasets, known, **where)
     if is_first_process():
         print_summary(section.summary)
-        for picture in section.pictures:
-            _say(picture.caption)
+        for drawn in section.pictures:
+            _say(drawn.caption)
+        if picture is not None:
+            for path in write_picture_files(section.pictures, picture):
+                _say(f"picture written to {path}")
+        _say_how_to_get_the_page(section, store)
     return _any_diverged(section)
 
 
@@ -93,6 +112,7 @@ def results(
     *,
     scale: str | None = None,
     store: Path = Path("runs"),
+    known: Path | None = None,
     format: Literal["table", "json", "csv"] = "table",  # noqa: A002 - the name of the flag
 ) -> bool:
     """Prints the results of an experiment that are in a store, without training anything.
@@ -101,10 +121,11 @@ def results(
         experiment: its name.
         scale: smoke, laptop, gpu or paper; laptop by default, or the only one that there is.
         store: folder of the runs.
+        known: folder of tables whose runs count, too; see `wider run --help`.
         format: table shows means over seeds; json and csv give every run with its provenance, or
             the table where nothing is run.
     """
-    section = _finished(experiment, scale, store)
+    section = _finished(experiment, scale, store, known)
     if len(section.table) < section.num_runs:
         _say(f"{len(section.table)} of {section.num_runs} runs are there")
     every = section.table if section.num_runs else section.summary
@@ -201,19 +222,36 @@ COMMANDS = {
 }
 
 
-def _run(name: str, scale_name: str | None, store: Store, **where: Any) -> Section:
+def _run(
+    name: str,
+    scale_name: str | None,
+    store: Store,
+    datasets: tuple[str, ...] = (),
+    known: Path | None = None,
+    **where: Any,
+) -> Section:
     experiment = find(name)
     scale = experiment.scale(scale_name)
-    runs = train_missing(scale.specs(), store, **where)
-    return section_of(experiment, scale, runs_table(runs))
+    if unknown := sorted(set(datasets) - set(scale.datasets)):
+        raise InputError(
+            f"{name} at scale {scale.name} has no dataset {', '.join(unknown)}; it has: "
+            f"{', '.join(scale.datasets) or 'none'}"
+        )
+    there = _known_runs(known)
+    wanted = [spec for spec in scale.specs() if spec.data.dataset in (datasets or scale.datasets)]
+    missing = [spec for spec in wanted if spec.key not in set(there.get("key", []))]
+    trained = runs_table(train_missing(missing, store, **where))
+    return section_of(experiment, scale, merged(there, trained))
 
 
-def _finished(name: str, scale_name: str | None, store: Path) -> Section:
+def _finished(name: str, scale_name: str | None, store: Path, known: Path | None) -> Section:
     experiment = find(name)
     scale = experiment.scale(scale_name)
     if not scale.specs():
         return section_of(experiment, scale, runs_table([]))
-    section = section_of(experiment, scale, runs_in_store(store, _say))
+    there = _known_runs(known)
+    found = there if known and not store.exists() else merged(there, runs_in_store(store, _say))
+    section = section_of(experiment, scale, found)
     if section.table.empty:
         raise InputError(
             f"the store {str(store)!r} holds no run of {name} at scale {scale.name}: train them "
@@ -222,8 +260,19 @@ def _finished(name: str, scale_name: str | None, store: Path) -> Section:
     return section
 
 
+def _known_runs(folder: Path | None) -> pd.DataFrame:
+    return runs_table([]) if folder is None else runs_in_results(folder)
+
+
 def _any_diverged(section: Section) -> bool:
-    return bool((section.table["status"] == "diverged").any())
+    return bool(section.num_runs and (section.table["status"] == "diverged").any())
+
+
+def _say_how_to_get_the_page(section: Section, store: Path) -> None:
+    if section.num_runs:
+        _say(f"all of it as a page: wider report --store {shlex.quote(str(store))}")
+    else:
+        _say(f"to see it: wider run {section.experiment.name} --picture FILE")
 
 
 def _say(message: str) -> None:

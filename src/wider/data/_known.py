@@ -35,6 +35,8 @@ KNOWN = {
     "cifar10": Known("uoft-cs/cifar10", 50_000, (3, 32, 32), 10),
     "cifar100": Known("uoft-cs/cifar100", 50_000, (3, 32, 32), 100),
     "svhn": Known("ufldl-stanford/svhn", 73_257, (3, 32, 32), 10, hub_config="cropped_digits"),
+    # Of SVHN's test images, for a first look: 10,000 of them, split anew.
+    "svhn_10k": Known(None, 8001, (3, 32, 32), 10),
     # The labels of its split "test" are secret, so everyone judges by "validation".
     "imagenet": Known(
         "ILSVRC/imagenet-1k",

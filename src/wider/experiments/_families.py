@@ -8,6 +8,8 @@ import pandas as pd
 from wider.experiments._experiment import Scale
 from wider.experiments._resnet import (
     GPU,
+    GPU_DATASETS,
+    GPU_SMALL_SET,
     LAPTOP,
     PAPER,
     SMALL_IMAGES,
@@ -44,10 +46,11 @@ SCALES: Mapping[str, Scale] = {
         ),
         Scale(
             "gpu",
-            "CIFAR-10, base widths 8 and 18, 20 epochs instead of 300, 3 seeds",
-            lambda: resnet_runs(
-                GPU, {18: (18, 36, 72, 144), 8: (8, 16, 32, 64, 91)}, datasets=["cifar10"]
-            ),
+            "base widths 8 and 18, 20 epochs instead of 300 (100 of the small SVHN set), 3 seeds",
+            lambda: [
+                *resnet_runs(GPU, {18: (72, 36, 18), 8: (64, 32, 16, 8)}, datasets=GPU_DATASETS),
+                *resnet_runs(GPU_SMALL_SET, {8: (64, 32, 16, 8)}, datasets=["svhn_10k"]),
+            ],
         ),
         Scale(
             "paper",

@@ -21,20 +21,32 @@ PICKED = (
 
 
 def panels(
-    table: pd.DataFrame, means: pd.DataFrame, draw: Callable[[pd.DataFrame], Any]
+    table: pd.DataFrame,
+    means: pd.DataFrame,
+    draw: Callable[[pd.DataFrame], Any],
+    *,
+    by_family: bool = False,
 ) -> alt.ConcatChart:
     """A panel for each dataset that has runs, side by side.
 
     Args:
         table: one row per run.
         means: what is drawn.
-        draw: from the rows of one dataset to a panel.
+        draw: from the rows of one panel to its chart.
+        by_family: whether each base width has a panel of its own.
     """
-    shown = [name for name in DATASETS if (means["dataset"] == name).any()]
-    charts = [
-        draw(means[means["dataset"] == name]).properties(title=dataset_title(table, name))
-        for name in shown
+    parts = [
+        (dataset_title(table, name), rows)
+        for name in DATASETS
+        if len(rows := means[means["dataset"] == name])
     ]
+    if by_family:
+        parts = [
+            (f"{title}, base width {base_width}", family)
+            for title, rows in parts
+            for base_width, family in rows.groupby("base_width")
+        ]
+    charts = [draw(rows).properties(title=title) for title, rows in parts]
     columns = 1 if len(charts) == 1 else 2
     size = {"width": 520, "height": 320} if columns == 1 else {"width": 400, "height": 280}
     drawn: Any = alt.concat(*(chart.properties(**size) for chart in charts), columns=columns)

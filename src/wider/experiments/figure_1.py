@@ -7,6 +7,7 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._imagenet import PRINTED
 from wider.experiments._resnet import (
     GPU,
+    GPU_DATASETS,
     IMAGENET_FAMILY,
     LAPTOP,
     PAPER,
@@ -80,10 +81,8 @@ SCALES = [
     ),
     Scale(
         "gpu",
-        "CIFAR-10, base width 18, 20 epochs instead of 300, 3 seeds",
-        lambda: resnet_runs(
-            GPU, {18: (18, 36, 72, 144)}, datasets=["cifar10"], methods=list(METHODS)
-        ),
+        "CIFAR-10 and CIFAR-100, base width 18, 20 epochs instead of 300, 3 seeds",
+        lambda: resnet_runs(GPU, {18: (72, 36, 18)}, datasets=GPU_DATASETS, methods=list(METHODS)),
     ),
     Scale(
         "paper",

@@ -11,6 +11,7 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._resnet import (
     DATASETS,
     GPU,
+    GPU_DATASETS,
     PAPER,
     SMALL_LAPTOP,
     SMOKE,
@@ -146,8 +147,19 @@ SCALES = [
     ),
     Scale(
         "gpu",
-        "CIFAR-10, base widths 8 and 18, 20 epochs instead of 300, 3 seeds",
-        lambda: bottleneck_runs(GPU, _both({8: (8, 16, 32), 18: (18, 36, 72)}), ["cifar10"]),
+        "CIFAR-10 and CIFAR-100, base widths 8 and 18, 20 epochs instead of 300, 3 seeds",
+        lambda: [
+            *bottleneck_runs(GPU, _both({8: (32, 16, 8)}), GPU_DATASETS),
+            # The non-linear ones first, since a claim waits for them.
+            *bottleneck_runs(
+                GPU,
+                {
+                    "nonlinear_bottleneck": {18: (72, 36, 18)},
+                    "linear_bottleneck": {18: (72, 36, 18)},
+                },
+                GPU_DATASETS,
+            ),
+        ],
     ),
     Scale(
         "paper",

@@ -9,7 +9,7 @@ import pandas as pd
 from wider.experiments import _resnet_claims, figure_1
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._fraction import fraction_of_gain
-from wider.experiments._resnet import LAPTOP, resnet_runs, with_baselines
+from wider.experiments._resnet import GPU, GPU_DATASETS, LAPTOP, resnet_runs, with_baselines
 from wider.experiments._resnet_charts import panels, resnet_chart, titles
 from wider.experiments.charts import BLACK, ORANGE
 from wider.runs import Method
@@ -83,7 +83,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     gains = summarise(table)
     if gains.empty:
         return []
-    chart = panels(table, gains, _panel)
+    chart = panels(table, gains, _panel, by_family=True)
     lines = [
         "Triangles: (sparse - baseline) / (dense of the same width - baseline), best test "
         "accuracies, with its 95% interval (Fieller)",
@@ -147,16 +147,27 @@ def _training(base: Any) -> Any:
 def _finding(gains: pd.DataFrame) -> str:
     sentences = []
     for title, rows in titles(gains.dropna(subset="fraction")):
-        parts = ", ".join(
-            f"{fraction:.0%} at {factor:.2g} times the base width"
-            for fraction, factor in zip(rows["fraction"], rows["factor"], strict=True)
-        )
-        sentences.append(f"{title}: {parts}.")
+        for base_width, family in rows.groupby("base_width"):
+            parts = ", ".join(
+                f"{fraction:.0%} at {factor:.2g} times the base width"
+                for fraction, factor in zip(family["fraction"], family["factor"], strict=True)
+            )
+            sentences.append(f"{title}, base width {base_width}: {parts}.")
     return " ".join(sentences) or "No width at which the dense net gained has been trained yet."
 
 
 SCALES = {
     **figure_1.EXPERIMENT.scales,
+    "gpu": Scale(
+        "gpu",
+        "CIFAR-10 and CIFAR-100, base widths 8 and 18, 20 epochs instead of 300, 3 seeds",
+        # The nets of Figures 1 and 5 first, since claims wait for them; the longest runs first.
+        lambda: [
+            *resnet_runs(GPU, {18: (72, 36, 18)}, datasets=GPU_DATASETS, methods=METHODS),
+            *resnet_runs(GPU, {8: (64, 32, 16, 8)}, datasets=GPU_DATASETS),
+            *resnet_runs(GPU, {8: (64, 32, 16)}, datasets=GPU_DATASETS, methods=["dense"]),
+        ],
+    ),
     "laptop": Scale(
         "laptop",
         "CIFAR-10, base width 8, widths 16 and 32, 15 epochs instead of 300, 1 seed",

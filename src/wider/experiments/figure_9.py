@@ -1,22 +1,28 @@
 """Figure 9: which weights are kept; single ones, or the whole kernels of pairs of channels."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
-import altair as alt
 import pandas as pd
 
 from wider.experiments import _resnet_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._resnet import (
+    GPU,
     PAPER,
     SMALL_LAPTOP,
     SMOKE,
-    dataset_title,
     resnet_runs,
     with_baselines,
 )
-from wider.experiments._resnet_charts import BEST_TITLE, PICKED, resnet_chart
+from wider.experiments._resnet_charts import (
+    BEST_TITLE,
+    PICKED,
+    WIDTH_TITLE,
+    panels,
+    resnet_chart,
+    titles,
+)
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, width_axis
 from wider.sparsity import Pattern
@@ -36,44 +42,45 @@ PAPER_FAMILIES = {
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per net, with the baseline as the first member of both lines."""
     both = with_baselines(table, "pattern", ["io"])
-    return over_seeds(both, ["base_width", "pattern", "width"])
+    return over_seeds(both, ["dataset", "base_width", "pattern", "width"])
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
-    """Accuracy against width for both patterns, a panel per base width."""
+    """Accuracy against width for both patterns, a panel per dataset and base width."""
     means = summarise(table)
     means["net"] = means["pattern"].map(PATTERNS)
-    charts: list[Any] = [
-        accuracy_lines(
+    chart = panels(
+        table,
+        means,
+        lambda rows: accuracy_lines(
             rows,
-            x=width_axis(sorted(rows["width"].unique().tolist()), "width"),
+            x=width_axis(sorted(rows["width"].unique().tolist()), WIDTH_TITLE),
             accuracy="best_test_accuracy",
             colours=dict(zip(PATTERNS.values(), (BLUE, ORANGE), strict=True)),
             y_title=BEST_TITLE,
-        ).properties(title=f"base width {base_width}", width=360, height=260)
-        for base_width, rows in means.groupby("base_width")
-    ]
-    chart = resnet_chart(
-        alt.concat(*charts, columns=3),
-        f"{dataset_title(table, table['dataset'].iloc[0])}: which weights are kept",
-        scale,
-        PICKED,
+        ),
+        by_family=True,
     )
-    return [Picture("figure-9", chart, _finding(means))]
+    title = "ResNet-18: single weights kept, or whole kernels"
+    return [Picture("figure-9", resnet_chart(chart, title, scale, PICKED), _finding(means))]
 
 
 def _finding(means: pd.DataFrame) -> str:
-    wide = means.pivot_table(
-        index=["base_width", "width"], columns="pattern", values="best_test_accuracy"
-    )
-    if "uniform" not in wide or "io" not in wide or wide.dropna().empty:
-        return "No width has been trained with both patterns yet."
-    lead = (wide["uniform"] - wide["io"]).dropna()
-    base_width, width = cast(tuple[int, int], lead.abs().idxmax())
-    return (
-        f"The largest difference is {100 * lead.loc[(base_width, width)]:+.1f} points, uniform "
-        f"against io, at width {width} of the family of base width {base_width}."
-    )
+    sentences = []
+    for title, rows in titles(means):
+        wide = rows[rows["width"] > rows["base_width"]].pivot_table(
+            index=["base_width", "width"], columns="pattern", values="best_test_accuracy"
+        )
+        if not set(PATTERNS) <= set(wide.columns) or wide.dropna().empty:
+            continue
+        lead = (wide["uniform"] - wide["io"]).dropna()
+        base_width, width = cast(tuple[int, int], lead.abs().idxmax())
+        sentences.append(
+            f"{title}: the largest difference is {100 * lead.loc[(base_width, width)]:+.1f} "
+            f"points, uniform against io, at width {width} of the family of base width "
+            f"{base_width}."
+        )
+    return " ".join(sentences) or "No width has been trained with both patterns yet."
 
 
 SCALES = [
@@ -87,6 +94,13 @@ SCALES = [
         "10,000 images of CIFAR-10 at 16x16 pixels, not CIFAR-100, base width 4, 15 epochs instead "
         "of 300, 3 seeds",
         lambda: resnet_runs(SMALL_LAPTOP, {4: (4, 8, 16)}, datasets=["cifar10"], patterns=BOTH),
+    ),
+    Scale(
+        "gpu",
+        "CIFAR-100 and CIFAR-10, base width 8, 20 epochs instead of 300, 3 seeds",
+        lambda: resnet_runs(
+            GPU, {8: (64, 32, 16, 8)}, datasets=["cifar100", "cifar10"], patterns=BOTH
+        ),
     ),
     Scale(
         "paper",

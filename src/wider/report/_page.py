@@ -6,7 +6,6 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
-import vl_convert
 from markupsafe import Markup
 
 from wider.errors import InputError
@@ -84,7 +83,7 @@ def write_page(
             limits=limits(runs, sections),
             made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
             # The bundle is code of ours to run, not text to show: it must not be escaped.
-            script=Markup(vl_convert.javascript_bundle()),  # pyright: ignore[reportCallIssue]
+            script=Markup(_javascript()),
         )
     )
     try:
@@ -94,6 +93,12 @@ def write_page(
             f"cannot write {str(output)!r} ({error.strerror}): choose another file with --output"
         ) from error
     return sections
+
+
+def _javascript() -> str:
+    import vl_convert  # noqa: PLC0415 - 30 MB that only a page needs, not every command
+
+    return vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
 
 
 def _environment() -> jinja2.Environment:

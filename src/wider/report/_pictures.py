@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from wider.errors import InputError
+from wider.experiments import Picture
 from wider.report._sections import Section
 
 PIXELS_PER_INCH = 144
+ENDINGS = ("png", "svg", "pdf", "html")
 
 
 def write_pictures(sections: Sequence[Section], folder: Path) -> list[Path]:
@@ -24,9 +28,67 @@ def write_pictures(sections: Sequence[Section], folder: Path) -> list[Path]:
         for picture in section.pictures:
             for ending in ("pdf", "png", "svg"):
                 path = folder / f"{picture.name}-{section.scale.name}.{ending}"
-                if ending == "png":
-                    picture.chart.save(str(path), ppi=PIXELS_PER_INCH)
-                else:  # a vector format has no resolution
-                    picture.chart.save(str(path))
+                write_chart(picture.chart, path)
                 paths.append(path)
     return paths
+
+
+def check_picture_file(path: Path) -> None:
+    """Does nothing where a picture can be written to that file.
+
+    Raises:
+        InputError: its ending is none that is known, or its folder is not there.
+    """
+    if path.suffix[1:] not in ENDINGS:
+        raise InputError(
+            f"cannot write a picture to {str(path)!r}: use a name that ends in "
+            f"{', '.join('.' + ending for ending in ENDINGS[:-1])} or .{ENDINGS[-1]}"
+        )
+    if not path.parent.is_dir():
+        raise InputError(
+            f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; make it first"
+        )
+
+
+def write_picture_files(pictures: Sequence[Picture], path: Path) -> list[Path]:
+    """Writes the pictures of one experiment.
+
+    Args:
+        pictures: of it.
+        path: of the file; its ending says which kind. Of several pictures each has its name added.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    check_picture_file(path)
+    paths = []
+    for picture in pictures:
+        several = len(pictures) > 1
+        target = path.with_stem(f"{path.stem}-{picture.name}") if several else path
+        write_chart(picture.chart, target)
+        paths.append(target)
+    return paths
+
+
+def write_chart(chart: Any, path: Path) -> None:
+    """Writes one chart; the ending of the file says as what.
+
+    A page (HTML) works offline.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    options: dict[str, Any] = {}
+    if path.suffix == ".png":
+        options = {"ppi": PIXELS_PER_INCH}  # a vector format has no resolution
+    elif path.suffix == ".html":
+        options = {"inline": True}
+    try:
+        chart.save(str(path), **options)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {str(path)!r} ({error.strerror}): choose another file"
+        ) from error

@@ -30,6 +30,16 @@ def runs_in_store(path: Path, on_damage: Callable[[str], None] = lambda _: None)
     return runs_table(runs)
 
 
+def merged(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Tables of runs as one; a run that several of them have is in it once, as the last has it."""
+    filled = [table for table in tables if len(table)]
+    if not filled:
+        return runs_table([])
+    return pd.concat(filled, ignore_index=True).drop_duplicates(
+        "key", keep="last", ignore_index=True
+    )
+
+
 def runs_in_results(folder: Path) -> pd.DataFrame:
     """All runs of a folder of tables named EXPERIMENT-SCALE.csv, one row each; others are left.
 
@@ -50,6 +60,5 @@ def runs_in_results(folder: Path) -> pd.DataFrame:
             f"{str(folder)!r} holds no table of an experiment, such as demo-laptop.csv: write one "
             "with `wider results demo --format csv`"
         )
-    tables = [read_table(path) for path in paths]
     # A run that belongs to several experiments is in the table of each.
-    return pd.concat(tables, ignore_index=True).drop_duplicates("key", ignore_index=True)
+    return merged(*(read_table(path) for path in paths))

@@ -72,7 +72,11 @@ def execute(
         images, data = _prepared(spec.data, data_dir, place)
         model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
         kernel = _kernel(spec, model, data)
-        speed = {"precision": precision, "processes": processes}
+        speed = {
+            "precision": precision,
+            "processes": processes,
+            "shape": spec.key_of_all_seeds,
+        }
         trainer = trainer_for(model.to(place), data, spec.recipe, seed=spec.seed, **speed)
         if checkpoint is not None:
             trainer.load_state(checkpoint)

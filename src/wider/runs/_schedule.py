@@ -1,5 +1,6 @@
 """Many runs, on several processes, with progress."""
 
+import itertools
 import os
 import signal
 import warnings
@@ -112,11 +113,15 @@ def _train(
     # One thread each: small nets gain nothing from more, and several processes would fight.
     workers = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
     with parallel_config(**workers):
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        tasks = (delayed(_execute_in_worker)(spec, arguments, wait) for spec in specs)
-        outcomes = cast(Generator[_Outcome], parallel(tasks))
+        # All at once: what joblib hands out later, it hands to workers that Ctrl-C has ended, too.
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="all")
+        tasks = [
+            delayed(_execute_in_worker)(together, arguments, wait)
+            for together in _in_one_worker(specs, arguments.device)
+        ]
+        outcomes = cast(Generator[list[_Outcome]], parallel(tasks))
         try:
-            for outcome in outcomes:
+            for outcome in itertools.chain.from_iterable(outcomes):
                 for message in outcome.messages:
                     progress.say(message)
                 if outcome.run is None:
@@ -133,6 +138,16 @@ def _train(
     return elsewhere
 
 
+def _in_one_worker(specs: Sequence[RunSpec], device: str) -> list[list[RunSpec]]:
+    """What goes to one worker at a time: on a GPU the seeds of a net, which is compiled once."""
+    if device == "cpu":
+        return [[spec] for spec in specs]
+    together: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        together.setdefault(spec.key_of_all_seeds, []).append(spec)
+    return list(together.values())
+
+
 def _tidy(specs: Sequence[RunSpec], store: Store) -> None:
     """Removes what workers that were killed in the middle of a write left."""
     for spec in specs:
@@ -142,10 +157,16 @@ def _tidy(specs: Sequence[RunSpec], store: Store) -> None:
                 store.discard_unfinished_writes(spec)
 
 
-def _execute_in_worker(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:
+def _execute_in_worker(
+    specs: Sequence[RunSpec], arguments: _Arguments, wait: bool
+) -> list[_Outcome]:
     if os.getpid() != arguments.first_process:
         # Ctrl-C reaches every process; the first one says so and ends the others.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return [_outcome(spec, arguments, wait) for spec in specs]
+
+
+def _outcome(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:
     messages: list[str] = []
     try:
         run = execute(

@@ -154,6 +154,11 @@ class RunSpec(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
+    def key_of_all_seeds(self) -> str:
+        """One and the same for runs that differ in their seed alone: nets of the same shape."""
+        return self.model_copy(update={"seed": 0}).key
+
+    @property
     def title(self) -> str:
         """A short name for progress lines and tables."""
         widening = self.widening

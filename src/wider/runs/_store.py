@@ -199,10 +199,12 @@ class Store:
             raise DamagedRun(f"{path} cannot be read: {error}") from error
 
     def epochs_done(self, spec: RunSpec) -> int:
-        """How many epochs the checkpoint of an unfinished run holds; 0 where there is none.
+        """How many epochs of a run are behind us: all of a finished one, else the checkpoint's.
 
         Reads the head of the file only, so that progress can be watched while others write it.
         """
+        if (self.folder(spec) / RESULT).exists():
+            return spec.recipe.epochs
         try:
             with (self.folder(spec) / CHECKPOINT).open("rb") as file:
                 file.seek(DIGEST_BYTES)

@@ -11,12 +11,22 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("wider", "torch", "numpy")
+from wider.version import __version__
+
+PACKAGES = ("torch", "numpy")
+COMMIT = "WIDER_COMMIT"  # names the commit where a copy of the source has no repository around it
 
 
 @cache
 def commit() -> str | None:
-    """The commit of the repository that this code runs from, or None outside one."""
+    """The commit of the repository that this code runs from.
+
+    Outside one, what the environment variable WIDER_COMMIT says, or None.
+    """
+    return _commit_of_repository() or os.environ.get(COMMIT)
+
+
+def _commit_of_repository() -> str | None:
     folder = Path(__file__).parent
     try:
         revision = _git(folder, "rev-parse", "HEAD")
@@ -32,7 +42,8 @@ def commit() -> str | None:
 @cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that compute."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    packages = {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "wider": __version__, **packages}
 
 
 def machine(device: torch.device) -> str:

@@ -1,6 +1,7 @@
 """Which engine trains which net."""
 
 import warnings
+from functools import partial
 
 import torch
 from torch import nn
@@ -29,6 +30,7 @@ def trainer_for(
     seed: int,
     precision: Precision = "float32",
     processes: Processes = ALONE,
+    shape: str | None = None,
 ) -> Engine:
     """The fastest engine that can train a net.
 
@@ -42,12 +44,23 @@ def trainer_for(
         seed: of the order of the images.
         precision: of products; see `Speed`.
         processes: that train this net.
+        shape: see `Trainer`.
 
     Warns:
         SlowEngineWarning: Numba is not installed, which native code needs.
     """
+    in_torch = partial(
+        Trainer,
+        model,
+        data,
+        recipe,
+        seed=seed,
+        precision=precision,
+        processes=processes,
+        shape=shape,
+    )
     if precision != "float32" or processes.count > 1:
-        return Trainer(model, data, recipe, seed=seed, precision=precision, processes=processes)
+        return in_torch()
     engine = _best_engine(model, data, recipe)
     if engine is not Trainer and not is_available():
         warnings.warn(
@@ -58,7 +71,7 @@ def trainer_for(
             stacklevel=2,
         )
         engine = Trainer
-    return engine(model, data, recipe, seed=seed)
+    return in_torch() if engine is Trainer else engine(model, data, recipe, seed=seed)
 
 
 def _best_engine(model: nn.Module, data: TrainingData, recipe: Recipe) -> type[Engine]:

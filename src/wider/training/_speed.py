@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -90,10 +90,37 @@ class Judge(nn.Module):
         return cross_entropy(scores, labels, reduction="sum"), hits
 
 
-def compiled(judge: Judge) -> Callable[..., Judgement]:
-    """The same in code made for the shape of a full batch; call it with no other."""
+class Compiled(NamedTuple):
+    """A net in code made for the shape of a full batch.
+
+    Attributes:
+        judge: the same without that code, for other batches; its net is the one to train.
+        fast: for full batches.
+    """
+
+    judge: Judge
+    fast: Callable[..., Judgement]
+
+
+# The last one that this process made, by the shape of its net. To compile takes as long as some
+# twenty epochs of a narrow net, and seeds differ in numbers alone.
+_held: dict[str, Compiled] = {}
+
+
+def compiled(judge: Judge, *, shape: str | None = None) -> Compiled:
+    """Compiles a net, or copies it into the last one compiled where that has the same shape.
+
+    Args:
+        judge: the net.
+        shape: names all that is the same in nets which may stand for one another; None for a net
+            that stands for itself alone.
+    """
+    if shape is not None and shape in _held:
+        _held[shape].judge.load_state_dict(judge.state_dict())
+        return _held[shape]
     # PyTorch compiles one method for at most eight nets, and keeps the graphs' memory till then.
     torch.compiler.reset()
+    _held.clear()
     fast = torch.compile(judge, fullgraph=True, dynamic=False, **COMPILATION)
 
     def judge_next(images: Tensor, labels: Tensor) -> Judgement:
@@ -101,7 +128,10 @@ def compiled(judge: Judge) -> Callable[..., Judgement]:
         loss, hits = fast(images, labels)
         return loss.clone(), hits.clone()  # the next call writes its results where these are
 
-    return judge_next
+    made = Compiled(judge, judge_next)
+    if shape is not None:
+        _held[shape] = made
+    return made
 
 
 @cache

@@ -1,5 +1,6 @@
 """The training loop in PyTorch, for any model on any device."""
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -32,6 +33,8 @@ class Trainer(Engine):
         seed: as in `Engine`.
         precision: of products; see `Speed`.
         processes: that train this net, each with a trainer of its own.
+        shape: what this net has in common with all that may share its compiled code: those that
+            differ in nothing but numbers. They are trained one after the other. None shares none.
 
     Raises:
         RuntimeError: processes did not start from the same net.
@@ -48,16 +51,20 @@ class Trainer(Engine):
         seed: int,
         precision: Precision = "float32",
         processes: Processes = ALONE,
+        shape: str | None = None,
     ) -> None:
         super().__init__(model, data, recipe, seed=seed)
         data.check_augmentation(recipe.augmentation)
         self._processes = processes
+        self._shape = shape and f"{shape}, {precision}, {data.device}"
         self._speed = Speed.of(model, data.device, precision)
         self.name = ", ".join([self.name, *self._speed.words, *processes.words])
         self._start({})
 
     def update_model(self) -> None:
-        """Nothing to do: the model itself is trained."""
+        """Copies the weights back where another net of this shape was trained for it."""
+        if self._net is not self.model:
+            self.model.load_state_dict(self._net.state_dict())
 
     def _train_epoch(self, order: Int64[Tensor, " images"]) -> tuple[float, float]:
         recipe, losses, hits = self._recipe, [], []
@@ -125,16 +132,18 @@ class Trainer(Engine):
         self._start(momentum)
 
     def _computing_net(self) -> nn.Module:
-        """The net that the steps change."""
-        return self.model
+        """The net that the steps change: the model, or what other models are copied into, too."""
+        return copy.deepcopy(self.model) if self._speed.compiled and self._shape else self.model
 
     def _start(self, momentum: Mapping[str, Tensor]) -> None:
         self._processes.check_same({**self.model.state_dict(), **momentum})
         self._net, recipe = self._computing_net(), self._recipe
         if self._speed.channels_last:
             self._net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._judge = Judge(self._net, self._speed)
-        self._fast_judge = compiled(self._judge) if self._speed.compiled else self._judge
+        self._judge = self._fast_judge = Judge(self._net, self._speed)
+        if self._speed.compiled:
+            self._judge, self._fast_judge = compiled(self._judge, shape=self._shape)
+            self._net = self._judge.net
         self._optimizer = torch.optim.SGD(
             self._net.parameters(),
             lr=recipe.learning_rate,

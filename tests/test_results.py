@@ -1,0 +1,43 @@
+"""What is committed in `results/` belongs to what the code runs today."""
+
+from pathlib import Path
+
+import pytest
+
+from wider.experiments import EXPERIMENTS, read_table
+
+RESULTS = Path(__file__).parents[1] / "results"
+TABLES = {
+    f"{experiment.name}-{scale.name}": scale
+    for experiment in EXPERIMENTS.values()
+    for scale in experiment.scales.values()
+}
+COMMITTED = sorted(path.stem for path in RESULTS.glob("*.csv") if path.stem in TABLES)
+
+
+def test_there_are_tables():
+    assert {"figure-4-paper", "figure-7-paper", "figure-1-laptop"} <= set(COMMITTED)
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_committed_runs_keep_their_keys(name: str):
+    table = read_table(RESULTS / f"{name}.csv")
+    specs = {spec.key: spec for spec in TABLES[name].specs()}
+    assert table["key"].is_unique
+    assert set(table["key"]) <= set(specs)
+    for row in table.to_dict("records"):
+        spec = specs[row["key"]]
+        assert (row["dataset"], row["width"], row["seed"]) == (
+            spec.data.dataset,
+            spec.widening.width,
+            spec.seed,
+        )
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_a_table_that_holds_all_runs_of_its_scale_is_complete(name: str):
+    # Parts are committed too, and `results/README.md` says which.
+    part = {"advice-paper"}
+    table = read_table(RESULTS / f"{name}.csv")
+    if name not in part:
+        assert set(table["key"]) == {spec.key for spec in TABLES[name].specs()}
