@@ -8,7 +8,7 @@
 # DATA          datasets, one folder each (default: shared/data); steps without theirs are left out
 # SECONDS_LEFT  of this slice (default: 540)
 # JOBS          runs that share the card (default: 8)
-# WIDER_COMMIT  the commit of this source, where it was copied without its repository
+# WIDER_COMMIT  the commit of this source, where it is a copy outside its repository
 # --dry-run     every step on the CPU, at scale smoke
 #
 # Needs the packages of constraints.txt but for vl-convert, torch of any version from 2.9 with CUDA,

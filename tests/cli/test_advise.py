@@ -58,7 +58,10 @@ def test_the_end_of_the_range_is_said_to_be_one(wider):
         ("", "say how many weights there are"),
         ("--num-weights 70", "one hidden unit has 74 weights on digits"),
         ("--base-width 4 --widths 2", "width 2 is below the base width 4"),
-        ("--base-width 4 --widths 4 8 --picture a.txt", "use a file ending in .png or .svg"),
+        (
+            "--base-width 4 --widths 4 8 --picture a.txt",
+            "use a name that ends in .png, .svg, .pdf or .html",
+        ),
     ],
 )
 def test_bad_input_is_named(wider, arguments: str, message: str):

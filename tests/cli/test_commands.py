@@ -227,3 +227,59 @@ def test_large_images_are_prepared_and_need_a_size(
     refused = capsys.readouterr().err
     assert "image_size" in refused
     assert "Traceback" not in refused
+
+
+def test_known_runs_are_not_trained_again(wider, tmp_path: Path, data_dir: Path):
+    flags = ["figure-1", "--scale", "smoke", "--data-dir", data_dir]
+    assert wider("run", *flags).returncode == 0
+    flags[-1] = tmp_path / "nowhere"
+    (tmp_path / "kept").mkdir()
+    whole = wider("results", *flags[:3], "--format", "csv").stdout
+    lines = whole.splitlines()
+    (tmp_path / "kept" / "figure-1-smoke.csv").write_text("\n".join(lines[:2]) + "\n")
+    other = ["--store", tmp_path / "other", "--known", tmp_path / "kept"]
+    # One run is known; the others need the data, which are not there.
+    missing = wider("run", *flags, *other)
+    assert missing.returncode == 2
+    assert "is missing" in missing.stderr
+    flags[-1] = data_dir
+    again = wider("run", *flags, *other)
+    assert again.returncode == 0, again.stderr
+    assert f"{len(lines) - 2} runs to train, 0 in the store already" in again.stderr
+    merged = wider("results", *flags[:3], *other, "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(merged)))
+    assert [row["key"] for row in rows] == [
+        row["key"] for row in csv.DictReader(io.StringIO(whole))
+    ]
+
+
+def test_known_runs_alone_are_results_too(wider, tmp_path: Path):
+    results = Path(__file__).parents[2] / "results"
+    shown = wider("results", "figure-7", "--scale", "paper", "--known", results)
+    assert shown.returncode == 0, shown.stderr
+    assert "dense" in shown.stdout
+
+
+def test_a_part_of_the_datasets_can_be_asked_for(wider, data_dir: Path):
+    flags = ["--scale", "smoke", "--data-dir", data_dir]
+    done = wider("run", "figure-1", *flags, "--datasets", "cifar10")
+    assert done.returncode == 0, done.stderr
+    wrong = wider("run", "figure-1", *flags, "--datasets", "cifar100")
+    assert wrong.returncode == 2
+    assert "figure-1 at scale smoke has no dataset cifar100; it has: cifar10" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        ("a.gif", "use a name that ends in .png, .svg, .pdf or .html"),
+        ("nowhere/a.png", "there is no folder 'nowhere'; make it first"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_trained(
+    picture: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    flags = ["--store", str(tmp_path / "store"), "--picture", picture]
+    assert main(["run", "demo", "--scale", "smoke", *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("store/*/result.json"))

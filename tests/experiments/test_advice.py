@@ -14,6 +14,11 @@ from .tables import table_of
 SCALE = advice.EXPERIMENT.scale("laptop")
 
 
+def features(spec: RunSpec) -> int:
+    sides = {"digits": 8, "mnist": 28}
+    return (spec.data.shrunk_to or sides[spec.data.dataset]) ** 2
+
+
 def table(best: int = 32, advised: int = 64, theorem_1: int = 256) -> pd.DataFrame:
     """Accuracy falls by a point for each doubling away from the best width."""
 
@@ -26,6 +31,7 @@ def table(best: int = 32, advised: int = 64, theorem_1: int = 256) -> pd.DataFra
     return rows.assign(
         classes=[" ".join(map(str, spec.data.classes)) for spec in specs],
         shrunk_to=pd.Series([spec.data.shrunk_to for spec in specs]),
+        num_features=[features(spec) for spec in specs],
         connectivity=rows["base_width"] / widths,
         expected_kernel_distance=[abs(math.log2(width / advised)) for width in widths],
         theorem_1=[abs(math.log2(width / theorem_1)) for width in widths],
@@ -49,6 +55,10 @@ def test_misses_are_counted_in_doublings_and_in_accuracy():
     assert (hit.theorem_1_width, hit.theorem_1_doublings) == (256, 3)
     assert hit.theorem_1_cost == pytest.approx(0.03)
     assert (hit.eightfold_width, hit.eightfold_doublings, hit.eightfold_cost) == (32, 0, 0)
+    # CIFAR-10 grey 16x16: sqrt(4 * 256) = 32.
+    assert (hit.set, hit.root_width, hit.root_doublings) == ("CIFAR-10 grey 16x16", 32, 0)
+    assert (hit.equation_6_width, hit.equation_6_doublings) == (64, 1)
+    assert hit.equation_6_cost == pytest.approx(0.01)
     # Connectivities of base width 4: 1, .5, .25, .125, .0625, .03125, ...
     assert hit.connectivity_05_width == 64
 
@@ -76,3 +86,19 @@ def test_runs_of_no_set_are_not_passed_over():
 
 def test_nothing_is_drawn_where_all_runs_diverged():
     assert advice.draw(table().assign(status="diverged"), SCALE) == []
+
+
+def test_the_law_of_equation_6_is_held_against_the_best_width_of_every_family():
+    runs = table(best=32)
+    found = advice.doublings_from_law(runs, 0.95)
+    assert found is not None
+    families = runs.drop_duplicates(["num_features", "classes", "dataset", "base_width"])
+    assert len(families) == 12
+    misses = [
+        abs(math.log2(32 / (2 * math.sqrt(row["base_width"] * row["num_features"]))))
+        for row in families.to_dict("records")
+    ]
+    assert found.effect == pytest.approx((sum(misses) / 12,) * 3)
+    assert found.seeds == 5
+    # Of some families only, the claim says nothing.
+    assert advice.doublings_from_law(runs[runs["base_width"] == 4], 0.95) is None

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from wider.cli import main
 from wider.data import KNOWN, write_shards
 from wider.errors import InputError
 from wider.experiments import (
@@ -14,6 +15,8 @@ from wider.experiments import (
     find,
     runs_table,
 )
+from wider.report import runs_in_store, section_of
+from wider.report._interactive import shows_something
 from wider.runs import Store, train_missing
 
 DRAWN = ["figure-2", "figure-8", "figure-10"]  # from nets that nobody trains
@@ -51,18 +54,30 @@ def sources(
 class TestEveryExperiment:
     """What every experiment with runs must do; a new one is tested as soon as it is listed."""
 
-    def test_runs_at_smoke_and_draws(self, experiment: Experiment, tmp_path: Path, sources: Path):
+    def test_runs_from_the_command_line_and_draws(
+        self,
+        experiment: Experiment,
+        tmp_path: Path,
+        sources: Path,
+        capsys: pytest.CaptureFixture[str],
+    ):
         scale = experiment.scale("smoke")
-        runs = train_missing(scale.specs(), Store(tmp_path / "s"), data_dir=sources)
-        table = runs_table(runs)
+        store = tmp_path / "s"
+        flags = ["--scale", "smoke", "--store", str(store), "--data-dir", str(sources)]
+        assert main(["run", experiment.name, *flags, "--picture", str(tmp_path / "c.png")]) == 0
+        shown = capsys.readouterr()
+        assert f"all of it as a page: wider report --store {store}" in shown.err
+        table = section_of(experiment, scale, runs_in_store(store)).table
         assert len(table) == len(scale.specs())
         assert table["final_test_accuracy"].between(0, 1).all()
         assert len(experiment.summarise(table)) > 0
-        for picture in experiment.draw(table, scale):
+        pictures = experiment.draw(table, scale)
+        for picture in pictures:
             assert scale.label in picture.chart.to_json()
-            assert picture.caption
-            picture.chart.save(str(tmp_path / "chart.png"))
-            assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+            assert picture.caption in shown.err.replace("\n", " ")
+        written = sorted(tmp_path.glob("*.png"))
+        assert len(written) == len([each for each in pictures if shows_something(each.chart)])
+        assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
 
     def test_draws_from_an_unfinished_set(
         self, experiment: Experiment, tmp_path: Path, sources: Path
@@ -88,6 +103,24 @@ class TestEveryExperiment:
     def test_unknown_scale_names_the_known_ones(self, experiment: Experiment):
         with pytest.raises(InputError, match="no scale 'huge'; use one of: smoke, "):
             experiment.scale("huge")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf", "html"])
+def test_what_is_drawn_from_untrained_nets_runs_from_the_command_line(
+    name: str, ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / f"chart.{ending}"
+    assert main(["run", name, "--picture", str(path)]) == 0
+    assert path.read_bytes()[:5] in {
+        b"\x89PNG\r",
+        b"<svg ",
+        b"%PDF-",
+        b"<!DOC",
+    }
+    shown = capsys.readouterr()
+    assert f"picture written to {path}" in shown.err
+    assert "weights" in shown.out
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -75,7 +75,8 @@ def table(num_seeds: int = 4) -> pd.DataFrame:
     return rows.assign(
         kernel_distance=distance + noise,
         theorem_1=distance,
-        closed_form=distance,
+        num_features=784,
+        hidden_connectivity=8 / rows["width"],
         kernel_pairs=1000,
     )
 

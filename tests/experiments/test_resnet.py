@@ -55,8 +55,7 @@ def test_paper_scale_is_appendix_a_to_the_letter(name: str):
             assert (spec.data.image_size, spec.model.stem) == (224, "imagenet")
             assert spec.widening.base_width == 64
         else:
-            moved = {"augmentation": "crop"} if dataset == "svhn" else {}
-            assert spec.recipe.model_dump() == SMALL | moved
+            assert spec.recipe.model_dump() == SMALL
             assert (spec.data.image_size, spec.model.stem) == (None, "cifar")
         assert spec.data.num_train is None
 

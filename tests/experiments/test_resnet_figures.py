@@ -80,6 +80,7 @@ def test_figure_3_has_both_bottlenecks_and_its_baselines_dashed():
         "(b) non-linear bottleneck, CIFAR-100",
     ]
     assert "CIFAR-10, base width 8: baseline 50.0% at width 8; linear 45.0% at width 8" in caption
+    assert caption.startswith("re-encoded CIFAR-10")
     assert "base width 8: 9.0e2 effective weights (1.0e3 explicit)" in json.dumps(chart)
     net = ["dataset", "method", "base_width", "width"]
     means = values(figure_3.summarise(table("figure-3")), net)
@@ -106,7 +107,7 @@ def test_figure_6_is_the_ratio_of_the_gains():
         ("cifar10", 144), ("cifar100", 144), ("imagenet", 256), ("svhn", 144),
     ]  # fmt: skip
     _, caption = drawn("figure-6")
-    assert "SVHN: 79% at 1.4 times the base width, 90% at 2 times" in caption
+    assert "SVHN, base width 18: 79% at 1.4 times the base width, 90% at 2 times" in caption
 
 
 def test_figure_6_leaves_out_what_has_no_control_or_no_gain():
@@ -122,11 +123,15 @@ SMOKE = figure_6.EXPERIMENT.scale("smoke")
 
 
 def test_figure_9_shares_its_baseline_between_the_patterns():
-    means = values(figure_9.summarise(table("figure-9")), ["base_width", "pattern", "width"])
-    assert means[8, "io", 8] == 0.5
-    assert means[8, "io", 16] == pytest.approx(0.58)
+    means = values(
+        figure_9.summarise(table("figure-9")), ["dataset", "base_width", "pattern", "width"]
+    )
+    assert means["cifar100", 8, "io", 8] == 0.5
+    assert means["cifar100", 8, "io", 16] == pytest.approx(0.58)
     _, caption = drawn("figure-9")
-    assert caption.startswith("The largest difference is +1.0 points, uniform against io")
+    assert caption.startswith(
+        "CIFAR-100: the largest difference is +1.0 points, uniform against io"
+    )
 
 
 def test_figures_11_and_13_are_against_connectivity():

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from wider.experiments import EXPERIMENTS, Verdict, read_table, verdicts
+from wider.experiments._table import with_equation_6
 from wider.runs import RunSpec
 
 from .tables import table_of
@@ -129,7 +130,7 @@ def resnet(spec: RunSpec) -> float:
         ),
         ("figure-5", ["figure-5-narrow-cifar10", "figure-5-fitting-svhn"]),
         ("figure-6", ["figure-6-cifar100"]),
-        ("figure-9", ["figure-9-lead", "figure-9-close"]),
+        ("figure-9", ["figure-9-lead-cifar100", "figure-9-close-cifar100"]),
     ],
 )
 def test_claims_on_resnet_hold_where_they_should(name: str, claims: list[str]):
@@ -141,7 +142,7 @@ def test_claims_on_resnet_hold_where_they_should(name: str, claims: list[str]):
     opposite = found(runs.assign(best_test_accuracy=1 - runs["best_test_accuracy"]))
     for claim in claims:
         # Mirrored, close nets are as close, and a part of a gain is the same part of a loss.
-        if claim not in ("figure-9-close", "figure-6-cifar100"):
+        if claim not in ("figure-9-close-cifar100", "figure-6-cifar100"):
             assert opposite[claim].outcome == "contradicted", claim
 
 
@@ -178,26 +179,30 @@ def test_table_1_is_held_against_the_papers_numbers():
 
 
 def figure_7(
-    theorem: float = 1.0, closed_form: float = 1.0, best: int = 128, nearest: int = 128
+    theorem: float = 1.0, equation_6: float = 1.0, best: int = 128, nearest: int | None = None
 ) -> pd.DataFrame:
+    """Measured distances are those of equation (6), or smallest at another width."""
     runs = table("figure-7", "paper", lambda spec: peak(spec.widening.width, best))
-    distance = [math.exp(abs(math.log2(width / nearest))) for width in runs["width"]]
-    return runs.assign(
-        kernel_distance=distance,
-        theorem_1=[theorem * each for each in distance],
-        closed_form=[closed_form * each for each in distance],
-        connectivity=1.0,
-    )
+    runs = runs.assign(num_features=784, hidden_connectivity=8 / runs["width"])
+    distance = with_equation_6(runs)["equation_6"] / equation_6
+    if nearest:
+        distance = pd.Series([math.exp(abs(math.log2(width / nearest))) for width in runs["width"]])
+    return runs.assign(kernel_distance=distance, theorem_1=distance * theorem)
 
 
 def test_claims_on_kernels():
     judged = found(figure_7())
-    names = ("gain", "correlation", "optimum", "theorem-1", "equation-6")
+    names = ("gain", "correlation", "optimum", "theorem-1", "law", "equation-6")
     assert {judged[f"figure-7-{name}"].outcome for name in names} == {"supported"}
-    judged = found(figure_7(theorem=1.5, closed_form=2.0, nearest=8))
+    judged = found(figure_7(equation_6=2.0, best=512))
+    assert judged["figure-7-equation-6"].outcome == "contradicted"
+    law = judged["figure-7-law"]
+    assert law.outcome == "contradicted"
+    assert law.evidence is not None
+    assert law.evidence.effect.value == pytest.approx(math.log2(512 / (2 * math.sqrt(8 * 784))))
+    judged = found(figure_7(theorem=1.5, nearest=8))
     assert judged["figure-7-gain"].outcome == "supported"
     assert judged["figure-7-theorem-1"].outcome == "contradicted"
-    assert judged["figure-7-equation-6"].outcome == "contradicted"
     optimum = judged["figure-7-optimum"].evidence
     assert optimum is not None
     assert optimum.effect == pytest.approx((4, 4, 4))
@@ -228,6 +233,8 @@ def test_verdicts_on_the_committed_results():
     judged = {name: each.outcome for name, each in found(runs).items()}
     assert judged["figure-4-relu-gain"] == judged["figure-4-linear-gain"] == "supported"
     assert judged["figure-7-correlation"] == "supported"
-    assert judged["figure-7-equation-6"] == "contradicted"
+    assert judged["figure-7-law"] == "supported"
+    assert judged["figure-7-equation-6"] == "inconclusive"
+    assert judged["figure-7-equation-6-inputs"] == "supported"
     assert judged["figure-1-cifar10"] == "inconclusive"  # one seed
     assert judged["table-1-dense-64"] == "not yet run"

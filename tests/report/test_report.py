@@ -370,16 +370,16 @@ def test_every_committed_table_is_of_runs_that_its_experiment_has():
 
 
 def test_an_experiment_that_only_shares_runs_of_others_is_not_shown():
-    """Figure 9 starts with runs of Figure 1, and says nothing before it has one of its own."""
+    """Figure 5 starts with runs of Figure 1, and says nothing before it has one of its own."""
     runs = runs_in_results(RESULTS)
     figure_1 = runs[runs["key"].isin({spec.key for spec in find("figure-1").scale().specs()})]
-    shown = [find("figure-1"), find("figure-9")]
+    shown = [find("figure-1"), find("figure-5")]
     assert [section.anchor for section in sections_of(figure_1, shown)] == ["figure-1-laptop"]
-    own = find("figure-9").scale().specs()[-1]
+    own = find("figure-5").scale().specs()[-1]
     begun = pd.concat([figure_1, figure_1.iloc[:1].assign(key=own.key)])
     anchors = [section.anchor for section in sections_of(begun, shown)]
-    assert anchors == ["figure-1-laptop", "figure-9-laptop"]
+    assert anchors == ["figure-1-laptop", "figure-5-laptop"]
     # Alone, they are all that there is to see.
-    assert [section.anchor for section in sections_of(figure_1, [find("figure-9")])] == [
-        "figure-9-laptop"
+    assert [section.anchor for section in sections_of(figure_1, [find("figure-5")])] == [
+        "figure-5-laptop"
     ]

@@ -11,7 +11,7 @@ from wider.data import PreparedData, Preprocessing, load_large, prepare
 from wider.errors import InputError
 from wider.randomness import stream
 from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
-from wider.runs._kernel import _pairs, kernel_distances
+from wider.runs._kernel import KernelDistances, _pairs, kernel_distances
 from wider.theory import kernel_distance
 from wider.training import Recipe
 
@@ -59,6 +59,13 @@ def test_expected_distances_are_those_of_the_theory_with_the_layers_own_connecti
     as_printed = kernel_distance(x, y, **first)
     assert found.theorem_1 == pytest.approx(float(as_printed.distances.mean()), rel=1e-12)
     assert found.theorem_1 < found.expected
+
+
+def test_results_with_the_old_closed_form_still_open_and_it_is_not_believed():
+    old = {"pairs": 5, "initial": None, "expected": 0.1, "theorem_1": 0.2, "closed_form": 7.0}
+    found = KernelDistances.model_validate(old)
+    assert "closed_form" not in found.model_dump()
+    assert found == KernelDistances(pairs=5, initial=None, expected=0.1, theorem_1=0.2)
 
 
 def test_other_parametrisations_have_a_prediction_only():

@@ -17,7 +17,8 @@ def git(tmp_path, monkeypatch):
     folder = tmp_path / "code" / "runs"
     folder.mkdir(parents=True)
     (folder / "file.py").write_text("one")
-    for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # set where git runs a hook
+    # Set where git runs a hook, and where the source is a copy.
+    for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "WIDER_COMMIT"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     monkeypatch.setattr(provenance, "__file__", str(folder / "file.py"))
@@ -60,10 +61,18 @@ def test_without_git_there_is_no_commit(monkeypatch):
     assert commit() is None
 
 
+def test_a_copy_of_the_source_is_told_its_commit(git, monkeypatch):
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "another repository's")
+    monkeypatch.setenv("WIDER_COMMIT", "a" * 40)
+    assert commit() == "a" * 40
+
+
 def test_versions():
     assert provenance.versions() == {
         "python": platform.python_version(),
-        "wider": version("wider"),
+        "wider": version("wider"),  # as installed; ours is in the source
         "torch": torch.__version__,
         "numpy": np.__version__,
     }

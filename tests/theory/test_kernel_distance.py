@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wider.errors import InputError
 from wider.theory import _mask_moments as mask_moments_file
-from wider.theory import approximate_kernel_distance, kernel_distance, relu_kernel
+from wider.theory import averaged_kernel_distance, kernel_distance, relu_kernel
 
 F64 = torch.float64
 
@@ -153,14 +153,14 @@ def test_variance_falls_with_slope_minus_one_in_the_width():
         assert slope == pytest.approx(-1, abs=1e-6 if connectivity == 1 else 0.001)
 
 
-def test_variance_part_of_equation_6_on_gaussian_inputs():
+def test_the_average_on_gaussian_inputs():
     # Figure 7's widest net: base width 8, width 635. The measured values are 4.73e-4 and 4.735e-4.
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(2, 300, 784, dtype=F64, generator=generator)
     variances = kernel_distance(x, y, width=635, connectivity=8 / 635, num_masks=2000).variances
     inputs = 784 * 8 / 635
-    heuristic_bias = ((1 / inputs - 1 / 784) / (4 * math.pi)) ** 2
-    approximate = approximate_kernel_distance(784, width=635, connectivity=8 / 635) - heuristic_bias
+    squared_bias = ((1 / inputs - 1 / 784) / (4 * math.pi)) ** 2
+    approximate = averaged_kernel_distance(784, width=635, connectivity=8 / 635) - squared_bias
     assert approximate == pytest.approx(4.73e-4, abs=0.005e-4)
     assert variances.mean().item() == pytest.approx(approximate, rel=0.02)
 

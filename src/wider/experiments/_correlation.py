@@ -1,12 +1,15 @@
-"""Rank correlations over the points of a figure, with their intervals."""
+"""Statistics of the points of a figure, with intervals over seeds."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from scipy.stats import bootstrap, rankdata
+
+from wider.experiments._claim import Interval
 
 FEWEST = 3  # points, and seeds
 
@@ -74,18 +77,29 @@ def rank_correlation(
         assert axis == -1  # seeds drawn, for each resample
         return _spearman(one[drawn].mean(-2), other[drawn].mean(-2))
 
-    interval = bootstrap(
-        (np.arange(seeds),),
-        correlate,
+    return Correlation(*bootstrapped(correlate, seeds, confidence), seeds)
+
+
+def bootstrapped(
+    statistic: Callable[..., np.ndarray], num_seeds: int, confidence: float
+) -> Interval:
+    """A statistic of some seeds with its percentile interval over seeds.
+
+    Args:
+        statistic: of the numbers of the seeds that were drawn, for each resample.
+        num_seeds: there are.
+        confidence: of the interval.
+    """
+    every = np.arange(num_seeds)
+    found = bootstrap(
+        (every,),
+        statistic,
         n_resamples=2000,
         confidence_level=confidence,
-        vectorized=True,
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return Correlation(
-        float(correlate(np.arange(seeds))), float(interval.low), float(interval.high), seeds
-    )
+    return Interval(float(statistic(every)), float(found.low), float(found.high))
 
 
 def _spearman(

@@ -67,7 +67,12 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def family_panels(
-    table: pd.DataFrame, *, x: Callable[[pd.DataFrame], alt.X], accuracy: str, y_title: str
+    table: pd.DataFrame,
+    *,
+    x: Callable[[pd.DataFrame], alt.X],
+    accuracy: str,
+    y_title: str,
+    others: pd.DataFrame | None = None,
 ) -> alt.ConcatChart:
     """A line per family, a panel per dataset.
 
@@ -76,15 +81,31 @@ def family_panels(
         x: from the rows of a dataset to the horizontal axis.
         accuracy: the column that is shown.
         y_title: of the vertical axis.
+        others: points of other people's, with the columns "dataset", "base_width", "width" and
+            `accuracy`; drawn as diamonds where their family is drawn.
     """
     means = summarise(table)
     labels = family_labels(means)
     means["net"] = means["base_width"].map(labels)
     colours = family_colours(labels)
+    if others is not None:
+        others = others.assign(net=others["base_width"].map(labels)).dropna(subset="net")
     return panels(
         table,
         means,
         lambda rows: accuracy_lines(
-            rows, x=x(rows), accuracy=accuracy, colours=colours, y_title=y_title
+            rows,
+            x=x(rows),
+            accuracy=accuracy,
+            colours=colours,
+            y_title=y_title,
+            diamonds=_of_same_dataset(others, rows),
         ),
     )
+
+
+def _of_same_dataset(others: pd.DataFrame | None, rows: pd.DataFrame) -> pd.DataFrame | None:
+    if others is None:
+        return None
+    found = others[others["dataset"].isin(rows["dataset"])]
+    return found if len(found) else None

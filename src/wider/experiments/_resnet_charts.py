@@ -96,10 +96,15 @@ def listed(rows: pd.DataFrame, accuracy: str = "best_test_accuracy") -> str:
     )
 
 
-def titles(rows: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
-    """(dataset's name, its rows), for captions."""
+def titles(table: pd.DataFrame, rows: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
+    """(dataset's name, its rows), for captions.
+
+    Args:
+        table: one row per run, which says how the images were stored.
+        rows: that are told of.
+    """
     return [
-        (title, rows[rows["dataset"] == name])
-        for name, title in DATASETS.items()
+        (dataset_title(table, name), rows[rows["dataset"] == name])
+        for name in DATASETS
         if (rows["dataset"] == name).any()
     ]

@@ -29,6 +29,7 @@ TRAINING = [
     "activation",
     "bias",
     "parametrization",
+    "batch_norm",
     "epochs",
     "batch_size",
     "learning_rate",

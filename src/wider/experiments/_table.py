@@ -10,11 +10,13 @@ from scipy import stats
 
 from wider.errors import InputError
 from wider.runs import Run, RunSpec, family_weights, multiply_adds_per_image
+from wider.theory import approximate_kernel_distance
 
 # What a net is, whatever its seed.
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
 
 TEXT = ["classes", "milestones"]  # empty where there are none
+LATER_COLUMNS = ["num_features", "hidden_connectivity"]  # that not every table of ours had at first
 
 
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -47,7 +49,10 @@ def read_table(path: Path) -> pd.DataFrame:
             f"{str(path)!r} is no table of runs, as it has no column {', '.join(missing)}: "
             "write it with `wider results EXPERIMENT --format csv`"
         )
-    table = table.assign(**{name: None for name in asked(RunSpec()) if name not in table})
+    # Until November 2026 it held a formula of ours that bore the name of the paper's equation (6).
+    table = table.drop(columns="closed_form", errors="ignore")
+    missing = {*asked(RunSpec()), *LATER_COLUMNS} - set(table.columns)
+    table = table.assign(**dict.fromkeys(sorted(missing), None))
     # Empty in a file is NaN in a table; these are text, and none of it is the empty text.
     return table.fillna({name: "" for name in TEXT if name in table})
 
@@ -83,6 +88,23 @@ def asked(spec: RunSpec) -> dict[str, object]:
         "seed": spec.seed,
         "kernel_pairs": spec.kernel_pairs,
     }
+
+
+def with_equation_6(table: pd.DataFrame) -> pd.DataFrame:
+    """Adds the paper's closed form of the kernel distance, in the column "equation_6".
+
+    Args:
+        table: of nets with one hidden layer, with the columns "num_features", "width" and
+            "hidden_connectivity"; where one is empty, so is the new one.
+    """
+    sizes = table[["num_features", "width", "hidden_connectivity"]].astype(float)
+    values = [
+        math.nan
+        if math.isnan(connectivity)
+        else approximate_kernel_distance(int(dim), width=int(width), connectivity=connectivity)
+        for dim, width, connectivity in sizes.itertuples(index=False)
+    ]
+    return table.assign(equation_6=values)
 
 
 def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -137,7 +159,9 @@ def _came_out(run: Run) -> dict[str, object]:
         "multiply_adds": multiply_adds_per_image(
             run.spec, connectivity=result.connectivity, **sizes
         ),
+        "num_features": math.prod(result.image_shape),
         "connectivity": result.connectivity[""],
+        "hidden_connectivity": result.connectivity.get("hidden.0"),
         "output_connectivity": result.connectivity.get("output"),
         "epochs_trained": result.epochs,
         "final_train_accuracy": last.train_accuracy,
@@ -149,7 +173,6 @@ def _came_out(run: Run) -> dict[str, object]:
         "kernel_distance": result.kernel and result.kernel.initial,
         "expected_kernel_distance": result.kernel and result.kernel.expected,
         "theorem_1": result.kernel and result.kernel.theorem_1,
-        "closed_form": result.kernel and result.kernel.closed_form,
         "seconds": round(result.seconds, 2),
         "peak_memory_mb": round(result.peak_memory / 1e6),
     }

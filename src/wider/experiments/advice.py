@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import altair as alt
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from wider.data import Preprocessing
+from wider.experiments._claim import Claim, Evidence, by_seed
+from wider.experiments._correlation import FEWEST, bootstrapped
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import BLACK, GREY, ORANGE, finish, width_axis
@@ -38,6 +42,8 @@ FAMILY = ["set", "base_width"]
 RULES = {
     "expected_kernel_distance": "advice: kernel distance with the last layer's mask",
     "theorem_1": "Theorem 1 as printed",
+    "root": "sqrt(n0 d), half the paper's optimum",
+    "equation_6": "2 sqrt(n0 d), the paper's optimum",
     "eightfold": "always 8 times the base width",
     "connectivity_05": "always the connectivity nearest to .05",
 }
@@ -81,11 +87,16 @@ def families(
 
 def by_width(table: pd.DataFrame) -> pd.DataFrame:
     """One row per set, base width and width: accuracies and distances over seeds."""
-    named = table.assign(set=[_set_name(row) for row in table.to_dict("records")])
+    named = _named(table)
     point = [*FAMILY, "width"]
     means = over_seeds(named, point)
-    distances = named.groupby(point)[["expected_kernel_distance", "theorem_1"]].mean()
+    columns = ["expected_kernel_distance", "theorem_1", "num_features"]
+    distances = named.groupby(point)[columns].mean()
     return means.merge(distances.reset_index(), on=point)
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(set=[_set_name(row) for row in table.to_dict("records")])
 
 
 def _set_name(row: dict[Any, Any]) -> str:
@@ -135,10 +146,11 @@ def _hit(rows: pd.DataFrame) -> dict[str, object]:
 def _picked(rule: str, by: pd.DataFrame, base_width: int) -> int:
     if rule in by:
         return cast(int, by[rule].idxmin())
-    if rule == "eightfold":
-        wanted = EIGHTFOLD * base_width
-        return min(by.index, key=lambda width: abs(width - wanted))
-    return cast(int, (by["connectivity"] - 0.05).abs().idxmin())
+    if rule == "connectivity_05":
+        return cast(int, (by["connectivity"] - 0.05).abs().idxmin())
+    root = math.sqrt(base_width * by["num_features"].iloc[0])
+    wanted = {"eightfold": EIGHTFOLD * base_width, "root": root, "equation_6": 2 * root}[rule]
+    return min(by.index, key=lambda width: abs(math.log2(width / wanted)))
 
 
 def _doublings(picked: int, best: int) -> int:
@@ -210,6 +222,42 @@ def _finding(hits: pd.DataFrame) -> str:
     return "; ".join(sentences) + "."
 
 
+def doublings_from_law(table: pd.DataFrame, confidence: float) -> Evidence | None:
+    """Doublings between a family's best width and 2 sqrt(n0 d), either way; mean over families."""
+    named = _named(table[table["status"] == "finished"])
+    accuracy = by_seed(named, [*FAMILY, "width"], "final_test_accuracy").dropna()
+    families = named.groupby(FAMILY)["num_features"].first()
+    if len(accuracy) < FEWEST or len(families) < len(SETS) * len(BASE_WIDTHS):
+        return None
+    laws = [math.log2(2 * math.sqrt(base_width * dim)) for (_, base_width), dim in families.items()]
+    widths = [np.log2(accuracy[family].columns.to_numpy(dtype=float)) for family in families.index]
+    values = [accuracy[family].to_numpy() for family in families.index]
+
+    def apart(drawn: np.ndarray, axis: int = -1) -> Float[np.ndarray, "*samples"]:
+        assert axis == -1
+        misses = [
+            np.abs(own[each[drawn].mean(-2).argmax(-1)] - law)
+            for own, each, law in zip(widths, values, laws, strict=True)
+        ]
+        return np.mean(misses, axis=0)
+
+    effect = bootstrapped(apart, len(accuracy), confidence)
+    return Evidence(effect, len(accuracy), f"{len(families)} families; bootstrapped over seeds")
+
+
+CLAIMS = (
+    Claim(
+        name="advice-law",
+        says="In other families, too, the best width is 2 sqrt(n0 d).",
+        place="Section 3, below equation (6)",
+        quantity="doublings between it and the width of the smallest error, either way; mean over "
+        "families of other n0 and d",
+        measure=doublings_from_law,
+        below=1,
+        unit="doublings",
+    ),
+)
+
 SCALES = [
     Scale(
         "smoke",
@@ -253,4 +301,5 @@ EXPERIMENT = Experiment(
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,
+    claims=CLAIMS,
 )

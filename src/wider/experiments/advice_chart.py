@@ -25,9 +25,8 @@ def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
         id_vars=["width"], value_vars=list(LINES), var_name="kind", value_name="value"
     )
     long["line"] = long["kind"].map(LINES)
-    # Equation (6) goes its own way, and leaves the picture where it does.
-    lowest = 0.8 * distances[["distance", "theorem_1"]].min().min()
-    highest = 1.6 * distances["distance"].max()
+    lowest = 0.8 * distances[list(LINES)].min().min()
+    highest = 1.6 * distances[list(LINES)].max().max()
     y_axis = {
         "scale": alt.Scale(type="log", domain=[lowest, highest]),
         "axis": alt.Axis(format="~g"),

@@ -60,12 +60,12 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         ),
     )
     title = "ResNet-18: accuracy against width at equal weights"
-    return [Picture("figure-1", resnet_chart(chart, title, scale, PICKED), _finding(means))]
+    return [Picture("figure-1", resnet_chart(chart, title, scale, PICKED), _finding(table, means))]
 
 
-def _finding(means: pd.DataFrame) -> str:
+def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:
     sparse = means[means["method"] == "sparse"]
-    return " ".join(f"{title}, sparse: {listed(rows)}." for title, rows in titles(sparse))
+    return " ".join(f"{title}, sparse: {listed(rows)}." for title, rows in titles(table, sparse))
 
 
 SCALES = [

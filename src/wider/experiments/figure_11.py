@@ -25,14 +25,16 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     title = "Families of ResNet-18: accuracy against connectivity"
     return [
         Picture(
-            "figure-11", resnet_chart(chart, title, scale, note, PICKED), _finding(summarise(table))
+            "figure-11",
+            resnet_chart(chart, title, scale, note, PICKED),
+            _finding(table, summarise(table)),
         )
     ]
 
 
-def _finding(means: pd.DataFrame) -> str:
+def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:
     sentences = []
-    for title, rows in titles(means.dropna(subset="best_test_accuracy")):
+    for title, rows in titles(table, means.dropna(subset="best_test_accuracy")):
         for base_width, family in rows.groupby("base_width"):
             best = family.sort_values("best_test_accuracy").iloc[-1]
             sentences.append(

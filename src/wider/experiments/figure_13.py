@@ -23,13 +23,15 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     note = "Over the epoch's moved images, each before its own step; mean with 95% interval"
     title = "Families of ResNet-18: training accuracy against connectivity"
     return [
-        Picture("figure-13", resnet_chart(chart, title, scale, note), _finding(summarise(table)))
+        Picture(
+            "figure-13", resnet_chart(chart, title, scale, note), _finding(table, summarise(table))
+        )
     ]
 
 
-def _finding(means: pd.DataFrame) -> str:
+def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:
     sentences = []
-    for title, rows in titles(means.dropna(subset="final_train_accuracy")):
+    for title, rows in titles(table, means.dropna(subset="final_train_accuracy")):
         for base_width, family in rows.groupby("base_width"):
             fits = family.sort_values("final_train_accuracy").iloc[-1]
             generalises = family.sort_values("best_test_accuracy").iloc[-1]

@@ -85,7 +85,9 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width; a column per kind of bottleneck, a row per dataset."""
     means = summarise(table)
     columns: list[Any] = [
-        _column(table, means, method) for method in KINDS if (means["method"] == method).any()
+        _column(table, means, method)
+        for method in KINDS
+        if ((means["method"] == method) & (means["width"] > means["base_width"])).any()
     ]
     chart = resnet_chart(
         alt.hconcat(*columns).resolve_scale(color="independent", shape="independent"),
@@ -94,11 +96,13 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         "Dashed: the baseline, before any bottleneck",
         PICKED,
     )
-    return [Picture("figure-3", chart, _finding(means))]
+    return [Picture("figure-3", chart, _finding(table, means))]
 
 
 def _column(table: pd.DataFrame, means: pd.DataFrame, method: Method) -> alt.VConcatChart:
     ours = means[means["method"] == method].copy()
+    wider = ours[ours["width"] > ours["base_width"]]
+    ours = ours[ours["dataset"].isin(wider["dataset"])]  # a baseline alone has nothing to show
     labels = family_labels(ours)
     ours["net"] = ours["base_width"].map(labels)
     baselines = means[means["method"] == "sparse"].copy()
@@ -118,9 +122,9 @@ def _column(table: pd.DataFrame, means: pd.DataFrame, method: Method) -> alt.VCo
     return alt.vconcat(*panels)
 
 
-def _finding(means: pd.DataFrame) -> str:
+def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:
     sentences = []
-    for title, rows in titles(means):
+    for title, rows in titles(table, means):
         for base_width, family in rows.groupby("base_width"):
             by_method = {
                 method: listed(family[family["method"] == method]) for method in ("sparse", *KINDS)

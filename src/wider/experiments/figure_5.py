@@ -15,6 +15,26 @@ from wider.experiments._resnet_charts import (
 )
 from wider.experiments.charts import width_axis
 
+# What others found with the code that the paper's authors published: base width 8, one seed (888),
+# best epoch, nominally 300 epochs. The repository AMNoureldin/COMP551-HW4 on GitHub.
+REPLICATION_WIDTHS = (8, 18, 32, 48, 64, 80)
+REPLICATION = {
+    "cifar10": (0.8902, 0.9184, 0.9206, 0.9227, 0.9188, 0.9197),
+    "cifar100": (0.6239, 0.6849, 0.6860, 0.6882, 0.6922, 0.6859),
+    "svhn": (0.9587, 0.9622, 0.9601, 0.9607, 0.9593, 0.9592),
+}
+
+
+def replication() -> pd.DataFrame:
+    """Those accuracies, one row per net, in our columns."""
+    return pd.DataFrame(
+        [
+            {"dataset": name, "base_width": 8, "width": width, "best_test_accuracy": accuracy}
+            for name, accuracies in REPLICATION.items()
+            for width, accuracy in zip(REPLICATION_WIDTHS, accuracies, strict=True)
+        ]
+    )
+
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width, a line per family, a panel per dataset."""
@@ -23,20 +43,27 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         x=lambda rows: width_axis(sorted(rows["width"].unique().tolist()), WIDTH_TITLE),
         accuracy="best_test_accuracy",
         y_title=BEST_TITLE,
+        others=replication(),
     )
-    note = "The first point of each line is the dense baseline, the others have as many weights"
+    lines = ["The first point of each line is the dense baseline, the others have as many weights"]
+    if table["base_width"].eq(8).any():
+        lines.append(
+            "Diamonds: base width 8 in a public replication, 300 epochs, original images, one seed"
+        )
     title = "Families of ResNet-18: accuracy against width at equal weights"
     return [
         Picture(
-            "figure-5", resnet_chart(chart, title, scale, note, PICKED), _finding(summarise(table))
+            "figure-5",
+            resnet_chart(chart, title, scale, *lines, PICKED),
+            _finding(table, summarise(table)),
         )
     ]
 
 
-def _finding(means: pd.DataFrame) -> str:
+def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:
     return " ".join(
         f"{title}, base width {base_width}: {listed(family)}."
-        for title, rows in titles(means)
+        for title, rows in titles(table, means)
         for base_width, family in rows.groupby("base_width")
     )
 

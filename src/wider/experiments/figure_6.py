@@ -90,7 +90,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         "Circles: training accuracy of the sparse net, last epoch; dashed: where it is highest",
     ]
     title = "How much of the gain is due to width alone"
-    return [Picture("figure-6", resnet_chart(chart, title, scale, *lines), _finding(gains))]
+    return [Picture("figure-6", resnet_chart(chart, title, scale, *lines), _finding(table, gains))]
 
 
 def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
@@ -144,9 +144,9 @@ def _training(base: Any) -> Any:
     )
 
 
-def _finding(gains: pd.DataFrame) -> str:
+def _finding(table: pd.DataFrame, gains: pd.DataFrame) -> str:
     sentences = []
-    for title, rows in titles(gains.dropna(subset="fraction")):
+    for title, rows in titles(table, gains.dropna(subset="fraction")):
         for base_width, family in rows.groupby("base_width"):
             parts = ", ".join(
                 f"{fraction:.0%} at {factor:.2g} times the base width"

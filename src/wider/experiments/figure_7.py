@@ -19,7 +19,7 @@ from wider.experiments._figure_7_runs import (
     run_of,
 )
 from wider.experiments._resnet import with_baselines
-from wider.experiments._table import over_seeds
+from wider.experiments._table import over_seeds, with_equation_6
 from wider.experiments.charts import BLACK, BLUE, GREY, ORANGE, accuracy_lines, finish, width_axis
 from wider.runs import RunSpec
 
@@ -30,7 +30,7 @@ LINES = {"sparse": f"sparse, {NUM_WEIGHTS:,} weights at every width", "dense": "
 DISTANCES = {
     "kernel_distance": "measured, of the nets that were trained",
     "theorem_1": "Theorem 1",
-    "closed_form": "equation (6)",
+    "equation_6": "equation (6)",
 }
 
 
@@ -68,7 +68,7 @@ def runs(
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per net: accuracies, and mean squared distances over seeds with their deviation."""
-    both = with_baselines(table, "method", ["dense"])
+    both = with_equation_6(with_baselines(table, "method", ["dense"]))
     means = over_seeds(both, ["method", "width"])
     groups = both[both["status"] == "finished"].groupby(["method", "width"])
     for name in DISTANCES:
@@ -173,9 +173,8 @@ def _distance_layer(sparse: pd.DataFrame) -> Any:
         scale=alt.Scale(domain=list(DISTANCES.values()), range=[[1, 0], [6, 3], [2, 3]]),
         legend=None,
     )
-    # Equation (6) is of no use where a unit has less than a weight or two, and leaves the picture.
-    exact = sparse[["kernel_distance", "theorem_1"]]
-    domain = [exact.min().min() / 2, 1.5 * exact.max().max()]
+    shown = sparse[list(DISTANCES)]
+    domain = [shown.min().min() / 1.5, 1.5 * shown.max().max()]
     base = alt.Chart(long).encode(
         x=width_axis(sorted(sparse["width"].unique().tolist()), "width"),
         y=alt.Y(
@@ -225,7 +224,7 @@ def _distance_finding(sparse: pd.DataFrame, found: Correlation) -> str:
     best = int(known["width"].iloc[int(known["final_test_accuracy"].to_numpy().argmax())])
     return (
         f"The distance is smallest at width {nearest['kernel_distance']} as measured, "
-        f"{nearest['theorem_1']} by Theorem 1 and {nearest['closed_form']} by equation (6); the "
+        f"{nearest['theorem_1']} by Theorem 1 and {nearest['equation_6']} by equation (6); the "
         f"test error is smallest at width {best}. "
         f"{found.sentence('measured distance and test error over widths')}"
     ).strip()

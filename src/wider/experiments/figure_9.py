@@ -62,12 +62,12 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         by_family=True,
     )
     title = "ResNet-18: single weights kept, or whole kernels"
-    return [Picture("figure-9", resnet_chart(chart, title, scale, PICKED), _finding(means))]
+    return [Picture("figure-9", resnet_chart(chart, title, scale, PICKED), _finding(table, means))]
 
 
-def _finding(means: pd.DataFrame) -> str:
+def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:
     sentences = []
-    for title, rows in titles(means):
+    for title, rows in titles(table, means):
         wide = rows[rows["width"] > rows["base_width"]].pivot_table(
             index=["base_width", "width"], columns="pattern", values="best_test_accuracy"
         )

@@ -35,9 +35,10 @@ def merged(*tables: pd.DataFrame) -> pd.DataFrame:
     filled = [table for table in tables if len(table)]
     if not filled:
         return runs_table([])
-    return pd.concat(filled, ignore_index=True).drop_duplicates(
-        "key", keep="last", ignore_index=True
-    )
+    every = pd.concat(filled, ignore_index=True)
+    # In the order of the last one, as tables that were kept may lack columns.
+    columns = list(dict.fromkeys([*filled[-1].columns, *every.columns]))
+    return every[columns].drop_duplicates("key", keep="last", ignore_index=True)
 
 
 def runs_in_results(folder: Path) -> pd.DataFrame:

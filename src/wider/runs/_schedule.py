@@ -113,8 +113,7 @@ def _train(
     # One thread each: small nets gain nothing from more, and several processes would fight.
     workers = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
     with parallel_config(**workers):
-        # All at once: what joblib hands out later, it hands to workers that Ctrl-C has ended, too.
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="all")
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
         tasks = [
             delayed(_execute_in_worker)(together, arguments, wait)
             for together in _in_one_worker(specs, arguments.device)

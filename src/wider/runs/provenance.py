@@ -14,16 +14,16 @@ import torch
 from wider.version import __version__
 
 PACKAGES = ("torch", "numpy")
-COMMIT = "WIDER_COMMIT"  # names the commit where a copy of the source has no repository around it
+COMMIT = "WIDER_COMMIT"  # names the commit of a copy of the source that is not in its repository
 
 
 @cache
 def commit() -> str | None:
-    """The commit of the repository that this code runs from.
+    """The commit of this code: what the environment variable WIDER_COMMIT says, where it is set.
 
-    Outside one, what the environment variable WIDER_COMMIT says, or None.
+    Otherwise that of the repository that the code runs from, or None outside one.
     """
-    return _commit_of_repository() or os.environ.get(COMMIT)
+    return os.environ.get(COMMIT) or _commit_of_repository()
 
 
 def _commit_of_repository() -> str | None:

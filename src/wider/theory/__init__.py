@@ -1,6 +1,10 @@
 """Gaussian-process kernels of sparse nets, and the best width before any training."""
 
-from wider.theory._approximate import approximate_best_connectivity, approximate_kernel_distance
+from wider.theory._approximate import (
+    approximate_best_connectivity,
+    approximate_kernel_distance,
+    averaged_kernel_distance,
+)
 from wider.theory._best_width import Advice, best_width
 from wider.theory._connectivity_grid import connectivity_grid
 from wider.theory._deep_kernel import DeepKernels, deep_relu_kernels
@@ -17,6 +21,7 @@ __all__ = [
     "SampledDistance",
     "approximate_best_connectivity",
     "approximate_kernel_distance",
+    "averaged_kernel_distance",
     "best_width",
     "connectivity_grid",
     "deep_relu_kernels",

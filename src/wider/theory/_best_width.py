@@ -36,7 +36,8 @@ class Advice:
             layers' own. `distance` is the mean over the pairs and the sum of `variance` and
             `squared_bias`; `standard_error` is its own, over the choice of pairs and of masks.
             `theorem_1` is the distance as the paper has it, the last layer's mask integrated out,
-            and `equation_6` its closed-form approximation, which takes |x|^2 = d for granted.
+            and `equation_6` the paper's closed form, which takes independent N(0, 1) inputs for
+            granted.
         indistinguishable: the widths, the best one among them, whose distance exceeds the
             smallest by no more than the sampling error of their difference, at 95% confidence.
         within_5_percent: the widths whose distance is at most 5% above the smallest: whether
