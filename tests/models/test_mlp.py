@@ -234,3 +234,22 @@ def test_the_usual_narrowed_widths_change_nothing(num_hidden_layers):
 def test_wrong_narrowed_widths_are_refused(num_hidden_layers, narrowed, message):
     with pytest.raises(InputError, match=message):
         MLP(7, num_hidden_layers=num_hidden_layers, narrowed=narrowed)
+
+
+def test_batch_norm_follows_the_activation_of_each_hidden_layer():
+    net = MLP(6, 4, 3, num_hidden_layers=2, batch_norm=True)
+    images = torch.randn(20, 4, generator=stream(0, "tests"))
+    features = images
+    for layer, norm in zip(net.hidden, net.norms, strict=True):
+        features = torch.relu(features @ layer.weight.T + layer.bias)  # pyright: ignore
+        mean, variance = features.mean(0), features.var(0, unbiased=False)
+        features = (features - mean) / torch.sqrt(variance + norm.eps)  # pyright: ignore
+    expected = features @ net.output.weight.T + net.output.bias
+    torch.testing.assert_close(net(images), expected)
+    assert count_weights(net) == 4 * 6 + 6 * 6 + 6 * 3  # its own parameters are no weights
+    assert not MLP(6, 4, 3).norms
+
+
+def test_narrowed_layers_have_norms_of_their_own_width():
+    net = MLP(6, 4, 3, num_hidden_layers=2, batch_norm=True, narrowed=[2])
+    assert [norm.num_features for norm in net.norms] == [2, 6]

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given
@@ -38,12 +39,12 @@ def allocate_if_feasible(shapes, num_weights, allocation):
         raise
 
 
-def appendix_b(sizes, num_weights):
-    """Level allocation, word for word.
+def levelled(sizes, num_weights):
+    """Level allocation, step by step.
 
     Cut the largest layers down to the size of the next smaller one, then all of these equally, and
-    so on. What the division leaves over comes off the first of them: the largest first, among
-    equals in the order of the module.
+    so on. What the division leaves over comes off the first of them, one each: the largest first,
+    among equals in the order of the module. Appendix B takes all of it off the first.
     """
     kept = dict(sizes)
     while excess := sum(kept.values()) - num_weights:
@@ -156,17 +157,51 @@ def test_an_empty_layer_is_refused(allocation, size):
 
 
 @given(budget=budgets())
-def test_level_is_appendix_b_to_the_letter(budget):
+def test_level_cuts_the_largest_layers_step_by_step(budget):
     shapes, num_weights = budget
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
-    assert allocate(sizes, num_weights, "level") == appendix_b(sizes, num_weights)
+    assert allocate(sizes, num_weights, "level") == levelled(sizes, num_weights)
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=5), st.data())
-def test_level_is_appendix_b_with_many_ties(sizes, data):
+def test_level_cuts_step_by_step_with_many_ties(sizes, data):
     named = {str(index): size for index, size in enumerate(sizes)}
     num_weights = data.draw(st.integers(len(sizes), sum(sizes)))
-    assert allocate(named, num_weights, "level") == appendix_b(named, num_weights)
+    assert allocate(named, num_weights, "level") == levelled(named, num_weights)
+
+
+def appendix_b(sizes, num_weights):
+    """Golubeva et al. 2021, Appendix B: how many weights each layer keeps."""
+    names = sorted(sizes, key=lambda name: -sizes[name])
+    ordered = [sizes[name] for name in names]
+    excess = sum(ordered) - num_weights
+    steps = [one - other for one, other in pairwise(ordered)]
+    # How many weights can go before the next smaller layer has to give some, too.
+    limits = [
+        sum((place + 1) * step for place, step in enumerate(steps[:count]))
+        for count in range(1, len(ordered))
+    ]
+    last = next((place for place, limit in enumerate(limits) if limit >= excess), len(limits))
+    removed = [sum(steps[place:last]) for place in range(last + 1)]
+    each, left_over = divmod(excess - sum(removed), last + 1)
+    removed = [count + each for count in removed]
+    removed[0] += left_over
+    kept = dict(zip(names, ordered, strict=True))
+    for name, count in zip(names, removed, strict=False):
+        kept[name] -= count
+    return kept, left_over
+
+
+@given(budget=budgets())
+def test_level_is_appendix_b_but_for_what_a_division_leaves_over(budget):
+    """As docs/fidelity.md says."""
+    shapes, num_weights = budget
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    ours = allocate(sizes, num_weights, "level")
+    theirs, left_over = appendix_b(sizes, num_weights)
+    assert sum(theirs.values()) == num_weights
+    assert max(abs(ours[name] - theirs[name]) for name in sizes) <= max(left_over - 1, 0)
+    assert left_over < len(sizes)
 
 
 @given(budget=budgets())
@@ -309,7 +344,7 @@ NET = {"first": (784, 80), "middle": (80, 80), "last": (80, 10)}
 @given(st.data())
 def test_a_mapping_meets_the_budget_and_is_obeyed(data):
     shapes, num_weights = data.draw(budgets())
-    counts = appendix_b({name: math.prod(s) for name, s in shapes.items()}, num_weights)
+    counts = levelled({name: math.prod(s) for name, s in shapes.items()}, num_weights)
     named = data.draw(st.sets(st.sampled_from(list(shapes))))
     result = allocate(shapes, num_weights, {name: counts[name] for name in named})
     assert list(result) == list(shapes)

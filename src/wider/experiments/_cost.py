@@ -19,7 +19,7 @@ def estimated_core_seconds(specs: Sequence[RunSpec]) -> float:
 def estimated_gpu_hours(specs: Sequence[RunSpec]) -> float:
     """About how many hours of one large GPU all runs take, one after another.
 
-    From counted multiply-adds, zeros included, at an assumed speed; see `estimated_gpu_seconds`.
+    From counted multiply-adds, zeros included; see `estimated_gpu_seconds`.
     """
     return sum(estimated_gpu_seconds(spec, **_sizes(spec)) for spec in specs) / 3600
 

@@ -53,9 +53,22 @@ def panels(
     return drawn.resolve_scale(x="independent", y="independent")
 
 
-def resnet_chart(chart: alt.TopLevelMixin, title: str, scale: Scale, *lines: str) -> Any:
-    """A finished chart with what every picture of ResNet-18 has to say under its title."""
-    return finish(chart, title, [f"ResNet-18, {scale.label}", *lines])
+def resnet_chart(
+    chart: alt.TopLevelMixin, title: str, scale: Scale, table: pd.DataFrame, *lines: str
+) -> Any:
+    """A finished chart with what every picture of ResNet-18 has to say under its title.
+
+    Args:
+        chart: the chart.
+        title: of it.
+        scale: of the runs.
+        table: one row per run.
+        lines: what else there is to say.
+    """
+    told = [f"ResNet-18, {scale.label}", *lines]
+    if len(table) < (wanted := len(scale.specs())):
+        told.append(f"So far {len(table)} of {wanted} runs: some points have fewer seeds")
+    return finish(chart, title, told)
 
 
 def family_labels(means: pd.DataFrame) -> dict[int, str]:

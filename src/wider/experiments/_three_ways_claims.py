@@ -1,5 +1,8 @@
 """What the paper says of the three ways to widen, checked in an MLP."""
 
+import math
+from typing import Any
+
 import pandas as pd
 
 from wider.experiments._claim import (
@@ -21,47 +24,47 @@ def gain_by(method: str) -> Measure:
     """The best wider net of one way less the narrowest one."""
 
     def measure(table: pd.DataFrame, confidence: float) -> Evidence | None:
-        values = _values(table)
-        if method not in values or len(values[method].columns) < 2:
+        both = with_baselines(table, "method", ["nonlinear_bottleneck"])
+        values = by_seed(both[both["method"] == method], ["width"], LAST_EPOCH)
+        if len(values.columns) < 2:
             return None
-        base = values[method].columns.min()
+        base = values.columns.min()
 
         def pick(means: pd.Series) -> Contrast:
             best = means.drop(base).idxmax()
             return Contrast({best: 1, base: -1}, f"width {best} less width {base}")
 
-        return picked_and_confirmed(values[method], pick, confidence)
+        return picked_and_confirmed(values, pick, confidence)
 
     return measure
 
 
 def sparsity_leads(table: pd.DataFrame, confidence: float) -> Evidence | None:
     """The best sparse net less the best one with bottlenecks of either kind."""
-    values = _values(table)
+    values = by_seed(table, ["method", "width"], LAST_EPOCH)
     if not {"sparse", *BOTTLENECKS} <= set(values.columns.get_level_values("method")):
         return None
 
     def pick(means: pd.Series) -> Contrast:
-        sparse, other = means[["sparse"]].idxmax(), means[BOTTLENECKS].idxmax()
+        sparse: Any = means[["sparse"]].idxmax()
+        other: Any = means[BOTTLENECKS].idxmax()
         words = f"static sparsity at width {sparse[1]} less {other[0]} at width {other[1]}"
         return Contrast({sparse: 1, other: -1}, words.replace("_", " "))
 
     return picked_and_confirmed(values, pick, confidence)
 
 
-def _values(table: pd.DataFrame) -> pd.DataFrame:
-    both = with_baselines(table, "method", ["nonlinear_bottleneck"])
-    return by_seed(both, ["method", "width"], LAST_EPOCH)
-
-
-def _gain_claim(method: str, says: str, **borders: float) -> Claim:
+def _gain_claim(
+    method: str, says: str, *, above: float = -math.inf, below: float = math.inf
+) -> Claim:
     return Claim(
         name=f"three-ways-{method.partition('_')[0]}",
         says=says,
         place=PLACE,
         quantity="test accuracy of the last epoch: best wider net less the narrowest one",
         measure=gain_by(method),
-        **borders,
+        above=above,
+        below=below,
     )
 
 

@@ -69,7 +69,11 @@ def _largest(
     runs: pd.DataFrame,
     keys: Mapping[tuple[str, str], set[str]],
 ) -> tuple[Scale, pd.DataFrame, Evidence] | None:
-    """The largest scale whose runs are enough, those runs, and what they say."""
+    """The largest scale whose runs are enough, those runs, and what they say.
+
+    Enough for an interval, or else, where no scale has seeds for one, for a number.
+    """
+    without_interval = None
     for scale in reversed(list(experiment.scales.values())):
         table = runs[runs["key"].isin(keys.get((experiment.name, scale.name), set()))]
         if claim.dataset is not None:
@@ -77,9 +81,12 @@ def _largest(
         if table.empty:
             continue
         evidence = claim.measure(table, CONFIDENCE)
-        if evidence is not None:
+        if evidence is None:
+            continue
+        if not math.isnan(evidence.effect.low):
             return scale, table, evidence
-    return None
+        without_interval = without_interval or (scale, table, evidence)
+    return without_interval
 
 
 def _verdict(

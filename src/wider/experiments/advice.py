@@ -226,7 +226,7 @@ def doublings_from_law(table: pd.DataFrame, confidence: float) -> Evidence | Non
     """Doublings between a family's best width and 2 sqrt(n0 d), either way; mean over families."""
     named = _named(table[table["status"] == "finished"])
     accuracy = by_seed(named, [*FAMILY, "width"], "final_test_accuracy").dropna()
-    families = named.groupby(FAMILY)["num_features"].first()
+    families: Any = named.groupby(FAMILY)["num_features"].first()
     if len(accuracy) < FEWEST or len(families) < len(SETS) * len(BASE_WIDTHS):
         return None
     laws = [math.log2(2 * math.sqrt(base_width * dim)) for (_, base_width), dim in families.items()]

@@ -60,7 +60,11 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         ),
     )
     title = "ResNet-18: accuracy against width at equal weights"
-    return [Picture("figure-1", resnet_chart(chart, title, scale, PICKED), _finding(table, means))]
+    return [
+        Picture(
+            "figure-1", resnet_chart(chart, title, scale, table, PICKED), _finding(table, means)
+        )
+    ]
 
 
 def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:

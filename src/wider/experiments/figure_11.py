@@ -26,7 +26,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     return [
         Picture(
             "figure-11",
-            resnet_chart(chart, title, scale, note, PICKED),
+            resnet_chart(chart, title, scale, table, note, PICKED),
             _finding(table, summarise(table)),
         )
     ]

@@ -24,7 +24,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     )
     lines = [f"{dataset_title(table, 'imagenet')}. Diamonds: the paper", PICKED]
     title = "ImageNet: what widening gains on the baseline"
-    return [Picture("figure-12", resnet_chart(chart, title, scale, *lines), _finding(ours))]
+    return [Picture("figure-12", resnet_chart(chart, title, scale, table, *lines), _finding(ours))]
 
 
 def _gains(rows: pd.DataFrame, base_width: int) -> pd.DataFrame:

@@ -24,7 +24,9 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     title = "Families of ResNet-18: training accuracy against connectivity"
     return [
         Picture(
-            "figure-13", resnet_chart(chart, title, scale, note), _finding(table, summarise(table))
+            "figure-13",
+            resnet_chart(chart, title, scale, table, note),
+            _finding(table, summarise(table)),
         )
     ]
 

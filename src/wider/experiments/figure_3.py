@@ -93,6 +93,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         alt.hconcat(*columns).resolve_scale(color="independent", shape="independent"),
         "ResNet-18 widened by bottlenecks at a constant number of weights",
         scale,
+        table,
         "Dashed: the baseline, before any bottleneck",
         PICKED,
     )

@@ -54,7 +54,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     return [
         Picture(
             "figure-5",
-            resnet_chart(chart, title, scale, *lines, PICKED),
+            resnet_chart(chart, title, scale, table, *lines, PICKED),
             _finding(table, summarise(table)),
         )
     ]

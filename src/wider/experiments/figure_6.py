@@ -90,7 +90,11 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         "Circles: training accuracy of the sparse net, last epoch; dashed: where it is highest",
     ]
     title = "How much of the gain is due to width alone"
-    return [Picture("figure-6", resnet_chart(chart, title, scale, *lines), _finding(table, gains))]
+    return [
+        Picture(
+            "figure-6", resnet_chart(chart, title, scale, table, *lines), _finding(table, gains)
+        )
+    ]
 
 
 def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:

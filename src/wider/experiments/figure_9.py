@@ -62,7 +62,11 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         by_family=True,
     )
     title = "ResNet-18: single weights kept, or whole kernels"
-    return [Picture("figure-9", resnet_chart(chart, title, scale, PICKED), _finding(table, means))]
+    return [
+        Picture(
+            "figure-9", resnet_chart(chart, title, scale, table, PICKED), _finding(table, means)
+        )
+    ]
 
 
 def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:

@@ -48,7 +48,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     note = "Top-1 test accuracy in %, best epoch, picked on the test set as in the paper; in "
     lines = [dataset_title(table, "imagenet"), note + "parentheses the number of weights"]
     title = "Table 1: ResNet-18 on ImageNet"
-    return [Picture("table-1", resnet_chart(chart, title, scale, *lines), _finding(ours))]
+    return [Picture("table-1", resnet_chart(chart, title, scale, table, *lines), _finding(ours))]
 
 
 def _millions(count: int) -> str:

@@ -41,8 +41,9 @@ def allocate(
             allocation is unknown or contradicts the budget.
 
     Source:
-        Level allocation: Golubeva et al. 2021, Appendix B. Erdos-Renyi: Mocanu et al. 2018, with
-        kernels as in Evci et al. 2020.
+        Level allocation: Golubeva et al. 2021, Appendix B, but for the few weights that a division
+        leaves over, all of which it takes from the largest layer. Erdos-Renyi: Mocanu et al. 2018,
+        with kernels as in Evci et al. 2020.
     """
     shapes = {name: _as_shape(name, size) for name, size in sizes.items()}
     _check_budget(shapes, num_weights)
