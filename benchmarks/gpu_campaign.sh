@@ -53,7 +53,7 @@ step() {
     [ -e "$work/$scale-$name.done" ] && return
     ((limit < 15)) && { unfinished+=("$name"); return; }
     echo "== $name, at most $limit s: $*"
-    timeout --signal=INT --kill-after=10 "$limit" "$@" || code=$?
+    timeout --signal=INT --kill-after=20 "$limit" "$@" || code=$?
     echo "== $name: exit code $code at $SECONDS s"
     case $code in
         0 | 3) touch "$work/$scale-$name.done" ;; # 3: a run diverged, and is in the table as such
@@ -73,6 +73,7 @@ train() {
 }
 
 table() {
+    compgen -G "$work/store/*/result.json" >/dev/null || return 0 # nothing has been trained
     python3 -m wider.cli results "$1" --scale $scale --store "$work/store" --known results \
         --format csv >"$work/table.csv" || { failed+=("table $1"); return 0; }
     cp "$work/table.csv" "$out/$1-$scale.csv"

@@ -14,6 +14,7 @@ import pytest
 
 from wider.cli import main
 from wider.cli._commands import COMMANDS
+from wider.runs import Store
 
 
 def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir: Path):
@@ -283,3 +284,15 @@ def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_trained(
     assert main(["run", "demo", "--scale", "smoke", *flags]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("store/*/result.json"))
+
+
+def test_a_store_without_a_finished_run_adds_nothing_to_known_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    Store(tmp_path / "empty")
+    results = Path(__file__).parents[2] / "results"
+    flags = ["--store", str(tmp_path / "empty"), "--known", str(results), "--format", "csv"]
+    assert main(["results", "figure-1", "--scale", "gpu", *flags]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    kept = list(csv.DictReader(io.StringIO((results / "figure-1-gpu.csv").read_text())))
+    assert [row["key"] for row in rows] == [row["key"] for row in kept]

@@ -249,8 +249,11 @@ def _finished(name: str, scale_name: str | None, store: Path, known: Path | None
     scale = experiment.scale(scale_name)
     if not scale.specs():
         return section_of(experiment, scale, runs_table([]))
-    there = _known_runs(known)
-    found = there if known and not store.exists() else merged(there, runs_in_store(store, _say))
+    if known is None:
+        found = runs_in_store(store, _say)
+    else:
+        in_store = Store(store).runs(_say) if store.is_dir() else []
+        found = merged(_known_runs(known), runs_table(in_store))
     section = section_of(experiment, scale, found)
     if section.table.empty:
         raise InputError(

@@ -224,7 +224,8 @@ def _finding(hits: pd.DataFrame) -> str:
 
 def doublings_from_law(table: pd.DataFrame, confidence: float) -> Evidence | None:
     """Doublings between a family's best width and 2 sqrt(n0 d), either way; mean over families."""
-    named = _named(table[table["status"] == "finished"])
+    known = table["dataset"].isin({data.dataset for data in SETS.values()})
+    named = _named(table[known & (table["status"] == "finished")])
     accuracy = by_seed(named, [*FAMILY, "width"], "final_test_accuracy").dropna()
     families: Any = named.groupby(FAMILY)["num_features"].first()
     if len(accuracy) < FEWEST or len(families) < len(SETS) * len(BASE_WIDTHS):
