@@ -103,7 +103,10 @@ def run(
         if picture is not None:
             for path in write_picture_files(section.pictures, picture):
                 _say(f"picture written to {path}")
-        _say_how_to_get_the_page(section, store)
+        if section.num_runs:
+            _say(f"all of it as a page: wider report --store {shlex.quote(str(store))}")
+        elif picture is None:
+            _say(f"to see it: wider run {experiment} --picture FILE")
     return _any_diverged(section)
 
 
@@ -269,13 +272,6 @@ def _known_runs(folder: Path | None) -> pd.DataFrame:
 
 def _any_diverged(section: Section) -> bool:
     return bool(section.num_runs and (section.table["status"] == "diverged").any())
-
-
-def _say_how_to_get_the_page(section: Section, store: Path) -> None:
-    if section.num_runs:
-        _say(f"all of it as a page: wider report --store {shlex.quote(str(store))}")
-    else:
-        _say(f"to see it: wider run {section.experiment.name} --picture FILE")
 
 
 def _say(message: str) -> None:
