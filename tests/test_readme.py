@@ -71,3 +71,71 @@ def test_the_hit_table_is_the_committed_one():
         near = (hits[f"{rule}_doublings"].abs() <= 1).sum()
         assert words.format(near, len(hits)) in text
         assert f"{100 * hits[f'{rule}_cost'].mean():.1f} points" in text
+
+
+def accuracies(name: str, table: str, by: list[str], column: str) -> dict:
+    runs = read_table(Path(__file__).parents[1] / "results" / f"{table}.csv")
+    means = EXPERIMENTS[name].summarise(runs).set_index(by)[[column, f"{column}_interval"]]
+    return {net: (100 * row.iloc[0], 100 * row.iloc[1]) for net, row in means.iterrows()}
+
+
+def test_the_resnet_numbers_are_those_of_the_committed_runs():
+    text = " ".join(README.split())
+    best = "best_test_accuracy"
+    families = accuracies("figure-5", "figure-5-gpu", ["dataset", "base_width", "width"], best)
+    for net, words in (
+        (("cifar10", 8, 8), "{:.1f}% dense at width 8"),
+        (("cifar10", 8, 32), "{:.1f} ± {:.1f}% at width 32"),
+        (("cifar10", 8, 64), "At width 64 the smaller budget is at {:.1f}%"),
+        (("cifar10", 18, 18), "{:.1f}% dense at width 18"),
+        (("cifar10", 18, 36), "{:.1f} ± {:.1f}% at width 36"),
+        (("cifar100", 8, 8), "Re-encoded CIFAR-100: {:.1f}% dense"),
+        (("cifar100", 8, 32), "{:.1f} ± {:.1f}% at width 32"),
+        (("cifar100", 18, 18), "(two seeds so far) {:.1f}% dense"),
+        (("cifar100", 18, 72), "{:.1f}% at width 72"),
+    ):
+        assert words.format(*families[net]) in text, net
+    dense = accuracies("figure-1", "figure-1-gpu", ["dataset", "method", "width"], best)
+    assert f"has {dense['cifar10', 'dense', 36][0]:.1f}%" in text
+    assert f"and {dense['cifar100', 'dense', 72][0]:.1f}% for the dense net of that width" in text
+
+
+def test_the_three_ways_are_those_of_the_committed_runs():
+    text = " ".join(README.split())
+    ways = accuracies("three-ways", "three-ways-laptop", ["method", "width"], "final_test_accuracy")
+    baseline = ways["sparse", 16][0]
+
+    def gain(method: str, width: int | None = None) -> float:
+        widths = [width] if width else [32, 64, 128]
+        return max(ways[method, each][0] for each in widths) - baseline
+
+    assert (
+        f"sparse nets gain {gain('sparse'):.1f} points on the dense baseline's {baseline:.1f}%; "
+        f"linear bottlenecks gain {gain('linear_bottleneck'):.1f} at width 32 and lose "
+        f"{-gain('linear_bottleneck', 128):.1f} at width 128; non-linear ones gain "
+        f"{gain('nonlinear_bottleneck'):.1f}."
+    ) in text
+
+
+def test_the_rules_of_the_advice_are_the_committed_ones():
+    root = Path(__file__).parents[1]
+    hits = advice.summarise(read_table(root / "results" / "advice-laptop.csv"))
+    rows = [
+        line for line in (root / "docs" / "advice.md").read_text().splitlines() if " of 12" in line
+    ]
+    assert len(rows) == len(advice.RULES)
+    for rule, words in (
+        ("expected_kernel_distance", "the advice"),
+        ("root", "width sqrt(n0 d)"),
+        ("equation_6", "width 2 sqrt(n0 d)"),
+        ("theorem_1", "Theorem 1 as printed"),
+        ("eightfold", "always 8 times"),
+        ("connectivity_05", "always the connectivity"),
+    ):
+        (row,) = [line for line in rows if line.startswith(f"| {words}")]
+        near = (hits[f"{rule}_doublings"].abs() <= 1).sum()
+        assert f"| {near} of 12" in row
+        assert f"{100 * hits[f'{rule}_cost'].mean():.1f} points" in row
+    # What the README says in bold.
+    costs = [100 * hits[f"{rule}_cost"].mean() for rule in ("expected_kernel_distance", "root")]
+    assert costs[1] <= costs[0] < 100 * hits["eightfold_cost"].mean() / 4
