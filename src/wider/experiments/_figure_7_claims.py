@@ -227,7 +227,7 @@ CLAIMS = (
     ),
     Claim(
         name="figure-7-equation-6-inputs",
-        says="So it does for the independent normal inputs that it assumes.",
+        says="Equation (6) agrees with Theorem 1 on the independent normal inputs that it assumes.",
         place="Appendix F.1",
         quantity="deviation of equation (6) from Theorem 1, either way; mean over the same widths",
         measure=equation_6_on_its_inputs,

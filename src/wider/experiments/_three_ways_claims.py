@@ -70,13 +70,17 @@ def _gain_claim(
 
 CLAIMS = (
     _gain_claim("sparse", "In an MLP on MNIST, width by static sparsity gains.", above=0),
-    _gain_claim("linear_bottleneck", "There, width by linear bottlenecks gains.", above=0),
     _gain_claim(
-        "nonlinear_bottleneck", "There, width by non-linear bottlenecks gains nothing.", below=0
+        "linear_bottleneck", "In an MLP on MNIST, width by linear bottlenecks gains.", above=0
+    ),
+    _gain_claim(
+        "nonlinear_bottleneck",
+        "In an MLP on MNIST, width by non-linear bottlenecks gains nothing.",
+        below=0,
     ),
     Claim(
         name="three-ways-best",
-        says="There, of the three ways static sparsity gives the best net.",
+        says="In an MLP on MNIST, static sparsity gives the best net of the three ways.",
         place="Section 1.1 and 4",
         quantity="test accuracy of the last epoch: best sparse net less the best with bottlenecks",
         measure=sparsity_leads,
