@@ -4,6 +4,7 @@ from wider.errors import InputError
 from wider.experiments import (
     advice,
     advice_grid,
+    allocations,
     demo,
     figure_1,
     figure_2,
@@ -23,7 +24,6 @@ from wider.experiments import (
     table_1,
     three_ways,
 )
-from wider.experiments._claim import Claim, Evidence, Interval, Outcome
 from wider.experiments._cost import (
     estimated_core_seconds,
     estimated_gigabytes,
@@ -31,6 +31,7 @@ from wider.experiments._cost import (
 )
 from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._study_lines import families, means, same_lines
+from wider.experiments._subjects import SUBJECTS
 from wider.experiments._table import read_table, runs_table
 from wider.experiments._verdict import Verdict, verdicts
 from wider.experiments.own_study import own_study
@@ -38,11 +39,8 @@ from wider.experiments.own_study import own_study
 __all__ = [
     "EXPERIMENTS",
     "IN_PAPER",
-    "Claim",
-    "Evidence",
+    "SUBJECTS",
     "Experiment",
-    "Interval",
-    "Outcome",
     "Picture",
     "Scale",
     "Verdict",
@@ -82,6 +80,7 @@ EXPERIMENTS = {
         advice.EXPERIMENT,
         advice_grid.EXPERIMENT,
         three_ways.EXPERIMENT,
+        allocations.EXPERIMENT,
     )
 }
 

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from wider.errors import InputError
-from wider.experiments._claim import Claim
+from wider.evidence import Claim
 from wider.runs import RunSpec
 
 IN_PAPER = "accuracy_in_paper"

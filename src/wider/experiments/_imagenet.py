@@ -44,7 +44,7 @@ SCALES: Mapping[str, Scale] = {
         ),
         Scale(
             "paper",
-            "150 epochs, 1 seed",
+            "150 epochs, 3 seeds",
             lambda: resnet_runs(
                 PAPER_IMAGENET, IMAGENET_FAMILY, datasets=["imagenet"], methods=list(METHODS)
             ),

@@ -1,57 +1,41 @@
 """What the paper says of the three ways to widen, checked in an MLP."""
 
 import math
-from typing import Any
 
 import pandas as pd
 
-from wider.experiments._claim import (
-    Claim,
-    Contrast,
-    Evidence,
-    Measure,
-    by_seed,
-    picked_and_confirmed,
-)
+from wider.evidence import Claim, Evidence, Measure, best_less_best
+from wider.experiments import _subjects as subjects
+from wider.experiments._gain import accuracies, best_gain, single
 from wider.experiments._resnet import with_baselines
 
 LAST_EPOCH = "final_test_accuracy"
 PLACE = "Section 1.1"
-BOTTLENECKS = ["linear_bottleneck", "nonlinear_bottleneck"]
+BOTTLENECKS = ("linear_bottleneck", "nonlinear_bottleneck")
 
 
 def gain_by(method: str) -> Measure:
     """The best wider net of one way less the narrowest one."""
 
-    def measure(table: pd.DataFrame, confidence: float) -> Evidence | None:
+    def measure(table: pd.DataFrame) -> Evidence | None:
         both = with_baselines(table, "method", ["nonlinear_bottleneck"])
-        values = by_seed(both[both["method"] == method], ["width"], LAST_EPOCH)
-        if len(values.columns) < 2:
-            return None
-        base = values.columns.min()
-
-        def pick(means: pd.Series) -> Contrast:
-            best = means.drop(base).idxmax()
-            return Contrast({best: 1, base: -1}, f"width {best} less width {base}")
-
-        return picked_and_confirmed(values, pick, confidence)
+        return best_gain(accuracies(both[both["method"] == method], ["width"], LAST_EPOCH))
 
     return measure
 
 
-def sparsity_leads(table: pd.DataFrame, confidence: float) -> Evidence | None:
+def sparsity_leads(table: pd.DataFrame) -> Evidence | None:
     """The best sparse net less the best one with bottlenecks of either kind."""
-    values = by_seed(table, ["method", "width"], LAST_EPOCH)
-    if not {"sparse", *BOTTLENECKS} <= set(values.columns.get_level_values("method")):
+    nets = accuracies(table, ["method", "width"], LAST_EPOCH)
+    sparse = [net for net in nets if net[0] == "sparse"]
+    others = [net for net in nets if net[0] in BOTTLENECKS]
+    if not sparse or {net[0] for net in others} != set(BOTTLENECKS):
         return None
 
-    def pick(means: pd.Series) -> Contrast:
-        sparse: Any = means[["sparse"]].idxmax()
-        other: Any = means[BOTTLENECKS].idxmax()
-        words = f"static sparsity at width {sparse[1]} less {other[0]} at width {other[1]}"
-        return Contrast({sparse: 1, other: -1}, words.replace("_", " "))
+    def words(net: tuple[str, int]) -> str:
+        return f"{net[0].replace('_', ' ')} at width {net[1]}"
 
-    return picked_and_confirmed(values, pick, confidence)
+    return best_less_best(nets, single(sparse, words), single(others, words))
 
 
 def _gain_claim(
@@ -63,6 +47,7 @@ def _gain_claim(
         place=PLACE,
         quantity="test accuracy of the last epoch: best wider net less the narrowest one",
         measure=gain_by(method),
+        subject=subjects.WIDTH if method == "sparse" else subjects.BOTTLENECKS,
         above=above,
         below=below,
     )
@@ -84,6 +69,7 @@ CLAIMS = (
         place="Section 1.1 and 4",
         quantity="test accuracy of the last epoch: best sparse net less the best with bottlenecks",
         measure=sparsity_leads,
+        subject=subjects.BOTTLENECKS,
         above=0,
     ),
 )

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from wider.experiments._claim import CONFIDENCE, Claim, Evidence, Outcome
+from wider.evidence import CONFIDENCE, Claim, Evidence, Outcome, holm
 from wider.experiments._experiment import Experiment, Scale
 from wider.experiments._resnet import dataset_title
 
@@ -20,13 +20,13 @@ class Verdict:
     Attributes:
         claim: the claim.
         experiment: whose runs are to check it.
-        outcome: the verdict.
-        evidence: at 95% confidence; None where it has not been run.
+        outcome: the verdict, at 95% confidence.
+        evidence: what the runs say; None where it has not been run.
         scale: of the runs.
         data: that they were trained on, such as "mnist" or "re-encoded cifar10".
-        holds_corrected: whether the outcome stays the same when the confidence is raised so far
-            that, of all claims with an interval, none comes out wrong in 95% of studies like
-            this one (Bonferroni).
+        p_value: the smallest risk at which there is a verdict; None without an interval.
+        corrected_p_value: the same beside all other claims with an interval, so that in 95% of
+            studies like this one no word is wrong whose corrected value is at most .05 (Holm).
     """
 
     claim: Claim
@@ -35,7 +35,13 @@ class Verdict:
     evidence: Evidence | None = None
     scale: Scale | None = None
     data: str = ""
-    holds_corrected: bool = False
+    p_value: float | None = None
+    corrected_p_value: float | None = None
+
+    @property
+    def holds_corrected(self) -> bool:
+        """Whether the word stays the same when it is corrected for the number of claims."""
+        return self.corrected_p_value is not None and self.corrected_p_value <= 1 - CONFIDENCE
 
 
 def verdicts(runs: pd.DataFrame, experiments: Mapping[str, Experiment]) -> list[Verdict]:
@@ -45,71 +51,56 @@ def verdicts(runs: pd.DataFrame, experiments: Mapping[str, Experiment]) -> list[
         runs: one row per run, of any experiments.
         experiments: by name.
     """
-    claims = [
-        (claim, experiment) for experiment in experiments.values() for claim in experiment.claims
-    ]
-    keys = {
-        (experiment.name, scale.name): {spec.key for spec in scale.specs()}
+    tables = {
+        experiment.name: _tables_by_scale(experiment, runs) for experiment in experiments.values()
+    }
+    found = [
+        _verdict(claim, experiment, tables[experiment.name])
         for experiment in experiments.values()
-        for scale in experiment.scales.values()
+        for claim in experiment.claims
+    ]
+    p_values = [each.p_value for each in found if each.p_value is not None]
+    corrected = iter(holm(p_values))
+    return [
+        each if each.p_value is None else replace(each, corrected_p_value=next(corrected))
+        for each in found
+    ]
+
+
+def has_interval(evidence: Evidence) -> bool:
+    """Whether there are seeds enough for at least one end of it."""
+    return not (math.isinf(evidence.effect.low) and math.isinf(evidence.effect.high))
+
+
+def _tables_by_scale(experiment: Experiment, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The runs of each scale, the largest scale first."""
+    if not experiment.claims:
+        return {}
+    return {
+        scale.name: runs[runs["key"].isin({spec.key for spec in scale.specs()})]
+        for scale in reversed(list(experiment.scales.values()))
         if scale.name != TOO_SMALL
     }
-    tables = {claim.name: _largest(claim, experiment, runs, keys) for claim, experiment in claims}
-    tested = [found[2] for found in tables.values() if found is not None]
-    count = sum(not math.isnan(evidence.effect.low) for evidence in tested)
-    corrected = 1 - (1 - CONFIDENCE) / max(count, 1)
-    return [
-        _verdict(claim, experiment, tables[claim.name], corrected) for claim, experiment in claims
-    ]
 
 
-def _largest(
-    claim: Claim,
-    experiment: Experiment,
-    runs: pd.DataFrame,
-    keys: Mapping[tuple[str, str], set[str]],
-) -> tuple[Scale, pd.DataFrame, Evidence] | None:
-    """The largest scale whose runs are enough, those runs, and what they say.
+def _verdict(claim: Claim, experiment: Experiment, tables: Mapping[str, pd.DataFrame]) -> Verdict:
+    """By the largest scale whose runs are enough.
 
     Enough for an interval, or else, where no scale has seeds for one, for a number.
     """
     without_interval = None
-    for scale in reversed(list(experiment.scales.values())):
-        table = runs[runs["key"].isin(keys.get((experiment.name, scale.name), set()))]
-        if claim.dataset is not None:
-            table = table[table["dataset"] == claim.dataset]
-        if table.empty:
-            continue
-        evidence = claim.measure(table, CONFIDENCE)
+    for name, runs in tables.items():
+        table = runs if claim.dataset is None else runs[runs["dataset"] == claim.dataset]
+        evidence = None if table.empty else claim.measure(table)
         if evidence is None:
             continue
-        if not math.isnan(evidence.effect.low):
-            return scale, table, evidence
-        without_interval = without_interval or (scale, table, evidence)
-    return without_interval
-
-
-def _verdict(
-    claim: Claim,
-    experiment: Experiment,
-    found: tuple[Scale, pd.DataFrame, Evidence] | None,
-    corrected: float,
-) -> Verdict:
-    if found is None:
-        return Verdict(claim, experiment, "not yet run")
-    scale, table, evidence = found
-    stricter = claim.measure(table, corrected)
-    assert stricter is not None
-    outcome = claim.outcome(evidence)
-    return Verdict(
-        claim,
-        experiment,
-        outcome,
-        evidence,
-        scale,
-        data=_data(table),
-        holds_corrected=claim.outcome(stricter) == outcome,
-    )
+        scale, data = experiment.scales[name], _data(table)
+        outcome = claim.outcome(evidence)
+        verdict = Verdict(claim, experiment, outcome, evidence, scale, data)
+        if has_interval(evidence):
+            return replace(verdict, p_value=claim.p_value(evidence))
+        without_interval = without_interval or verdict
+    return without_interval or Verdict(claim, experiment, "not yet run")
 
 
 def _data(table: pd.DataFrame) -> str:

@@ -7,8 +7,8 @@ import altair as alt
 import pandas as pd
 
 from wider.data import Normalisation
+from wider.evidence import Correlation, rank_correlation
 from wider.experiments import figure_4
-from wider.experiments._correlation import Correlation, rank_correlation
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import finish

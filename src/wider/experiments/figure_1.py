@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from wider.experiments import _resnet_claims
+from wider.experiments import _width_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._imagenet import PRINTED
 from wider.experiments._resnet import (
@@ -90,7 +90,7 @@ SCALES = [
     ),
     Scale(
         "paper",
-        "base width 18, 300 epochs, 3 seeds; ImageNet: base width 64, 150 epochs, 1 seed",
+        "base width 18, 300 epochs, 3 seeds; ImageNet: base width 64, 150 epochs, 3 seeds",
         lambda: [
             *resnet_runs(
                 PAPER,
@@ -114,6 +114,6 @@ EXPERIMENT = Experiment(
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,
-    claims=_resnet_claims.FIGURE_1,
+    claims=_width_claims.FIGURE_1,
     paper=PRINTED.assign(dataset="imagenet"),
 )

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from wider.experiments import _resnet_claims
+from wider.experiments import _bottleneck_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._resnet import (
     DATASETS,
@@ -181,5 +181,5 @@ EXPERIMENT = Experiment(
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,
-    claims=_resnet_claims.FIGURE_3,
+    claims=_bottleneck_claims.FIGURE_3,
 )

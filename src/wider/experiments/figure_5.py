@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from wider.experiments import _resnet_claims
+from wider.experiments import _width_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._families import SCALES, family_panels, summarise
 from wider.experiments._resnet_charts import (
@@ -77,5 +77,5 @@ EXPERIMENT = Experiment(
     scales=SCALES,
     summarise=summarise,
     draw=draw,
-    claims=_resnet_claims.FIGURE_5,
+    claims=_width_claims.FIGURE_5,
 )

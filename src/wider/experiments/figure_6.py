@@ -1,14 +1,15 @@
 """Figure 6: which part of the gain of a wide dense net is due to its width alone."""
 
+import math
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
-from wider.experiments import _resnet_claims, figure_1
+from wider.evidence import Contrast, fraction_of_gain
+from wider.experiments import _weights_claims, figure_1
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments._fraction import fraction_of_gain
+from wider.experiments._gain import POINTS, accuracies
 from wider.experiments._resnet import GPU, GPU_DATASETS, LAPTOP, resnet_runs, with_baselines
 from wider.experiments._resnet_charts import panels, resnet_chart, titles
 from wider.experiments.charts import BLACK, ORANGE
@@ -34,7 +35,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per dataset and width above the base width.
 
     Columns: widening factor; best test accuracies of the sparse net, the dense one and the
-    baseline, over the seeds that all three have; `fraction` = (sparse - baseline) / (dense -
+    baseline; `fraction` = (sparse - baseline) / (dense -
     baseline) with its 95% interval; the sparse net's training accuracy in the last epoch, and
     whether it is the highest of its family.
     """
@@ -46,36 +47,41 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
 def _family_rows(family: pd.DataFrame) -> list[dict[str, object]]:
     base_width = int(family["base_width"].iloc[0])
-    best = family.pivot_table(
-        index="seed", columns=["method", "width"], values="best_test_accuracy"
-    )
+    best = accuracies(family, ["method", "width"])
     fitted = family[family["method"] == "sparse"].groupby("width")["final_train_accuracy"].mean()
     rows = []
     for width in sorted(set(family["width"]) - {base_width}):
         nets = [("sparse", width), ("dense", width), ("sparse", base_width)]
         if not all(net in best for net in nets):
             continue
-        paired = best[nets].dropna()
-        sparse, dense, baseline = (paired[net].to_numpy() for net in nets)
-        fraction = fraction_of_gain(sparse - baseline, dense - baseline)
+        sparse, dense, baseline = nets
+        gains = [Contrast({net: 1.0, baseline: -1.0}, "") for net in (sparse, dense)]
+        evidence = fraction_of_gain(best, *gains)
+        assert evidence is not None
+        fraction = evidence.effect
         rows.append(
             {
                 "dataset": family["dataset"].iloc[0],
                 "base_width": base_width,
                 "width": width,
                 "factor": width / base_width,
-                "seeds": len(paired),
-                "sparse_accuracy": np.mean(sparse),
-                "dense_accuracy": np.mean(dense),
-                "baseline_accuracy": np.mean(baseline),
+                "seeds": evidence.seeds,
+                "sparse_accuracy": best[sparse].value / POINTS,
+                "dense_accuracy": best[dense].value / POINTS,
+                "baseline_accuracy": best[baseline].value / POINTS,
                 "fraction": fraction.value,
-                "low": fraction.low,
-                "high": fraction.high,
+                "low": _end(fraction.low),
+                "high": _end(fraction.high),
                 "final_train_accuracy": fitted[width],
                 "fits_best": width == fitted.idxmax(),
             }
         )
     return rows
+
+
+def _end(end: float) -> float:
+    """Of an interval; NaN, which is not drawn, where it is not known."""
+    return end if math.isfinite(end) else math.nan
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
@@ -188,5 +194,5 @@ EXPERIMENT = Experiment(
     scales=SCALES,
     summarise=summarise,
     draw=draw,
-    claims=_resnet_claims.FIGURE_6,
+    claims=_weights_claims.FIGURE_6,
 )

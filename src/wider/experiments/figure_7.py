@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from wider.experiments._correlation import Correlation, rank_correlation
+from wider.evidence import Correlation, rank_correlation
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._figure_7_claims import CLAIMS
 from wider.experiments._figure_7_runs import (

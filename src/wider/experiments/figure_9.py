@@ -5,7 +5,7 @@ from typing import cast
 
 import pandas as pd
 
-from wider.experiments import _resnet_claims
+from wider.experiments import _spread_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._resnet import (
     GPU,
@@ -123,5 +123,5 @@ EXPERIMENT = Experiment(
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,
     draw=draw,
-    claims=_resnet_claims.FIGURE_9,
+    claims=_spread_claims.FIGURE_9,
 )

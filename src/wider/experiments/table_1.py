@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from wider.experiments import _resnet_claims
+from wider.experiments import _weights_claims
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._imagenet import PRINTED, SCALES, paper_rows, summarise
 from wider.experiments._resnet import dataset_title
@@ -69,6 +69,6 @@ EXPERIMENT = Experiment(
     scales=SCALES,
     summarise=summarise,
     draw=draw,
-    claims=_resnet_claims.TABLE_1,
+    claims=_weights_claims.TABLE_1,
     paper=PRINTED,
 )

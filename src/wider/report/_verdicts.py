@@ -6,14 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from wider.experiments import (
-    EXPERIMENTS,
-    Evidence,
-    Experiment,
-    Outcome,
-    Verdict,
-    verdicts,
-)
+from wider.evidence import Evidence, Outcome
+from wider.experiments import EXPERIMENTS, Experiment, Verdict, verdicts
 
 # Told apart by word and sign; the colour comes on top.
 SIGNS: Mapping[Outcome, str] = {
@@ -63,6 +57,10 @@ class Judged:
             return "one seed, so no interval"
         _, low, high = evidence_of(self.verdict).effect
         unit = self.verdict.claim.unit
+        if math.isinf(low):
+            return f"95% interval up to {number_text(high, unit)}"
+        if math.isinf(high):
+            return f"95% interval {number_text(low, unit)} and more"
         return f"95% interval {number_text(low, unit)} to {number_text(high, unit)}"
 
     @property
@@ -123,7 +121,7 @@ def evidence_of(verdict: Verdict) -> Evidence:
 def _how_unsure(verdict: Verdict) -> int:
     if verdict.evidence is None:
         return 2
-    return int(math.isnan(verdict.evidence.effect.low))
+    return int(verdict.p_value is None)
 
 
 def _anchor(verdict: Verdict, anchors: Sequence[str]) -> str | None:

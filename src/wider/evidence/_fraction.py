@@ -1,0 +1,64 @@
+"""Which part of a gain is another gain."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy import optimize
+
+from wider.evidence._compare import Contrast, Differences, differences
+from wider.evidence._interval import Evidence, Interval
+from wider.evidence._nets import Nets
+
+
+def fraction_of_gain(nets: Nets, part: Contrast, whole: Contrast) -> Evidence | None:
+    """The ratio of two mean gains.
+
+    Args:
+        nets: those of both contrasts.
+        part: gain of one net over the baseline.
+        whole: gain of another net over the same baseline.
+
+    Returns:
+        The ratio, whose interval has no ends where the whole gain may be nothing; NaN where there
+        is no gain to have a part of. None where a net is missing.
+
+    Source:
+        Fieller, Some problems in interval estimation, Journal of the Royal Statistical Society B,
+        1954: the ratios that a t-test does not reject; the test here is Welch's.
+    """
+    every = list(nets)
+    if not {*part.coefficients, *whole.coefficients} <= set(every):
+        return None
+    parts, wholes = (
+        np.array([contrast.coefficients.get(net, 0.0) for net in every])
+        for contrast in (part, whole)
+    )
+    gain = differences(nets, wholes)
+    ratio = float(differences(nets, parts).value / gain.value) if gain.value > 0 else math.nan
+
+    def left_over(share: float) -> Differences:
+        return differences(nets, parts - share * wholes)
+
+    def interval(confidence: float) -> Interval:
+        risk = (1 - confidence) / 2
+        if math.isnan(ratio) or not gain.low(risk) > 0:  # any ratio would do
+            return Interval(ratio, -math.inf, math.inf)
+        low = _root(lambda share: float(left_over(share).low(risk)), ratio, -1.0)
+        high = _root(lambda share: float(left_over(share).high(risk)), ratio, 1.0)
+        return Interval(ratio, low, high)
+
+    seeds = min(nets[net].seeds for net in {*part.coefficients, *whole.coefficients})
+    return Evidence(interval, seeds, part.words)
+
+
+def _root(end: Callable[[float], float], start: float, step: float) -> float:
+    """Where an end of the interval of what is left over is zero, on one side of a ratio."""
+    if not math.isfinite(end(start)):
+        return math.copysign(math.inf, step)
+    while end(start + step) * step > 0 or not math.isfinite(end(start + step)):
+        step *= 2
+        if abs(step) > 1e9:
+            return math.copysign(math.inf, step)
+    bracket = sorted([start, start + step])
+    return float(optimize.root_scalar(end, bracket=bracket, method="brentq").root)
