@@ -48,8 +48,8 @@ def test_the_p_value_is_that_of_welchs_test():
     expected = stats.ttest_ind_from_stats(
         1.5, math.sqrt(0.04 * 6), 6, 1.0, math.sqrt(0.01 * 4), 4, equal_var=False
     ).pvalue
-    assert claim(above=0).p_value(evidence) == pytest.approx(expected, rel=1e-6)
-    assert claim(below=0).p_value(evidence) == pytest.approx(expected, rel=1e-6)
+    assert claim(above=0).p_value(evidence) == pytest.approx(expected, rel=1e-4)
+    assert claim(below=0).p_value(evidence) == pytest.approx(expected, rel=1e-4)
     assert (claim(above=0).outcome(evidence) == "supported") == (expected < 1 - CONFIDENCE)
 
 

@@ -1,12 +1,15 @@
 """Tables of runs that nobody trained."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from wider.experiments._table import asked
 from wider.runs import RunSpec
 
 ENCODINGS = {"cifar10": "jpeg"}
+NUM_FEATURES = {"digits": 64, "mnist": 784, "cifar10": 1024}
 
 
 def table_of(specs: Sequence[RunSpec], accuracy: Callable[[RunSpec], float]) -> pd.DataFrame:
@@ -15,15 +18,13 @@ def table_of(specs: Sequence[RunSpec], accuracy: Callable[[RunSpec], float]) -> 
 
 
 def _row(spec: RunSpec, accuracy: float) -> dict[str, object]:
-    widening = spec.widening
-    return {
-        "dataset": spec.data.dataset,
+    widening, shrunk = spec.widening, spec.data.shrunk_to
+    allocation = widening.allocation
+    return asked(spec) | {
         "data_encoding": ENCODINGS.get(spec.data.dataset, "png"),
-        "method": widening.method,
-        "pattern": widening.pattern,
-        "base_width": widening.base_width,
-        "width": widening.width,
-        "seed": spec.seed,
+        "output_connectivity": allocation.get("output") if isinstance(allocation, dict) else 1,
+        "num_features": shrunk**2 if shrunk else NUM_FEATURES.get(spec.data.dataset, math.nan),
+        "hidden_connectivity": widening.base_width / widening.width,
         "status": "finished",
         "num_weights": 1000,
         "num_effective_weights": 900 if widening.method == "linear_bottleneck" else 1000,
@@ -32,4 +33,5 @@ def _row(spec: RunSpec, accuracy: float) -> dict[str, object]:
         "best_test_accuracy": accuracy,
         "final_test_accuracy": accuracy - 0.01,
         "final_train_accuracy": accuracy + 0.05,
+        "key": spec.key,
     }

@@ -65,7 +65,7 @@ class Claim:
         if self.outcome(evidence, 0.0) == "inconclusive":
             return 1.0
         decided, undecided = 0.0, math.log10(SMALLEST_P)  # of the risk, as a power of ten
-        for _ in range(40):
+        for _ in range(20):
             middle = (decided + undecided) / 2
             if self.outcome(evidence, 1 - 10**middle) == "inconclusive":
                 undecided = middle

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from scipy import special
 
 from wider.evidence._interval import Evidence, Interval
 from wider.evidence._nets import Nets
+
+UNKNOWN = Interval(np.nan, -np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -152,21 +155,19 @@ def at_best(
         measure: from a net to what is measured there; None where it cannot be.
         words: what chooses, such as "which fits the training images best".
     """
-    best = chosen_by.best()
-    at_the_best = measure(best)
+    measured = cache(measure)
+    at_the_best = measured(chosen_by.best())
     if at_the_best is None:
         return None
 
     def interval(confidence: float) -> Interval:
         half = (1 - confidence) / 2
-        found = [measure(net) for net in may_be_best(chosen_by, half)]
-        ends = [each.interval(1 - half) if each else None for each in found]
-        known = [end for end in ends if end is not None]
-        is_complete = len(known) == len(ends)
+        found = [measured(net) for net in may_be_best(chosen_by, half)]
+        ends = [each.interval(1 - half) if each else UNKNOWN for each in found]
         return Interval(
             at_the_best.effect.value,
-            min(end.low for end in known) if is_complete else -np.inf,
-            max(end.high for end in known) if is_complete else np.inf,
+            min(end.low for end in ends),
+            max(end.high for end in ends),
         )
 
     return Evidence(interval, at_the_best.seeds, f"{at_the_best.compared}, {words}")

@@ -27,11 +27,12 @@ def fraction_of_gain(nets: Nets, part: Contrast, whole: Contrast) -> Evidence | 
         Fieller, Some problems in interval estimation, Journal of the Royal Statistical Society B,
         1954: the ratios that a t-test does not reject; the test here is Welch's.
     """
-    every = list(nets)
-    if not {*part.coefficients, *whole.coefficients} <= set(every):
+    involved = {*part.coefficients, *whole.coefficients}
+    if not involved <= set(nets):
         return None
+    nets = nets.where(lambda net: net in involved)
     parts, wholes = (
-        np.array([contrast.coefficients.get(net, 0.0) for net in every])
+        np.array([contrast.coefficients.get(net, 0.0) for net in nets])
         for contrast in (part, whole)
     )
     gain = differences(nets, wholes)
@@ -48,8 +49,7 @@ def fraction_of_gain(nets: Nets, part: Contrast, whole: Contrast) -> Evidence | 
         high = _root(lambda share: float(left_over(share).high(risk)), ratio, 1.0)
         return Interval(ratio, low, high)
 
-    seeds = min(nets[net].seeds for net in {*part.coefficients, *whole.coefficients})
-    return Evidence(interval, seeds, part.words)
+    return Evidence(interval, nets.fewest_seeds(), part.words)
 
 
 def _root(end: Callable[[float], float], start: float, step: float) -> float:
