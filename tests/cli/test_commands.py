@@ -24,7 +24,8 @@ def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir: Pat
     assert "8 runs to train, 0 in the store already" in first.stderr
     assert "8/8" in first.stderr
     assert "left" in first.stderr
-    assert "identity" in first.stdout
+    assert "linear" in first.stdout
+    assert "identity" not in first.stdout + first.stderr
     assert "runs to train" not in first.stdout
 
     second = wider(*command)

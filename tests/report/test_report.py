@@ -219,6 +219,11 @@ def test_limits_name_what_is_less_than_in_the_paper(store: Store):
     assert 0 < single <= total == len(section.summary)
 
 
+def test_tables_call_activations_as_people_do():
+    table = pd.DataFrame({"activation": ["relu", "identity", None], "method": "sparse"})
+    assert cells(table) == [["ReLU", "sparse"], ["linear", "sparse"], ["-", "sparse"]]
+
+
 def test_a_legend_of_colours_becomes_a_switch():
     table = pd.DataFrame({"x": [1.0, float("nan")], "net": ["a", "b"], "size": [1, 2]})
     lines = alt.Chart(table).encode(x="x:Q", y="size:Q")

@@ -323,17 +323,17 @@ def test_frozen(part, name):
 
 
 def test_titles():
-    assert RunSpec(seed=3).title == "mnist mlp relu sparse (level) width 80 seed 3"
+    assert RunSpec(seed=3).title == "mnist mlp ReLU sparse (level) width 80 seed 3"
     assert (
         explicit(output=0.5, hidden=3).title
-        == "mnist mlp relu sparse (output 0.5, hidden 3) width 80 seed 0"
+        == "mnist mlp ReLU sparse (output 0.5, hidden 3) width 80 seed 0"
     )
     dense = RunSpec(
         data=Preprocessing(dataset="digits"),
         model=ModelSpec(activation="identity"),
         widening=Widening(method="dense", width=7),
     )
-    assert dense.title == "digits mlp identity dense width 7 seed 0"
+    assert dense.title == "digits mlp linear dense width 7 seed 0"
 
 
 def same(first, second):

@@ -216,7 +216,7 @@ def test_an_allocation_that_the_base_width_does_not_have_is_the_baseline(folder:
 def test_nets_that_do_not_exist_are_named_before_any_is_trained(folder: Path):
     text = STUDY.replace("16]", "64]") + "widening.allocation = [{ output = 0.5 }]\n"
     study = read(text, folder)
-    name = r"digits mlp relu sparse \(output 0.5\) width 64 seed 0"
+    name = r"digits mlp ReLU sparse \(output 0.5\) width 64 seed 0"
     with pytest.raises(InputError, match=f"{name}: the layers named keep 320 of 296 weights"):
         check_nets(study.specs)
     check_nets(read(STUDY, folder).specs)

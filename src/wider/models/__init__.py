@@ -1,9 +1,10 @@
 """Architectures as functions of their width."""
 
-from wider.models._mlp import MLP, Activation, NTKLinear, Parametrization
+from wider.models._mlp import ACTIVATION_NAMES, MLP, Activation, NTKLinear, Parametrization
 from wider.models._resnet import BasicBlock, ResNet18, Stem
 
 __all__ = [
+    "ACTIVATION_NAMES",
     "MLP",
     "Activation",
     "BasicBlock",

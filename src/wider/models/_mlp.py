@@ -16,6 +16,8 @@ Activation = Literal["relu", "identity"]
 Parametrization = Literal["standard", "ntk"]
 
 ACTIVATIONS = {"relu": functional.relu, "identity": lambda features: features}
+ACTIVATION_NAMES: dict[Activation, str] = {"relu": "ReLU", "identity": "linear"}
+"""{activation: what people read}; a spec has the key, and so do the tables of runs in files."""
 
 
 class NTKLinear(nn.Linear):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from wider.experiments import IN_PAPER
+from wider.models import ACTIVATION_NAMES
 
 INTERVAL = "_interval"
 WORDS = {
@@ -47,7 +48,9 @@ def heading(column: str) -> str:
 
 
 def cells(table: pd.DataFrame) -> list[list[str]]:
-    """The rows of a table as text: accuracies in percent, other fractions to three digits."""
+    """The rows of a table as text: accuracies in percent, other fractions to three digits, and the
+    names of activations that people read.
+    """
     columns = [[_text(name, value) for value in table[name]] for name in table.columns]
     return [list(row) for row in zip(*columns, strict=True)]
 
@@ -55,6 +58,8 @@ def cells(table: pd.DataFrame) -> list[list[str]]:
 def _text(column: str, value: Any) -> str:
     if pd.isna(value):
         return "-"
+    if column == "activation":
+        return ACTIVATION_NAMES.get(value, str(value))
     if isinstance(value, float) and "accuracy" in column:
         return f"{100 * value:.2f}%"
     if isinstance(value, float):

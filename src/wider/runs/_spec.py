@@ -10,7 +10,7 @@ from torch import nn
 
 from wider.data import Preprocessing
 from wider.families import Family
-from wider.models import MLP, Activation, Parametrization, ResNet18, Stem
+from wider.models import ACTIVATION_NAMES, MLP, Activation, Parametrization, ResNet18, Stem
 from wider.sparsity import AllocationName, Pattern
 from wider.training import Recipe
 
@@ -168,7 +168,7 @@ class RunSpec(BaseModel):
             allocation = ", ".join(f"{name} {kept}" for name, kept in widening.allocation.items())
         parts = [self.data.dataset, self.model.name, widening.method]
         if self.model.name == "mlp":
-            parts.insert(2, self.model.activation)
+            parts.insert(2, ACTIVATION_NAMES[self.model.activation])
         if widening.method == "sparse":
             parts.append(f"({allocation})")
         return " ".join([*parts, f"width {widening.width}", f"seed {self.seed}"])
