@@ -221,6 +221,14 @@ def test_the_picture_has_a_line_per_net_and_says_what_is_seen():
     assert "epochs 300, batch size 100, learning rate 0.3" in experiment.question
 
 
+def test_the_activation_of_linear_nets_is_called_linear():
+    (picture,) = drawn(table(spec(activation="identity"), spec(activation="relu")))
+    assert lines(picture) == [
+        "sparse, 296 weights, activation linear",
+        "sparse, 296 weights, activation ReLU",
+    ]
+
+
 def test_the_sparse_nets_of_several_allocations_are_lines():
     explicit = {"output": 0.5, "hidden.0": 3}
     runs = table(spec(), spec(allocation=explicit), spec("dense"))

@@ -73,6 +73,7 @@ def family_panels(
     accuracy: str,
     y_title: str,
     others: pd.DataFrame | None = None,
+    others_name: str = "",
 ) -> alt.ConcatChart:
     """A line per family, a panel per dataset.
 
@@ -83,6 +84,7 @@ def family_panels(
         y_title: of the vertical axis.
         others: points of other people's, with the columns "dataset", "base_width", "width" and
             `accuracy`; drawn as diamonds where their family is drawn.
+        others_name: what those are called in the legend.
     """
     means = summarise(table)
     labels = family_labels(means)
@@ -100,6 +102,7 @@ def family_panels(
             colours=colours,
             y_title=y_title,
             diamonds=_of_same_dataset(others, rows),
+            diamonds_name=others_name,
         ),
     )
 

@@ -8,16 +8,22 @@ import pandas as pd
 
 from wider.experiments._experiment import Scale
 from wider.experiments._resnet import DATASETS, dataset_title
-from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, finish
+from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, finish, of_seeds
 
 WIDTH_TITLE = "width (output channels of the first convolution)"
 BEST_TITLE = "test accuracy, best epoch"
 COLOURS = [BLUE, ORANGE, GREEN, PURPLE, GREY]
 
-PICKED = (
-    "Mean over seeds with its 95% interval; the best epoch is picked on the test set, as in the "
-    "paper"
-)
+
+def picked(means: pd.DataFrame) -> str:
+    """The line under a title that says how the accuracies of best epochs came about.
+
+    Args:
+        means: what is drawn, as `over_seeds` returns it.
+    """
+    return (
+        f"{of_seeds(means).capitalize()}; the best epoch is picked on the test set, as in the paper"
+    )
 
 
 def panels(
@@ -48,7 +54,7 @@ def panels(
         ]
     charts = [draw(rows).properties(title=title) for title, rows in parts]
     columns = 1 if len(charts) == 1 else 2
-    size = {"width": 520, "height": 320} if columns == 1 else {"width": 400, "height": 280}
+    size = {"width": 620, "height": 360} if columns == 1 else {"width": 400, "height": 280}
     drawn: Any = alt.concat(*(chart.properties(**size) for chart in charts), columns=columns)
     return drawn.resolve_scale(x="independent", y="independent")
 

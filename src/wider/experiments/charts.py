@@ -1,5 +1,6 @@
 """What charts have in common."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,14 @@ PURPLE, BLACK = "#CC79A7", "#1a1a1a"
 LONG_LABEL = 40  # characters, in a legend
 MOST_LABELS = 9  # on the axis of widths
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down"]
+LEVEL_DASHES = [6, 4]
+FEW_TICKS, MANY_TICKS = 5, 1e4  # spans of an axis for which 1, 2, 5 are too few, and too many
 DASHES = [[1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [5, 2]]  # the first one is a solid line
 
 FONT = "Helvetica Neue, Arial, sans-serif"
+
+THE_PAPER = "the paper"
+BASELINE = "the dense baseline"
 
 
 def finish(chart: Any, title: str, subtitle: list[str]) -> Any:
@@ -39,6 +45,58 @@ def finish(chart: Any, title: str, subtitle: list[str]) -> Any:
         .configure_header(labelFontSize=13, titleFontSize=13)
         .configure_view(stroke="#d0d0d0")
     )
+
+
+def of_seeds(means: pd.DataFrame, *, with_interval: bool = True) -> str:
+    """What the points of a chart are, for the lines under its title: means, or one seed.
+
+    Args:
+        means: one row per point, with its number of seeds in "seeds".
+        with_interval: whether the chart shows intervals where there are some.
+    """
+    if means["seeds"].max() <= 1:
+        return "one seed"
+    return f"mean over seeds{' with its 95% interval' if with_interval else ''}"
+
+
+def log_ticks(lowest: float, highest: float) -> list[float]:
+    """Where to label a logarithmic axis from a lowest value to a highest one, evenly.
+
+    Args:
+        lowest: above 0; not a number where there is nothing to show.
+        highest: likewise.
+    """
+    if not 0 < lowest < highest:
+        return []
+    span = highest / lowest
+    mantissas = range(1, 10) if span < FEW_TICKS else (1, 2, 5) if span < MANY_TICKS else (1,)
+    powers = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
+    ticks = [float(f"{mantissa}e{power}") for power in powers for mantissa in mantissas]
+    return [tick for tick in ticks if lowest <= tick <= highest]
+
+
+def diamond_key(name: str) -> alt.StrokeWidth:
+    """An entry of the legend for open diamonds of any colour, as their encoding of stroke width.
+
+    Args:
+        name: what they are; also what they have in the column "key".
+    """
+    legend = _key_legend(symbolType="diamond", symbolFillColor="transparent")
+    return alt.StrokeWidth("key:N", scale=_only(name, 2), legend=legend)
+
+
+def _level_key(name: str) -> alt.StrokeDash:
+    legend = _key_legend(symbolType="stroke", symbolSize=300, symbolStrokeWidth=1.5)
+    return alt.StrokeDash("key:N", scale=_only(name, LEVEL_DASHES), legend=legend)
+
+
+def _key_legend(**symbol: Any) -> alt.Legend:
+    return alt.Legend(title=None, orient="bottom", labelLimit=400, symbolStrokeColor=GREY, **symbol)
+
+
+def _only(name: str, value: Any) -> alt.Scale:
+    # Ordinal, since what Vega-Lite would choose has no value for a single name.
+    return alt.Scale(type="ordinal", domain=[name], range=[value])
 
 
 def width_axis(widths: Sequence[int], title: str) -> alt.X:
@@ -78,7 +136,9 @@ def accuracy_lines(
     colours: Mapping[str, str],
     y_title: str,
     diamonds: pd.DataFrame | None = None,
+    diamonds_name: str = THE_PAPER,
     dashed: pd.DataFrame | None = None,
+    dashed_name: str = BASELINE,
 ) -> alt.LayerChart | alt.FacetChart:
     """A line per kind of net, with the 95% interval over seeds at each point.
 
@@ -89,15 +149,18 @@ def accuracy_lines(
         colours: {kind of net: its colour}, in the order of the legend.
         y_title: of the vertical axis.
         diamonds: further points, with the columns "net", that of `x`, and `accuracy`.
+        diamonds_name: what they are called in the legend.
         dashed: levels to draw from side to side, with the columns "net" and `accuracy`.
+        dashed_name: what they are called in the legend.
     """
     shown = means.assign(
         low=means[accuracy] - means[f"{accuracy}_interval"],
         high=means[accuracy] + means[f"{accuracy}_interval"],
     )
     colour, shape, dash = _by_net(colours)
-    y_axis: dict[str, Any] = {"axis": alt.Axis(format="~%"), "title": y_title}
-    y = alt.Y(f"{accuracy}:Q", scale=alt.Scale(zero=False, padding=6), **y_axis)
+    y_axis: dict[str, Any] = {"axis": alt.Axis(format="~%", tickCount=6), "title": y_title}
+    # Not nice: a label at the upper end would lift the panel's title over those beside it.
+    y = alt.Y(f"{accuracy}:Q", scale=alt.Scale(zero=False, nice=False, padding=12), **y_axis)
     base = alt.Chart(shown).encode(x=x, y=y, color=colour)
     layers = [base.mark_line(strokeWidth=2).encode(strokeDash=dash)]
     if shown["low"].notna().any():
@@ -106,11 +169,13 @@ def accuracy_lines(
     points = base.encode(shape=shape, tooltip=_tooltip(shown))
     layers.append(points.mark_point(size=55, opacity=1, filled=True))
     if diamonds is not None:
-        others = alt.Chart(diamonds).encode(x=x, y=y, color=colour)
-        layers.append(others.mark_point(shape="diamond", size=90, strokeWidth=2, opacity=1))
+        others = alt.Chart(diamonds.assign(key=diamonds_name)).encode(x=x, y=y, color=colour)
+        drawn = others.mark_point(shape="diamond", size=90, opacity=1)
+        layers.append(drawn.encode(strokeWidth=diamond_key(diamonds_name)))
     if dashed is not None:
-        levels = alt.Chart(dashed).encode(y=y, color=colour)
-        layers.append(levels.mark_rule(strokeWidth=1.5, strokeDash=[6, 4]))
+        levels = alt.Chart(dashed.assign(key=dashed_name)).encode(y=y, color=colour)
+        drawn = levels.mark_rule(strokeWidth=1.5)
+        layers.append(drawn.encode(strokeDash=_level_key(dashed_name)))
     return alt.layer(*layers).properties(width=520, height=320)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from wider.data import Preprocessing
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, finish, width_axis
+from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, finish, of_seeds, width_axis
 from wider.runs import Method, RunSpec, Widening
 from wider.training import Recipe
 
@@ -56,7 +56,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     title = "The same number of weights, spread over a wider net"
     subtitle = [
         f"8x8 digits, MLP; {scale.label}",
-        "Mean over seeds with its 95% interval; the leftmost point is the dense baseline of both.",
+        f"{of_seeds(means).capitalize()}; the leftmost point is the dense baseline of both.",
     ]
     return [Picture("demo", finish(chart, title, subtitle), finding(means))]
 

@@ -19,10 +19,10 @@ from wider.experiments._resnet import (
 )
 from wider.experiments._resnet_charts import (
     BEST_TITLE,
-    PICKED,
     WIDTH_TITLE,
     listed,
     panels,
+    picked,
     resnet_chart,
     titles,
 )
@@ -62,7 +62,9 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     title = "ResNet-18: accuracy against width at equal weights"
     return [
         Picture(
-            "figure-1", resnet_chart(chart, title, scale, table, PICKED), _finding(table, means)
+            "figure-1",
+            resnet_chart(chart, title, scale, table, picked(means)),
+            _finding(table, means),
         )
     ]
 

@@ -7,7 +7,7 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._families import SCALES, family_panels, summarise
 from wider.experiments._resnet_charts import (
     BEST_TITLE,
-    PICKED,
+    picked,
     resnet_chart,
     titles,
 )
@@ -16,6 +16,7 @@ from wider.experiments.charts import connectivity_axis
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against connectivity, a line per family, a panel per dataset."""
+    means = summarise(table)
     chart = family_panels(
         table,
         x=lambda rows: connectivity_axis(rows["connectivity"].min()),
@@ -27,8 +28,8 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     return [
         Picture(
             "figure-11",
-            resnet_chart(chart, title, scale, table, note, PICKED),
-            _finding(table, summarise(table)),
+            resnet_chart(chart, title, scale, table, note, picked(means)),
+            _finding(table, means),
         )
     ]
 

@@ -5,7 +5,7 @@ import pandas as pd
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._imagenet import METHODS, PRINTED, SCALES, paper_rows, summarise
 from wider.experiments._resnet import dataset_title
-from wider.experiments._resnet_charts import PICKED, WIDTH_TITLE, resnet_chart
+from wider.experiments._resnet_charts import WIDTH_TITLE, picked, resnet_chart
 from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, width_axis
 
 
@@ -22,7 +22,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         y_title="gain in test accuracy, best epoch",
         diamonds=paper,
     )
-    lines = [f"{dataset_title(table, 'imagenet')}. Diamonds: the paper", PICKED]
+    lines = [dataset_title(table, "imagenet"), picked(means)]
     title = "ImageNet: what widening gains on the baseline"
     return [Picture("figure-12", resnet_chart(chart, title, scale, table, *lines), _finding(ours))]
 

@@ -9,24 +9,25 @@ from wider.experiments._resnet_charts import (
     resnet_chart,
     titles,
 )
-from wider.experiments.charts import connectivity_axis
+from wider.experiments.charts import connectivity_axis, of_seeds
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Training accuracy against connectivity, a line per family, a panel per dataset."""
+    means = summarise(table)
     chart = family_panels(
         table,
         x=lambda rows: connectivity_axis(rows["connectivity"].min()),
         accuracy="final_train_accuracy",
         y_title="training accuracy, last epoch",
     )
-    note = "Over the epoch's moved images, each before its own step; mean with 95% interval"
+    note = f"Over the epoch's moved images, each before its own step; {of_seeds(means)}"
     title = "Families of ResNet-18: training accuracy against connectivity"
     return [
         Picture(
             "figure-13",
             resnet_chart(chart, title, scale, table, note),
-            _finding(table, summarise(table)),
+            _finding(table, means),
         )
     ]
 

@@ -23,10 +23,10 @@ from wider.experiments._resnet import (
 )
 from wider.experiments._resnet_charts import (
     BEST_TITLE,
-    PICKED,
     family_colours,
     family_labels,
     listed,
+    picked,
     resnet_chart,
     titles,
 )
@@ -94,8 +94,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         "ResNet-18 widened by bottlenecks at a constant number of weights",
         scale,
         table,
-        "Dashed: the baseline, before any bottleneck",
-        PICKED,
+        picked(means),
     )
     return [Picture("figure-3", chart, _finding(table, means))]
 
@@ -116,6 +115,7 @@ def _column(table: pd.DataFrame, means: pd.DataFrame, method: Method) -> alt.VCo
             colours=family_colours(labels),
             y_title=BEST_TITLE,
             dashed=baselines[baselines["dataset"] == name].dropna(subset="net"),
+            dashed_name="the baseline, before any bottleneck",
         ).properties(title=f"{KINDS[method]}, {dataset_title(table, name)}", width=420, height=280)
         for name in DATASETS
         if len(rows := ours[ours["dataset"] == name])

@@ -12,8 +12,8 @@ from wider.errors import InputError
 from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._figure_4_claims import CLAIMS
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, finish, width_axis
-from wider.models import Activation
+from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, finish, of_seeds, width_axis
+from wider.models import ACTIVATION_NAMES, Activation
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.sparsity import allocate
 from wider.training import Recipe
@@ -21,7 +21,7 @@ from wider.training import Recipe
 BASE_WIDTH, NUM_FEATURES, NUM_CLASSES = 5, 784, 10
 NUM_WEIGHTS = BASE_WIDTH * (NUM_FEATURES + NUM_CLASSES)
 WIDTHS = (5, 10, 20, 40, 80, 160, 320, 640)
-ACTIVATIONS: dict[Activation, str] = {"relu": "ReLU", "identity": "linear"}
+ACTIVATIONS = ACTIVATION_NAMES
 POINT = ["activation", "width", "output_connectivity"]
 
 # {activation: {width: best test accuracy}}. Golubeva et al. 2021, Figure 4 and Section 2.3; the
@@ -163,8 +163,8 @@ def _grid_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
         f"Figure 4: MNIST, MLP of {NUM_WEIGHTS:,} weights at every width",
         [
             f"Every cell is a net of its own; {scale.label}",
-            "Test accuracy in %, mean over seeds; best epoch, picked on the test set as in the "
-            "paper",
+            f"Test accuracy in %, {of_seeds(cells, with_interval=False)}; best epoch, picked on "
+            "the test set as in the paper",
             "Star: best cell. White: no such net. Column paper: its value at that width, over all "
             "connectivities of the last layer.",
         ],
@@ -283,8 +283,8 @@ def _cut_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
         chart,
         f"Accuracy against width at {NUM_WEIGHTS:,} weights",
         [
-            f"MNIST, {scale.label}. Diamonds: the paper",
-            "Mean over seeds with its 95% interval; last layer nearest to level allocation",
+            f"MNIST, {scale.label}",
+            f"{of_seeds(line).capitalize()}; last layer nearest to level allocation",
         ],
     )
     return Picture("figure-4-cut", finished_chart, _cut_caption(line))

@@ -9,7 +9,7 @@ import pandas as pd
 from wider.data import Preprocessing
 from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, GREY, ORANGE, finish
+from wider.experiments.charts import BLUE, GREY, ORANGE, finish, of_seeds
 from wider.experiments.figure_4 import ACTIVATIONS, BASE_WIDTH, NUM_WEIGHTS, PAPER, run_of
 from wider.models import Activation
 from wider.runs import RunSpec
@@ -108,7 +108,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         [
             f"MNIST, MLP of {NUM_WEIGHTS:,} weights, last layer dense; {scale.label}",
             "Test accuracy in %, best epoch (picked on the test set, as in the paper)",
-            "Dots: seeds. Diamond: mean with its 95% interval. Dashed: the paper. Axes differ",
+            f"Dots: seeds. Diamond: {of_seeds(means)}. Dashed: the paper. Axes differ",
             meanings,
         ],
     )

@@ -7,9 +7,9 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._families import SCALES, family_panels, summarise
 from wider.experiments._resnet_charts import (
     BEST_TITLE,
-    PICKED,
     WIDTH_TITLE,
     listed,
+    picked,
     resnet_chart,
     titles,
 )
@@ -38,24 +38,24 @@ def replication() -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width, a line per family, a panel per dataset."""
+    means = summarise(table)
     chart = family_panels(
         table,
         x=lambda rows: width_axis(sorted(rows["width"].unique().tolist()), WIDTH_TITLE),
         accuracy="best_test_accuracy",
         y_title=BEST_TITLE,
         others=replication(),
+        others_name="a public replication",
     )
     lines = ["The first point of each line is the dense baseline, the others have as many weights"]
     if table["base_width"].eq(8).any():
-        lines.append(
-            "Diamonds: base width 8 in a public replication, 300 epochs, original images, one seed"
-        )
+        lines.append("The public replication: base width 8, 300 epochs, original images, one seed")
     title = "Families of ResNet-18: accuracy against width at equal weights"
     return [
         Picture(
             "figure-5",
-            resnet_chart(chart, title, scale, table, *lines, PICKED),
-            _finding(table, summarise(table)),
+            resnet_chart(chart, title, scale, table, *lines, picked(means)),
+            _finding(table, means),
         )
     ]
 

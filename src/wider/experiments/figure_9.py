@@ -17,9 +17,9 @@ from wider.experiments._resnet import (
 )
 from wider.experiments._resnet_charts import (
     BEST_TITLE,
-    PICKED,
     WIDTH_TITLE,
     panels,
+    picked,
     resnet_chart,
     titles,
 )
@@ -64,7 +64,9 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     title = "ResNet-18: single weights kept, or whole kernels"
     return [
         Picture(
-            "figure-9", resnet_chart(chart, title, scale, table, PICKED), _finding(table, means)
+            "figure-9",
+            resnet_chart(chart, title, scale, table, picked(means)),
+            _finding(table, means),
         )
     ]
 

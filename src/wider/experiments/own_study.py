@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ from wider.experiments.charts import (
     PURPLE,
     accuracy_lines,
     finish,
+    of_seeds,
     width_axis,
 )
+from wider.models import ACTIVATION_NAMES
 from wider.runs import RunSpec
 
 METHODS = {
@@ -100,19 +103,19 @@ def _draw(table: pd.DataFrame, name: str) -> list[Picture]:
             colours=dict(zip(labels.unique(), COLOURS, strict=False)),
             y_title="test accuracy, last epoch",
         )
-        finished = finish(chart, _title(table), _subtitle(table, values))
+        finished = finish(chart, _title(table), _subtitle(table, rows, values))
         picture_name = f"{name}-{len(pictures) + 1}" if in_titles else name
         pictures.append(Picture(picture_name, finished, _finding(rows.assign(net=labels))))
     return pictures
 
 
-def _subtitle(table: pd.DataFrame, values: Mapping[str, object]) -> list[str]:
+def _subtitle(table: pd.DataFrame, shown: pd.DataFrame, values: Mapping[str, object]) -> list[str]:
     of_this_picture = [f"Here: {_listed(values)}"] if values else []
     apart = " (not of linear bottlenecks)" if "linear_bottleneck" in set(table["method"]) else ""
     return [
         *textwrap.wrap(_in_common(table), LINE),
         *of_this_picture,
-        f"Mean over seeds with its 95% interval; at the base width, the dense baseline{apart}.",
+        f"{of_seeds(shown).capitalize()}; at the base width, the dense baseline{apart}.",
     ]
 
 
@@ -186,11 +189,13 @@ def _finding(rows: pd.DataFrame) -> str:
 
 
 def _listed(values: Mapping[str, object]) -> str:
-    words = {field: _text(value) for field, value in values.items() if value != NOT_SPARSE}
+    words = {field: _text(field, value) for field, value in values.items() if value != NOT_SPARSE}
     return ", ".join(f"{field.replace('_', ' ')} {value}" for field, value in words.items())
 
 
-def _text(value: object) -> str:
+def _text(field: str, value: Any) -> str:
+    if field == "activation":
+        return ACTIVATION_NAMES.get(value, str(value))
     if isinstance(value, bool | np.bool):
         return "yes" if value else "no"
     if isinstance(value, float):

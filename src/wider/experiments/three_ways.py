@@ -10,7 +10,15 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._resnet import with_baselines
 from wider.experiments._table import over_seeds
 from wider.experiments._three_ways_claims import CLAIMS
-from wider.experiments.charts import BLUE, GREEN, ORANGE, accuracy_lines, finish, width_axis
+from wider.experiments.charts import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    accuracy_lines,
+    finish,
+    of_seeds,
+    width_axis,
+)
 from wider.runs import Method, ModelSpec, RunSpec, Widening
 from wider.training import Recipe
 
@@ -71,7 +79,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     subtitle = [
         f"MNIST, MLP with {HIDDEN_LAYERS} hidden layers; {scale.label}",
         _weights(means),
-        "Mean over seeds with its 95% interval. Dashed: the dense baseline",
+        of_seeds(means).capitalize(),
     ]
     title = "Three ways to widen an MLP at a constant number of weights"
     return [Picture("three-ways", finish(chart, title, subtitle), _finding(means))]
