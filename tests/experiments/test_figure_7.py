@@ -99,6 +99,17 @@ def test_both_pictures_say_what_is_seen():
     assert "rank correlation 1.00" in json.dumps(json.loads(second.chart.to_json()))
 
 
+def test_distance_and_error_have_a_panel_each_over_the_same_widths():
+    _, second = figure_7.draw(table(), figure_7.EXPERIMENT.scale("paper"))
+    distance, error = second.chart.to_dict()["vconcat"]
+    (first_axis,) = {json.dumps(layer["encoding"]["x"]) for layer in distance["layer"]}
+    (other_axis,) = {json.dumps(layer["encoding"]["x"]) for layer in error["layer"]}
+    assert first_axis == other_axis
+    titles = [panel["layer"][-1]["encoding"]["y"]["title"] for panel in (distance, error)]
+    assert titles == ["mean squared distance", "test error, last epoch"]
+    assert distance["layer"][0]["encoding"]["y"]["axis"]["values"]
+
+
 def test_published_rates_cover_every_net():
     assert set(PUBLISHED["sparse"]) == set(WIDTHS)
     assert set(PUBLISHED["dense"]) == set(WIDTHS[1:])

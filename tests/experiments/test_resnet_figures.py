@@ -106,7 +106,9 @@ def test_figure_6_is_the_ratio_of_the_gains():
     assert list(values(gains[gains["fits_best"]], ["dataset", "width"], "factor")) == [
         ("cifar10", 144), ("cifar100", 144), ("imagenet", 256), ("svhn", 144),
     ]  # fmt: skip
-    _, caption = drawn("figure-6")
+    chart, caption = drawn("figure-6")
+    fractions, training = (part["concat"] for part in chart["vconcat"])
+    assert [panel["title"] for panel in fractions] == [panel["title"] for panel in training]
     assert "SVHN, base width 18: 79% at 1.4 times the base width, 90% at 2 times" in caption
 
 

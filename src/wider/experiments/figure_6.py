@@ -89,10 +89,14 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     gains = summarise(table)
     if gains.empty:
         return []
-    chart = panels(table, gains, _panel, by_family=True)
+    chart = alt.vconcat(
+        panels(table, gains, _fractions, by_family=True),
+        panels(table, gains, _training, by_family=True),
+    )
+    interval = ", with its 95% interval (Fieller)" if gains["seeds"].max() > 1 else ", one seed"
     lines = [
-        "Triangles: (sparse - baseline) / (dense of the same width - baseline), best test "
-        "accuracies, with its 95% interval (Fieller)",
+        f"Triangles: (sparse - baseline) / (dense of the same width - baseline), best test "
+        f"accuracies{interval}",
         "Circles: training accuracy of the sparse net, last epoch; dashed: where it is highest",
     ]
     title = "How much of the gain is due to width alone"
@@ -103,30 +107,12 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     ]
 
 
-def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
-    factors = sorted(rows["factor"].unique().tolist())
-    base = alt.Chart(rows)
-    x = alt.X(
-        "factor:Q",
-        scale=alt.Scale(
-            type="log", base=2, domain=[0.9 * factors[0], 1.1 * factors[-1]], nice=False
-        ),
-        axis=alt.Axis(values=factors, format=".2~r", labelAngle=0),
-        title="widening factor",
-    )
-    best = base.transform_filter("datum.fits_best").mark_rule(strokeDash=[5, 4], color=ORANGE)
-    return alt.layer(
-        _fractions(base.encode(x=x), rows["fraction"]),
-        _training(base.encode(x=x)),
-        best.encode(x=x),
-    ).resolve_scale(y="independent")
-
-
-def _fractions(base: Any, values: pd.Series) -> Any:
+def _fractions(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+    base, values = alt.Chart(rows).encode(x=_factor_axis(rows)), rows["fraction"]
     # Where the dense net gains little, the interval is far wider than anything to be seen.
     domain = [min(0, values.min()) - 0.1, max(1, values.max()) + 0.1]
     axis: dict[str, Any] = {
-        "axis": alt.Axis(format="~%", orient="left"),
+        "axis": alt.Axis(format="~%"),
         "title": "part of the gain due to width",
         "scale": alt.Scale(domain=domain, nice=False),
     }
@@ -137,21 +123,42 @@ def _fractions(base: Any, values: pd.Series) -> Any:
             y=alt.Y("low:Q", **axis), y2="high:Q"
         ),
         lines.mark_point(shape="triangle-up", size=80, filled=True, opacity=1, color=BLACK),
+        _where_it_fits_best(base),
     )
 
 
-def _training(base: Any) -> Any:
+def _training(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+    base = alt.Chart(rows).encode(x=_factor_axis(rows))
     y = alt.Y(
         "final_train_accuracy:Q",
-        axis=alt.Axis(format="~%", orient="right", grid=False, titleColor=ORANGE),
-        scale=alt.Scale(zero=False, padding=6),
+        axis=alt.Axis(format="~%"),
+        scale=alt.Scale(zero=False, nice=False, padding=12),
         title="training accuracy, sparse net",
     )
     circles = base.encode(y=y, tooltip=TOOLTIP)
     return alt.layer(
-        circles.mark_line(strokeWidth=1, color=ORANGE),
+        circles.mark_line(strokeWidth=2, color=ORANGE),
         circles.mark_circle(size=60, opacity=1, color=ORANGE),
+        _where_it_fits_best(base),
     )
+
+
+def _factor_axis(rows: pd.DataFrame) -> alt.X:
+    factors = sorted(rows["factor"].unique().tolist())
+    return alt.X(
+        "factor:Q",
+        scale=alt.Scale(
+            type="log", base=2, domain=[0.9 * factors[0], 1.1 * factors[-1]], nice=False
+        ),
+        axis=alt.Axis(values=factors, format=".2~r", labelAngle=0),
+        title="widening factor",
+    )
+
+
+def _where_it_fits_best(base: Any) -> Any:
+    best = base.transform_filter("datum.fits_best")
+    # To the side of an interval at the same factor.
+    return best.mark_rule(strokeDash=[5, 4], color=ORANGE, strokeWidth=1.5, xOffset=7)
 
 
 def _finding(table: pd.DataFrame, gains: pd.DataFrame) -> str:

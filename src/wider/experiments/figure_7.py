@@ -20,11 +20,21 @@ from wider.experiments._figure_7_runs import (
 )
 from wider.experiments._resnet import with_baselines
 from wider.experiments._table import over_seeds, with_equation_6
-from wider.experiments.charts import BLACK, BLUE, GREY, ORANGE, accuracy_lines, finish, width_axis
+from wider.experiments.charts import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    accuracy_lines,
+    finish,
+    log_ticks,
+    of_seeds,
+    width_axis,
+)
 from wider.runs import RunSpec
 
 PAIRS_A_SEED = 1000
-DISTANCE_AXIS = [mantissa * 10**power for power in range(-5, 2) for mantissa in (1, 2, 5)]
+PANEL = 600  # pixels wide, for the labels of the widest nets to have room beside each other
 FAR = 3  # times the smallest test error: off the scale
 LINES = {"sparse": f"sparse, {NUM_WEIGHTS:,} weights at every width", "dense": "dense"}
 DISTANCES = {
@@ -121,10 +131,10 @@ def _accuracies(means: pd.DataFrame, scale: Scale) -> Picture:
         accuracy="final_test_accuracy",
         colours=dict(zip(LINES.values(), (BLUE, ORANGE), strict=True)),
         y_title="test accuracy, last epoch",
-    )
+    ).properties(width=PANEL)
     subtitle = [
         f"{NUM_TRAIN:,} images of MNIST, MLP in NTK parametrisation; {scale.label}",
-        "Mean over seeds with its 95% interval; the first layer is sparse, the last one dense",
+        f"{of_seeds(shown).capitalize()}; the first layer is sparse, the last one dense",
         *_off_the_scale(means),
     ]
     title = "Figure 7a: accuracy of sparse and dense nets by width"
@@ -143,20 +153,24 @@ def _finding(means: pd.DataFrame) -> str:
 def _distances(table: pd.DataFrame, means: pd.DataFrame, scale: Scale) -> Picture:
     sparse = means[means["method"] == "sparse"]
     shown = _on_the_scale(sparse)
-    chart = alt.layer(_distance_layer(shown), _error_layer(shown)).resolve_scale(y="independent")
+    x = width_axis(sorted(shown["width"].unique().tolist()), "width")
+    chart = alt.vconcat(
+        _distance_panel(shown, x).properties(width=PANEL, height=260),
+        _error_panel(shown, x).properties(width=PANEL, height=180),
+    )
     found = correlation(table)
     subtitle = [
         f"MNIST, each pixel normalised, sparse nets of {NUM_WEIGHTS:,} weights; {scale.label}",
-        f"Over {int(table['kernel_pairs'].max()):,} pairs of test images a net, mean over seeds"
-        f"{found.note}",
+        f"Distance over {int(table['kernel_pairs'].max()):,} pairs of test images a net, "
+        f"{of_seeds(sparse, with_interval=False)}{found.note}",
         *_off_the_scale(sparse),
     ]
     title = "Figure 7b: distance of the kernel from its infinitely wide limit"
-    finished = finish(chart.properties(width=560, height=340), title, subtitle)
+    finished = finish(chart, title, subtitle)
     return Picture("figure-7b", finished, _distance_finding(sparse, found))
 
 
-def _distance_layer(sparse: pd.DataFrame) -> Any:
+def _distance_panel(sparse: pd.DataFrame, x: alt.X) -> Any:
     long = sparse.melt(
         id_vars=["width"], value_vars=list(DISTANCES), var_name="kind", value_name="distance"
     )
@@ -164,8 +178,9 @@ def _distance_layer(sparse: pd.DataFrame) -> Any:
     colours = alt.Color(
         "line:N",
         scale=alt.Scale(domain=list(DISTANCES.values()), range=[BLUE, BLACK, GREY]),
+        # Above its own panel, since the one below has other lines.
         legend=alt.Legend(
-            title=None, orient="bottom", labelLimit=300, symbolType="stroke", symbolStrokeWidth=3
+            title=None, orient="top", labelLimit=300, symbolType="stroke", symbolStrokeWidth=3
         ),
     )
     dashes = alt.StrokeDash(
@@ -176,11 +191,11 @@ def _distance_layer(sparse: pd.DataFrame) -> Any:
     shown = sparse[list(DISTANCES)]
     domain = [shown.min().min() / 1.5, 1.5 * shown.max().max()]
     base = alt.Chart(long).encode(
-        x=width_axis(sorted(sparse["width"].unique().tolist()), "width"),
+        x=x,
         y=alt.Y(
             "distance:Q",
-            scale=alt.Scale(type="log", domain=domain),
-            axis=alt.Axis(values=DISTANCE_AXIS, format="~g", orient="left"),
+            scale=alt.Scale(type="log", domain=domain, nice=False),
+            axis=alt.Axis(values=log_ticks(*domain), format="~g"),
             title="mean squared distance",
         ),
         color=colours,
@@ -193,18 +208,18 @@ def _distance_layer(sparse: pd.DataFrame) -> Any:
     )
 
 
-def _error_layer(sparse: pd.DataFrame) -> Any:
+def _error_panel(sparse: pd.DataFrame, x: alt.X) -> Any:
     shown = sparse.assign(
         error=1 - sparse["final_test_accuracy"],
         low=1 - sparse["final_test_accuracy"] - sparse["final_test_accuracy_interval"],
         high=1 - sparse["final_test_accuracy"] + sparse["final_test_accuracy_interval"],
     )
     axis: dict[str, Any] = {
-        "axis": alt.Axis(format="~%", orient="right", grid=False, titleColor=ORANGE),
-        "scale": alt.Scale(zero=False, padding=6),
-        "title": "test error, last epoch (squares)",
+        "axis": alt.Axis(format="~%"),
+        "scale": alt.Scale(zero=False, nice=False, padding=10),
+        "title": "test error, last epoch",
     }
-    base = alt.Chart(shown).encode(x=alt.X("width:Q"))
+    base = alt.Chart(shown).encode(x=x)
     return alt.layer(
         base.mark_rule(color=ORANGE).encode(y=alt.Y("low:Q", **axis), y2="high:Q"),
         base.mark_line(color=ORANGE, strokeWidth=1.5).encode(y=alt.Y("error:Q", **axis)),
