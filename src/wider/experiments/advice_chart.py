@@ -2,7 +2,7 @@
 
 import altair as alt
 
-from wider.experiments.charts import BLACK, BLUE, GREY, finish, width_axis
+from wider.experiments.charts import BLACK, BLUE, GREY, finish, log_ticks, width_axis
 from wider.theory import Advice
 
 LINES = {
@@ -10,6 +10,9 @@ LINES = {
     "theorem_1": "Theorem 1 as printed",
     "equation_6": "equation (6)",
 }
+LEGEND = alt.Legend(
+    title=None, orient="bottom", labelLimit=300, symbolType="stroke", symbolStrokeWidth=3
+)
 
 
 def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
@@ -28,8 +31,8 @@ def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
     lowest = 0.8 * distances[list(LINES)].min().min()
     highest = 1.6 * distances[list(LINES)].max().max()
     y_axis = {
-        "scale": alt.Scale(type="log", domain=[lowest, highest]),
-        "axis": alt.Axis(format="~g"),
+        "scale": alt.Scale(type="log", domain=[lowest, highest], nice=False),
+        "axis": alt.Axis(values=log_ticks(lowest, highest), format="~g"),
         "title": "mean squared distance from the infinitely wide kernel",
     }
     base = alt.Chart(long).encode(
@@ -38,13 +41,7 @@ def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
         color=alt.Color(
             "line:N",
             scale=alt.Scale(domain=list(LINES.values()), range=[BLUE, BLACK, GREY]),
-            legend=alt.Legend(
-                title=None,
-                orient="bottom",
-                labelLimit=300,
-                symbolType="stroke",
-                symbolStrokeWidth=3,
-            ),
+            legend=LEGEND,
         ),
     )
     close = distances[distances["width"].isin(advice.within_5_percent)]

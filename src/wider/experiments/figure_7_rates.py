@@ -13,14 +13,22 @@ from wider.experiments._figure_7_runs import (
     nets,
     run_of,
 )
-from wider.experiments.charts import BLUE, DASHES, ORANGE, finish
+from wider.experiments.charts import (
+    BLUE,
+    DASHES,
+    ORANGE,
+    diamond_key,
+    finish,
+    log_ticks,
+    of_seeds,
+)
 from wider.runs import RunSpec
 
 FACTORS = (0.25, 0.5, 1, 2, 4)
 LEGEND = alt.Legend(
     title=None, orient="bottom", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300
 )
-AXIS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+BEST_RATE = "the best rate"
 POINT = ["method", "width", "learning_rate"]
 
 
@@ -82,18 +90,32 @@ def best_rates(means: pd.DataFrame) -> dict[str, dict[int, float]]:
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Validation accuracy against the learning rate, a panel per width."""
     means = summarise(table)
+    chart = _panels(means)
+    subtitle = [
+        f"MNIST, MLP in NTK parametrisation; {scale.label}",
+        f"Last epoch, {of_seeds(means, with_interval=False)}, on {NUM_VALIDATION:,} images set "
+        "aside from the training ones; rates that diverged are not drawn",
+    ]
+    title = "Learning rates for Figure 7"
+    return [Picture("figure-7-rates", finish(chart, title, subtitle), _finding(means))]
+
+
+def _panels(means: pd.DataFrame) -> alt.FacetChart:
     # A point at 0 for each rate that diverged would flatten all others.
-    base = alt.Chart(means[means["validation_accuracy"] > 0]).encode(
+    shown = means[means["validation_accuracy"] > 0]
+    shown = shown.assign(panel="width " + shown["width"].astype(str), key=BEST_RATE)
+    ticks = log_ticks(shown["learning_rate"].min(), shown["learning_rate"].max())
+    base = alt.Chart(shown).encode(
         x=alt.X(
             "learning_rate:Q",
             scale=alt.Scale(type="log", nice=False, padding=12),
-            axis=alt.Axis(values=AXIS, format="~g", labelOverlap="greedy"),
+            axis=alt.Axis(values=ticks, format=",~r"),
             title="learning rate",
         ),
         y=alt.Y(
             "validation_accuracy:Q",
             axis=alt.Axis(format="~%"),
-            scale=alt.Scale(zero=False),
+            scale=alt.Scale(zero=False, nice=False, padding=12),
             title="validation accuracy",
         ),
         color=alt.Color(
@@ -113,19 +135,19 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
             )
         ),
         base.mark_point(filled=True, size=35),
-        best.mark_point(shape="diamond", size=140, strokeWidth=2),
+        best.mark_point(shape="diamond", size=140, opacity=1).encode(
+            strokeWidth=diamond_key(BEST_RATE)
+        ),
     ).properties(width=200, height=160)
-    chart = panel.facet(
-        facet=alt.Facet("width:O", title="width", header=alt.Header(labelFontWeight="bold")),
+    return panel.facet(
+        facet=alt.Facet(
+            "panel:N",
+            sort=shown.sort_values("width")["panel"].unique().tolist(),
+            title=None,
+            header=alt.Header(labelFontWeight="bold"),
+        ),
         columns=4,
     ).resolve_scale(x="independent", y="independent")
-    subtitle = [
-        f"MNIST, MLP in NTK parametrisation; {scale.label}",
-        f"Last epoch, mean over seeds, on {NUM_VALIDATION:,} images set aside from the training "
-        "ones. Diamond: the best rate; rates that diverged are not drawn",
-    ]
-    title = "Learning rates for Figure 7"
-    return [Picture("figure-7-rates", finish(chart, title, subtitle), _finding(means))]
 
 
 def _finding(means: pd.DataFrame) -> str:
