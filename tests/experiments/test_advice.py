@@ -70,7 +70,17 @@ def test_too_narrow_advice_counts_as_a_miss_too():
 
 def test_the_picture_has_a_panel_per_family_and_says_what_each_rule_costs():
     (picture,) = advice.draw(table(), SCALE)
-    assert len(picture.chart.to_dict()["concat"]) == 2 * len(advice.SETS)
+    chart = picture.chart.to_dict()
+    assert (len(chart["concat"]), chart["columns"]) == (2 * len(advice.SETS), 2)
+    for layer in chart["concat"][0]["layer"]:
+        colour = layer["encoding"]["color"]
+        assert colour["scale"]["domain"] == [
+            "test accuracy of the last epoch",
+            "Theorem 1 as printed",
+            "the advised width",
+            "8 times the base width",
+        ]
+        assert colour["legend"]["orient"] == "bottom"
     assert picture.caption.startswith(
         "advice: kernel distance with the last layer's mask: within one doubling of the best width "
         "in 12 of 12 families, 1.0 points lost on average; Theorem 1 as printed: within one "

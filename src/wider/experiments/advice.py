@@ -15,14 +15,13 @@ from wider.experiments import _subjects as subjects
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._gain import accuracies
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLACK, GREY, ORANGE, finish, width_axis
+from wider.experiments.charts import BLACK, BLUE, GREY, ORANGE, finish, of_seeds, width_axis
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.training import Recipe
 
 DOUBLINGS = 8
 PAIRS = 300  # a run
 EIGHTFOLD = 8
-LIGHT_BLUE = "#56B4E9"  # of the same palette as the others; seen on black
 
 _SETS: dict[str, dict[str, Any]] = {
     "digits": {"dataset": "digits"},
@@ -37,6 +36,14 @@ SETS: Mapping[str, Preprocessing] = {
 }
 BASE_WIDTHS = (4, 8)
 FAMILY = ["set", "base_width"]
+TRAINED = "test accuracy of the last epoch"
+# {rule that is drawn: (its name in the legend, colour, dashes)}
+DRAWN = {
+    "theorem_1": ("Theorem 1 as printed", BLACK, [2, 2]),
+    "expected_kernel_distance": ("the advised width", BLUE, [1, 0]),
+    "eightfold": ("8 times the base width", GREY, [7, 3]),
+}
+APART = 4  # pixels between the lines of rules that pick the same width
 
 # Ways to pick a width without training.
 RULES = {
@@ -164,17 +171,17 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         return []
     panels: list[Any] = [
         _panel(rows, hits[(hits["set"] == name) & (hits["base_width"] == base_width)]).properties(
-            title=f"{name}, base width {base_width}", width=230, height=170
+            title=f"{name}, base width {base_width}", width=340, height=180
         )
         for name, base_width in hits[FAMILY].itertuples(index=False)
         if len(rows := means[(means["set"] == name) & (means["base_width"] == base_width)])
     ]
     subtitle = [
         f"MLP with one hidden layer, each pixel normalised, plain SGD; {scale.label}",
-        "Mean over seeds of the last epoch with its 95% interval. Blue: advised; broad, black: "
-        "Theorem 1 as printed; grey, dashed: 8 times the base width; CIFAR-10 is re-encoded",
+        f"{of_seeds(means).capitalize()}; CIFAR-10 is re-encoded. Upright lines: the width that "
+        "each rule picks, side by side where rules agree",
     ]
-    chart = alt.concat(*panels, columns=4).resolve_scale(x="independent", y="independent")
+    chart = alt.concat(*panels, columns=2).resolve_scale(x="independent", y="independent")
     title = "The advised width, and the accuracy that training finds"
     return [Picture("advice", finish(chart, title, subtitle), _finding(hits))]
 
@@ -187,27 +194,43 @@ def _panel(rows: pd.DataFrame, hit: pd.DataFrame) -> alt.LayerChart | alt.FacetC
     x = width_axis(sorted(rows["width"].tolist()), "width")
     axis: dict[str, Any] = {
         "axis": alt.Axis(format="~%"),
-        "scale": alt.Scale(zero=False, padding=6),
+        "scale": alt.Scale(zero=False, nice=False, padding=10),
         "title": "test accuracy",
     }
-    base = alt.Chart(shown).encode(x=x)
+    base = alt.Chart(shown.assign(line=TRAINED)).encode(x=x, **_by_line())
     lines = base.encode(y=alt.Y("final_test_accuracy:Q", **axis))
     layers: list[Any] = []
-    # One above the other where rules agree, and all of them to be seen.
-    marks = {
-        "theorem_1": (BLACK, [1, 0], 6),
-        "expected_kernel_distance": (LIGHT_BLUE, [1, 0], 2.5),
-        "eightfold": (GREY, [4, 3], 1.5),
-    }
-    for rule, (colour, dash, breadth) in marks.items():
-        picked = alt.Chart(hit).mark_rule(color=colour, strokeDash=dash, strokeWidth=breadth)
-        layers.append(picked.encode(x=alt.X(f"{rule}_width:Q")))
+    for place, (rule, (name, *_)) in enumerate(DRAWN.items()):
+        picked = pd.DataFrame({"width": hit[f"{rule}_width"], "line": name})
+        drawn = alt.Chart(picked).mark_rule(strokeWidth=2.5, xOffset=APART * (place - 1))
+        layers.append(drawn.encode(x=x, **_by_line()))
     layers += [
-        lines.mark_line(color=ORANGE, strokeWidth=2),
-        base.mark_rule(color=ORANGE).encode(y=alt.Y("low:Q", **axis), y2="high:Q"),
-        lines.mark_circle(color=ORANGE, size=35, opacity=1),
+        lines.mark_line(strokeWidth=2),
+        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", **axis), y2="high:Q"),
+        lines.mark_circle(size=35, opacity=1),
     ]
     return alt.layer(*layers)
+
+
+def _by_line() -> dict[str, Any]:
+    names, colours, dashes = zip(*DRAWN.values(), strict=True)
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        labelLimit=300,
+        symbolType="stroke",
+        symbolSize=300,
+        symbolStrokeWidth=2.5,
+    )
+    domain = [TRAINED, *names]
+    return {
+        "color": alt.Color(
+            "line:N", scale=alt.Scale(domain=domain, range=[ORANGE, *colours]), legend=legend
+        ),
+        "strokeDash": alt.StrokeDash(
+            "line:N", scale=alt.Scale(domain=domain, range=[[1, 0], *dashes]), legend=legend
+        ),
+    }
 
 
 def _finding(hits: pd.DataFrame) -> str:
