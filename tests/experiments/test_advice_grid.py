@@ -69,5 +69,14 @@ def test_the_picture_frames_the_best_cell_of_each_grid():
     assert len(picture.chart.to_dict()["hconcat"]) == 2
 
 
+def test_both_grids_run_like_figure_4_and_have_their_colours_explained():
+    picture, _ = advice_grid.draw(table(), SCALE)
+    distances, errors = picture.chart.to_dict()["hconcat"]
+    for panel, darkest in ((distances, "8"), (errors, "14%")):
+        encoding = panel["layer"][0]["encoding"]
+        assert encoding["x"].get("sort", "ascending") == "ascending"
+        assert encoding["color"]["legend"]["title"] == f"darkest: {darkest} or more"
+
+
 def test_nothing_is_drawn_where_all_runs_diverged():
     assert advice_grid.draw(table().assign(status="diverged"), SCALE) == []

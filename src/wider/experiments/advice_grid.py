@@ -1,7 +1,8 @@
 """The kernel distance of every cell of Figure 4, against the accuracy that training finds there."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -11,7 +12,7 @@ from wider.evidence import Correlation, rank_correlation
 from wider.experiments import figure_4
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import finish
+from wider.experiments.charts import finish, of_seeds
 from wider.runs import RunSpec
 
 CELL = ["width", "output_connectivity"]
@@ -89,28 +90,30 @@ def _picture(table: pd.DataFrame, normalisation: Normalisation, scale: Scale) ->
         error=1 - cells["final_test_accuracy"],
     )
     found = correlation(table)
+    lowest = cells["error"].min()
+    darkest = lowest + ERROR_SPAN
+    whole = [percent / 100 for percent in range(0, 101, 2) if lowest <= percent / 100 <= darkest]
     panels = [
         _panel(
             cells.assign(text=cells["relative"].map(_three_digits)),
             "relative",
-            "distance, as a multiple of the smallest",
-            alt.Scale(scheme="viridis", reverse=True, type="log", domain=[1, DISTANCE_SPAN]),
+            title="distance, as a multiple of the smallest",
+            scale=_colours("log", [1, DISTANCE_SPAN]),
+            legend=_legend(f"{DISTANCE_SPAN:g}", values=[1, 2, 4, DISTANCE_SPAN]),
         ),
         _panel(
             cells.assign(text=(100 * cells["error"]).map("{:.1f}".format)),
             "error",
-            "test error, %, last epoch",
-            alt.Scale(
-                scheme="viridis",
-                reverse=True,
-                domain=[cells["error"].min(), cells["error"].min() + ERROR_SPAN],
-            ),
+            title="test error, %, last epoch",
+            scale=_colours("linear", [lowest, darkest]),
+            legend=_legend(f"{darkest:.0%}", values=whole, format=".0%"),
         ),
     ]
     subtitle = [
         f"MNIST, ReLU MLP of {figure_4.NUM_WEIGHTS:,} weights; {scale.label}",
         f"{NORMALISATIONS[normalisation]}{found.note}",
-        "Mean over seeds; framed: the smallest. White: no such net",
+        f"{of_seeds(cells, with_interval=False).capitalize()}; framed: the smallest. "
+        "White: no such net",
     ]
     chart = alt.hconcat(*panels, spacing=30).resolve_scale(color="independent")
     title = "Distance of the kernel before training, and test error after it"
@@ -122,8 +125,21 @@ def _three_digits(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
-def _panel(cells: pd.DataFrame, column: str, title: str, scale: alt.Scale) -> Any:
-    middle = scale.domain[0] + 0.4 * (scale.domain[1] - scale.domain[0])
+def _colours(kind: Literal["linear", "log"], domain: list[float]) -> alt.Scale:
+    return alt.Scale(scheme="viridis", reverse=True, type=kind, domain=domain, clamp=True)
+
+
+def _legend(darkest: str, **ticks: Any) -> alt.Legend:
+    return alt.Legend(
+        title=f"darkest: {darkest} or more", orient="bottom", gradientLength=180, **ticks
+    )
+
+
+def _panel(
+    cells: pd.DataFrame, column: str, *, title: str, scale: alt.Scale, legend: alt.Legend
+) -> Any:
+    lowest, highest = scale.domain
+    middle = math.sqrt(lowest * highest) if scale.type == "log" else (lowest + highest) / 2
     shown = cells.assign(
         last_layer=cells["output_connectivity"].map("{:g}".format),
         dark=cells[column] > middle,
@@ -132,7 +148,6 @@ def _panel(cells: pd.DataFrame, column: str, title: str, scale: alt.Scale) -> An
     base = alt.Chart(shown).encode(
         x=alt.X(
             "last_layer:O",
-            sort="descending",
             axis=alt.Axis(labelAngle=0),
             title="connectivity of the last layer",
         ),
@@ -146,10 +161,9 @@ def _panel(cells: pd.DataFrame, column: str, title: str, scale: alt.Scale) -> An
             alt.Tooltip("seeds:Q"),
         ],
     )
-    scale.clamp = True
     return alt.layer(
         base.mark_rect(stroke="white").encode(
-            color=alt.Color(f"{column}:Q", scale=scale, legend=None)
+            color=alt.Color(f"{column}:Q", scale=scale, legend=legend)
         ),
         base.mark_text(fontSize=11).encode(
             text="text:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black"))
