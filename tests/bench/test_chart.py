@@ -64,7 +64,7 @@ def data_of(chart: dict[str, Any], panel: dict[str, Any], layer: dict[str, Any])
 def test_remarks_say_how_far_ahead_native_is_and_where_it_is_no_longer():
     narrow, wide = SUITE.remarks(made_up())
     best = "the fastest of dense PyTorch, dense channels last / native"
-    assert narrow == f"narrow: {best}: 25, 2.5, 0.25 at connectivity 0.01, 0.1, 1; equal at 0.25"
+    assert narrow == f"narrow: {best}: 25x, 2.5x, 0.25x at connectivity 0.01, 0.1, 1; equal at 0.25"
     assert wide.endswith("equal at 0.025")
     for slowest, word in ((1e-4, "faster"), (1e3, "slower")):
         for remark in SUITE.remarks(made_up(slowest=slowest)):
@@ -82,7 +82,8 @@ def test_a_panel_for_each_layer_with_its_break_even_and_numbers():
         assert found["x"].tolist() == pytest.approx([equal])
         assert found["text"].tolist() == [f"equal at {equal:.2g}"]
         numbers, words = marks(panel, "text")
-        assert len(data_of(chart, panel, numbers)) == len(CONNECTIVITIES)
+        written = data_of(chart, panel, numbers)["text"].tolist()
+        assert written == (["25x", "2.5x", "0.25x"] if equal > 0.1 else ["2.5x", "0.25x", "0.025x"])
         assert words["mark"]["align"] == ("right" if equal > 0.1 else "left")
         (line,) = marks(panel, "line")
         assert line["encoding"]["x"]["scale"]["type"] == "log"
@@ -90,12 +91,23 @@ def test_a_panel_for_each_layer_with_its_break_even_and_numbers():
         low, high = line["encoding"]["y"]["scale"]["domain"]
         points = data_of(chart, panel, line)
         assert low < points["lower"].min() < points["upper"].max() < high
+        ticks = line["encoding"]["y"]["axis"]["values"]
+        assert {f"{tick:e}"[0] for tick in ticks} in ({"1"}, {"1", "2", "5"})
+        assert low <= ticks[0] < ticks[-1] <= high
         assert line["encoding"]["color"]["scale"]["domain"] == [
             "native",
             "dense PyTorch",
             "dense channels last",
             "SparseProp",
         ]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(0.8, "0.80x"), (5, "5.0x"), (9.96, "10x"), (59.4, "59x"), (123.4, "123x"), (1234, "1,234x")],
+)
+def test_ratios_are_factors_in_tables_too(ratio: float, text: str):
+    assert SUITE.cells(made_up().assign(ratio=ratio))["ratio"].tolist() == [text] * 24
 
 
 def test_without_a_break_even_there_is_no_dashed_line():
@@ -136,4 +148,4 @@ def test_a_panel_for_each_quantity_of_memory_that_is_known():
     points = data_of(chart, panel, peaks)
     assert (points["upper"] / points["lower"]).tolist() == pytest.approx([1.5] * 4)
     assert suite.cells(known)["parameter"].tolist() == ["1.00", "8.00", "1.00", "64.00"]
-    assert suite.remarks(known)[0].endswith("masked PyTorch / native: 8, 64 at width 8, 64")
+    assert suite.remarks(known)[0].endswith("masked PyTorch / native: 8.0x, 64x at width 8, 64")

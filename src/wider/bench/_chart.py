@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
+from wider.bench._factor import as_factor
 from wider.bench._suite import CHANNELS_LAST, CSR, DENSE, MASKED, NATIVE, SPARSEPROP, Chart
-from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, finish
+from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, finish, log_ticks
 
 BLACK, PURPLE = "#000000", "#CC79A7"
 STYLES = {  # shapes too, so that colour is not all that tells lines apart
@@ -19,10 +20,11 @@ STYLES = {  # shapes too, so that colour is not all that tells lines apart
     CSR: (GREEN, "diamond"),
     SPARSEPROP: (PURPLE, "cross"),
 }
-WIDTH, HEIGHT = 520, 320
-NARROW_WIDTH, NARROW_HEIGHT = 300, 240
-MOST_COLUMNS = 3
+WIDTH, HEIGHT = 600, 320
+NARROW_WIDTH, NARROW_HEIGHT = 360, 240
+COLUMNS = 2
 SPACING = {"row": 90, "column": 80}  # for the axes
+DASHED = 28  # pixels from above to where a dashed line begins, below the numbers
 TOP, BOTTOM = 34, 26  # pixels without lines: for numbers, and for the words beside a dashed line
 
 
@@ -66,8 +68,7 @@ def draw(
         )
         for panel in panels
     ]
-    columns = 2 if len(charts) == 4 else MOST_COLUMNS
-    together = alt.concat(*charts, columns=columns, bounds="flush", spacing=SPACING)
+    together = alt.concat(*charts, columns=COLUMNS, bounds="flush", spacing=SPACING)
     return finish(together, title, subtitle)
 
 
@@ -79,13 +80,17 @@ def _lines(
         "x:Q",
         title=x_title,
         scale=alt.Scale(type="log", nice=False, padding=28),
-        axis=alt.Axis(values=ticks, grid=False, format="~r", labelAngle=0, labelOverlap=False),
+        axis=alt.Axis(values=ticks, grid=False, format=",~r", labelAngle=0, labelOverlap=False),
     )
+    low, high = _domain(panel.points, height)
     y = alt.Y(
         "y:Q",
         title=y_title,
-        scale=alt.Scale(type="log", nice=False, domain=_domain(panel.points, height)),
-        axis=alt.Axis(tickCount=6, format=",~r"),
+        scale=alt.Scale(type="log", nice=False, domain=[low, high]),
+        # None further up, where it would cross the numbers.
+        axis=alt.Axis(
+            values=log_ticks(low, high * (low / high) ** (DASHED / height)), format=",~r"
+        ),
     )
     colours, shapes = zip(*(STYLES[name] for name in names), strict=True)
     legend = alt.Legend(title=None, orient="bottom", labelLimit=300)
@@ -112,7 +117,7 @@ def _domain(points: pd.DataFrame, height: int) -> list[float]:
 
 
 def _number_marks(numbers: pd.DataFrame) -> alt.Chart:
-    shown = numbers.assign(text=numbers["ratio"].map("{:.2g}".format))
+    shown = numbers.assign(text=numbers["ratio"].map(as_factor))
     return (
         alt.Chart(shown)
         .mark_text(fontSize=11, color=BLUE)
@@ -126,7 +131,7 @@ def _equal_marks(equal: float, ticks: Sequence[float], height: int) -> list[alt.
     is_right = equal**2 > ticks[0] * ticks[-1]
     return [
         base.mark_rule(strokeDash=[5, 4], color=BLACK).encode(
-            x="x:Q", y=alt.value(TOP - 6), y2=alt.value(height)
+            x="x:Q", y=alt.value(DASHED), y2=alt.value(height)
         ),
         base.mark_text(
             fontSize=12, align="right" if is_right else "left", dx=-5 if is_right else 5

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from wider.bench import _chart
+from wider.bench._factor import as_factor
 from wider.bench._layers import random_images
 from wider.bench._suite import NATIVE, Case, Chart, Suite
 from wider.bench._training import TrainingStep
@@ -98,7 +99,7 @@ class MemorySuite(Suite):
         for name, title in QUANTITIES.items():
             sizes = table.pivot_table(index=self.along, columns="contestant", values=name)
             for other in sizes.columns.drop(NATIVE):
-                ratios = ", ".join(f"{ratio:.2g}" for ratio in sizes[other] / sizes[NATIVE])
+                ratios = ", ".join((sizes[other] / sizes[NATIVE]).map(as_factor))
                 positions = ", ".join(f"{position:.4g}" for position in sizes.index)
                 remarks.append(f"{title}: {other} / native: {ratios} at {self.along} {positions}")
         return remarks

@@ -9,6 +9,7 @@ import pandas as pd
 
 from wider.bench import _chart
 from wider.bench._break_even import break_even
+from wider.bench._factor import as_factor
 from wider.bench._measure import measure
 from wider.bench._suite import NATIVE, Case, Chart, Suite
 
@@ -70,7 +71,7 @@ class TimeSuite(Suite):
                 "threads": table["threads"].astype(str),
                 "median": median,
                 "quartiles": lower + " to " + upper,
-                "ratio": table["ratio"].map("{:.1f}".format),
+                "ratio": table["ratio"].map(as_factor),
             }
         )
 
@@ -128,7 +129,7 @@ class TimeSuite(Suite):
     def _remark(self, panel: str, part: pd.DataFrame) -> str:
         lead = self._lead(part)
         along = self.along.replace("_", " ")
-        ratios = ", ".join(f"{ratio:.2g}" for ratio in lead["ratio"])
+        ratios = ", ".join(lead["ratio"].map(as_factor))
         positions = ", ".join(f"{position:.4g}" for position in lead.index)
         text = f"{self._rival()} / native: {ratios} at {along} {positions}"
         if (equal := self._equal(lead)) is not None:
