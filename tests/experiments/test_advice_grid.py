@@ -49,9 +49,15 @@ def test_the_runs_are_the_relu_nets_of_figure_4_with_their_distance():
 
 def test_correlation_is_over_all_cells():
     rows = table().query("normalisation == 'pixel'")
-    assert advice_grid.correlation(rows).value == pytest.approx(1)
-    assert advice_grid.correlation(rows, "theorem_1").value == pytest.approx(-1)
-    assert advice_grid.correlation(rows).seeds == 5
+    found, other = (
+        advice_grid.correlation(rows, name).evidence
+        for name in ("expected_kernel_distance", "theorem_1")
+    )
+    assert found is not None
+    assert other is not None
+    assert found.effect.value == pytest.approx(1)
+    assert other.effect.value == pytest.approx(-1)
+    assert found.seeds == 5
 
 
 def test_the_picture_frames_the_best_cell_of_each_grid():

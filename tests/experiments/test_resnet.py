@@ -70,7 +70,8 @@ def test_base_widths_and_seeds_of_the_paper():
     assert base_widths("figure-9") == {8, 12, 18}
     assert {spec.seed for spec in specs("figure-5", "paper")} == {0, 1, 2}
     assert {spec.seed for spec in specs("figure-9", "paper")} == set(range(10))
-    assert [spec.widening.width for spec in specs("table-1", "paper")] == [
+    assert {spec.data.dataset for spec in specs("figure-9", "paper")} == {"cifar10", "cifar100"}
+    assert [spec.widening.width for spec in specs("table-1", "paper")] == 3 * [
         *(64, 90, 128, 181, 256),  # sparse, the first one is dense
         *(90, 128, 181, 256),
     ]

@@ -73,7 +73,8 @@ def test_claims_hold_where_they_should():
     best = judged["three-ways-best"].evidence
     assert best is not None
     assert best.effect.value == pytest.approx(1.5)
-    assert "static sparsity at width 64 less linear bottleneck at width 32" in best.compared
+    assert best.compared.startswith("sparse at width 64 (best of ")
+    assert "less linear bottleneck at width 32" in best.compared
     mirrored = table().assign(final_test_accuracy=lambda rows: 1 - rows["final_test_accuracy"])
     opposite = {each.claim.name: each.outcome for each in verdicts(mirrored, EXPERIMENTS)}
     assert opposite["three-ways-sparse"] == "contradicted"

@@ -56,6 +56,8 @@ def _root(end: Callable[[float], float], start: float, step: float) -> float:
     """Where an end of the interval of what is left over is zero, on one side of a ratio."""
     if not math.isfinite(end(start)):
         return math.copysign(math.inf, step)
+    if end(start) * step <= 0:  # an error of zero, to rounding
+        return start
     while end(start + step) * step > 0 or not math.isfinite(end(start + step)):
         step *= 2
         if abs(step) > 1e9:

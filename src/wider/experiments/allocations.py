@@ -12,7 +12,15 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._gain import accuracies, single
 from wider.experiments._resnet import GPU, dataset_title, resnet_runs
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, GREEN, ORANGE, accuracy_lines, finish, width_axis
+from wider.experiments.charts import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    accuracy_lines,
+    finish,
+    of_seeds,
+    width_axis,
+)
 from wider.experiments.three_ways import BASE_WIDTH, HIDDEN_LAYERS
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.sparsity import AllocationName
@@ -94,7 +102,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     model = "MLP" if (table["model"] == "mlp").all() else "ResNet-18"
     subtitle = [
         f"{data}, {model} of {means['num_weights'].iloc[0]:,} weights; {scale.label}",
-        "Mean over seeds with its 95% interval. Dashed: the dense baseline",
+        of_seeds(means).capitalize(),
     ]
     title = "How many weights each layer keeps: three allocations"
     return [Picture("allocations", finish(chart, title, subtitle), _finding(means))]
