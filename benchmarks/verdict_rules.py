@@ -32,7 +32,7 @@ def paired(values: Studies) -> Words:
     """A t-interval of each net's difference, paired by seed; Bonferroni over the nets."""
     gains = np.moveaxis(values[..., 1:] - values[..., :1], -1, 0)
     lows = np.array([_lows(each, RISK / len(gains)) for each in gains])
-    return (lows > 0).any(0)
+    return np.any(lows > 0, axis=0)
 
 
 def welch(values: Studies) -> Words:
