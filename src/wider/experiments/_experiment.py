@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import altair as alt
 import pandas as pd
@@ -31,6 +32,11 @@ class Scale:
     def label(self) -> str:
         """Name and description, for pictures."""
         return f"scale {self.name}: {self.description}"
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Of its runs, each once."""
+        return tuple(dict.fromkeys(spec.key for spec in self.specs()))
 
     @property
     def datasets(self) -> list[str]:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -15,6 +16,7 @@ from wider.theory import approximate_kernel_distance
 # What a net is, whatever its seed.
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
 
+ACCURACIES = ["best_test_accuracy", "final_test_accuracy", "final_train_accuracy"]
 TEXT = ["classes", "milestones"]  # empty where there are none
 LATER_COLUMNS = ["num_features", "hidden_connectivity"]  # that not every table of ours had at first
 
@@ -118,31 +120,27 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     Returns:
         One row per point: `by`, the columns `SIZES`, `seeds` (finished runs), `diverged`, and for
-        each of `best_test_accuracy`, `final_test_accuracy` and `final_train_accuracy` the mean, its
-        standard deviation over seeds (`..._deviation`) and the half-width of its 95% t-interval
+        each of `ACCURACIES` the mean, its standard deviation over seeds (`..._deviation`) and the half-width of its 95% t-interval
         (`..._interval`); both are NaN for one seed.
     """
-    rows = []
-    for point, group in table.groupby(by, sort=True):
-        finished = group[group["status"] == "finished"]
-        row: dict[str, object] = dict(zip(by, point, strict=True))
-        row |= {column: group[column].iloc[0] for column in SIZES}
-        row |= {"seeds": len(finished), "diverged": len(group) - len(finished)}
-        for column in ("best_test_accuracy", "final_test_accuracy", "final_train_accuracy"):
-            row |= _mean_and_spread(column, finished[column])
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _mean_and_spread(column: str, values: pd.Series) -> dict[str, float]:
-    count = len(values)
-    deviation = float(values.std(ddof=1)) if count > 1 else math.nan
-    quantile = float(stats.t.ppf(0.975, count - 1)) if count > 1 else math.nan
-    return {
-        column: float(values.mean()) if count else math.nan,
-        f"{column}_deviation": deviation,
-        f"{column}_interval": quantile * deviation / math.sqrt(count) if count else math.nan,
-    }
+    if table.empty:
+        return pd.DataFrame()
+    finished = table["status"] == "finished"
+    point = [table[column] for column in by]
+    runs = finished.groupby(point)
+    means = table.groupby(by)[SIZES].first()
+    means["seeds"] = runs.sum()
+    means["diverged"] = runs.size() - means["seeds"]
+    # Of one seed there is neither a deviation nor a quantile: both are NaN.
+    root = np.sqrt(means["seeds"])
+    quantile = stats.t.ppf(0.975, means["seeds"] - 1)
+    accuracies = table[ACCURACIES].where(finished).groupby(point)
+    mean, deviation = accuracies.mean(), accuracies.std(ddof=1)
+    for column in ACCURACIES:
+        means[column] = mean[column]
+        means[f"{column}_deviation"] = deviation[column]
+        means[f"{column}_interval"] = quantile * deviation[column] / root
+    return means.reset_index()
 
 
 def _came_out(run: Run) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+alt.data_transformers.register("page", lambda data: {"values": json.loads(data.to_json(orient="records", double_precision=15))})
 Spec = dict[str, Any]
 SEVERAL_VIEWS = ("hconcat", "vconcat", "concat")
 FADED = 0.08  # opacity of lines that the reader has switched off
@@ -32,7 +33,8 @@ def interactive_spec(chart: alt.TopLevelMixin) -> Spec:
         chart: as an experiment draws it, of any composition.
     """
     # JSON, other than Python, knows no NaN.
-    spec = json.loads(chart.to_json(), parse_constant=lambda _: None)
+    with alt.data_transformers.enable("page"):
+        spec = chart.to_dict(validate=False)
     for number, view in enumerate(_views(spec)):
         _make_interactive(view, f"view_{number}", can_zoom="facet" not in spec)
     return spec

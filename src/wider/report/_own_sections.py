@@ -28,10 +28,10 @@ def own_sections(runs: pd.DataFrame) -> Iterator[Section]:
             baseline, are shown with them.
     """
     known = {
-        spec.key
+        key
         for experiment in EXPERIMENTS.values()
         for scale in experiment.scales.values()
-        for spec in scale.specs()
+        for key in scale.keys
     }
     own = runs[~runs["key"].isin(known)]
     for number, table in enumerate(families(same_lines(runs, own)), start=1):

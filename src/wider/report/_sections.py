@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
+from altair.utils.schemapi import debug_mode
 
 from wider.experiments import Experiment, Picture, Scale
 from wider.report._interactive import shows_something
@@ -50,13 +51,14 @@ class Section:
     @cached_property
     def pictures(self) -> list[Picture]:
         """The pictures drawn from its runs; those that too few runs leave empty are left out."""
-        drawn = self.experiment.draw(self.table, self.scale)
+        with debug_mode(False):
+            drawn = self.experiment.draw(self.table, self.scale)
         return [picture for picture in drawn if shows_something(picture.chart)]
 
 
 def section_of(experiment: Experiment, scale: Scale, runs: pd.DataFrame) -> Section:
     """An experiment at a scale, from a table of runs, its own and any others."""
-    keys = list(dict.fromkeys(spec.key for spec in scale.specs()))
+    keys = scale.keys
     if runs.empty:
         return Section(experiment, scale, runs, len(keys))
     by_key = runs.set_index("key", drop=False)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -143,7 +144,7 @@ class RunSpec(BaseModel):
         Fields that came after the first release are in it where they are not at their default.
         """
         document = {"schema_version": SCHEMA_VERSION, **self.model_dump(mode="json")}
-        defaults = type(self)().model_dump(mode="json")
+        defaults = _defaults()
         for part, names in LATER_FIELDS.items():
             for name in names:
                 if document[part][name] == defaults[part][name]:
@@ -200,3 +201,9 @@ class RunSpec(BaseModel):
             keywords = {**sizes, **self.model.keywords}
             return Family(ResNet18, in_channels=image_shape[0], **keywords)
         return Family(MLP, in_features=math.prod(image_shape), **sizes, **self.model.keywords)
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Of all fields, as they are written; the same every time, and every key needs them."""
+    return RunSpec().model_dump(mode="json")
