@@ -30,6 +30,7 @@ from wider.experiments._cost import (
     estimated_gpu_hours,
 )
 from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
+from wider.experiments._resnet import dataset_title
 from wider.experiments._study_lines import families, means, same_lines
 from wider.experiments._subjects import SUBJECTS
 from wider.experiments._table import read_table, runs_table
@@ -44,6 +45,7 @@ __all__ = [
     "Picture",
     "Scale",
     "Verdict",
+    "dataset_title",
     "estimated_core_seconds",
     "estimated_gigabytes",
     "estimated_gpu_hours",

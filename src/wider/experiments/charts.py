@@ -10,6 +10,7 @@ import pandas as pd
 # Okabe and Ito's colours, told apart by readers with any common colour blindness.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
 PURPLE, BLACK = "#CC79A7", "#1a1a1a"
+PALE_BLUE, PAPER = "#cfe2ef", "#ffffff"
 LONG_LABEL = 40  # characters, in a legend
 MOST_LABELS = 9  # on the axis of widths
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down"]
@@ -225,3 +226,26 @@ def _tooltip(shown: pd.DataFrame) -> list[alt.Tooltip]:
         *(alt.Tooltip(name, title=name.replace("_", " ")) for name in plain),
         *(alt.Tooltip(name, title=title, format=",") for name, title in counts.items()),
     ] + [alt.Tooltip(name, title=title, format=".2%") for name, title in titles.items()]
+
+
+def layered(*charts: Any) -> alt.LayerChart:
+    """Layers over each other.
+
+    Altair copies a chart at every step that builds on it, with the hundreds of fields of its axes
+    and legends that nobody has set. Written out, only what is set is left to copy.
+
+    Args:
+        charts: from the lowest.
+    """
+    return alt.LayerChart(layer=[_written_out(chart) for chart in charts])
+
+
+def _written_out(chart: Any) -> Any:
+    if not isinstance(chart, alt.Chart):
+        return chart
+    copy = chart.copy(deep=False)
+    written = copy.encoding.to_dict(validate=False, context={"data": copy.data})
+    copy.encoding = type(copy.encoding)(**written)
+    if not isinstance(copy.mark, str):
+        copy.mark = copy.mark.to_dict(validate=False)
+    return copy

@@ -6,13 +6,27 @@ from collections.abc import Iterator
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
-alt.data_transformers.register("page", lambda data: {"values": json.loads(data.to_json(orient="records", double_precision=15))})
+from wider.experiments.charts import BLACK, BLUE, GREEN, GREY, ORANGE, PALE_BLUE, PAPER, PURPLE
+
 Spec = dict[str, Any]
 SEVERAL_VIEWS = ("hconcat", "vconcat", "concat")
 FADED = 0.08  # opacity of lines that the reader has switched off
 # With Shift alone, so that the wheel and a finger still scroll the page.
 DRAG = "[pointerdown[event.shiftKey], window:pointerup] > window:pointermove!"
+# Colours that the page's style has again, for light and for dark.
+INKS = {
+    BLACK: "--text",
+    GREY: "--grey",
+    BLUE: "--blue",
+    ORANGE: "--orange",
+    GREEN: "--green",
+    PURPLE: "--purple",
+    PALE_BLUE: "--pale-blue",
+    PAPER: "--page",
+}
+DATA = "page"  # names the way in which tables are written
 WHEEL = "wheel![event.shiftKey]"
 
 
@@ -32,12 +46,19 @@ def interactive_spec(chart: alt.TopLevelMixin) -> Spec:
     Args:
         chart: as an experiment draws it, of any composition.
     """
-    # JSON, other than Python, knows no NaN.
-    with alt.data_transformers.enable("page"):
-        spec = chart.to_dict(validate=False)
+    with alt.data_transformers.enable(DATA):
+        spec = chart.to_dict(validate=False)  # tests do, and it takes long
     for number, view in enumerate(_views(spec)):
         _make_interactive(view, f"view_{number}", can_zoom="facet" not in spec)
     return spec
+
+
+def _values(table: pd.DataFrame) -> Spec:
+    # In one go, and with null for NaN, which JSON does not know.
+    return {"values": json.loads(table.to_json(orient="records", double_precision=15))}
+
+
+alt.data_transformers.register(DATA, _values)
 
 
 def _make_interactive(view: Spec, name: str, *, can_zoom: bool) -> None:

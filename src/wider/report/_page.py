@@ -1,5 +1,6 @@
 """The page: one HTML file that needs nothing else."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,16 +10,16 @@ import pandas as pd
 from markupsafe import Markup
 
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, Experiment, Picture
+from wider.experiments import EXPERIMENTS, Experiment
+from wider.report._answer import Answer, answer
 from wider.report._cost import costs
-from wider.report._effects import effects_picture
 from wider.report._format import cells, heading, with_intervals
-from wider.report._interactive import interactive_spec
+from wider.report._interactive import INKS, interactive_spec
 from wider.report._limits import limits
 from wider.report._own_sections import own_sections
 from wider.report._paper import beside_paper
 from wider.report._sections import Section, sections_of
-from wider.report._verdicts import counts, judged
+from wider.report._verdicts import by_subject, counts, judged
 
 # Shown of every run; the rest is in `wider results --format csv`.
 RUN_COLUMNS = {
@@ -40,6 +41,7 @@ RUN_COLUMNS = {
     "key": "key",
 }
 KEY_LENGTH = 10  # characters that find a run's folder in a store
+ANSWER = "answer"  # names the chart of the first screen
 ORIGIN_COLUMNS = ["commit", "wider", "torch", "python", "engine", "device", "threads", "machine"]
 
 
@@ -67,17 +69,19 @@ def write_page(
     sections = [*sections_of(runs, experiments), *own_sections(runs)]
     anchors = [section.anchor for section in sections]
     claims = judged(runs, experiments, anchors)
-    effects = effects_picture(claims)
+    first = answer(sections, claims)
     page = (
         _environment()
         .get_template("page.html")
         .render(
-            sections=sections,
+            answer=first,
+            groups=_by_experiment(sections),
             claims=claims,
+            subjects=by_subject(claims),
             counts=counts(claims),
-            effects=effects,
             tables={section.anchor: _tables(section) for section in sections},
-            specs=_chart_specs(sections, effects),
+            specs=_chart_specs(sections, first),
+            inks=INKS,
             runs=_runs(runs),
             origins=_origins(runs),
             limits=limits(runs, sections),
@@ -110,18 +114,25 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     # Jinja's own `capitalize` makes the other letters small.
+    environment.filters["count"] = "{:,}".format
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     return environment
 
 
-def _chart_specs(sections: Sequence[Section], effects: Picture | None) -> dict[str, dict]:
+def _by_experiment(sections: Sequence[Section]) -> list[list[Section]]:
+    """The sections of each experiment, the largest scale first."""
+    groups = itertools.groupby(sections, key=lambda section: section.experiment.name)
+    return [list(group) for _, group in groups]
+
+
+def _chart_specs(sections: Sequence[Section], first: Answer) -> dict[str, dict]:
     pictures = {
         f"{section.anchor}-{picture.name}": picture
         for section in sections
         for picture in section.pictures
     }
-    if effects is not None:
-        pictures[effects.name] = effects
+    if first.picture is not None:
+        pictures[ANSWER] = first.picture
     return {name: interactive_spec(picture.chart) for name, picture in pictures.items()}
 
 

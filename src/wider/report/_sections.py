@@ -33,6 +33,11 @@ class Section:
         return f"{self.experiment.name}-{self.scale.name}"
 
     @property
+    def label(self) -> str:
+        """The experiment's name in words, such as "Figure 4"."""
+        return self.experiment.name.replace("-", " ").capitalize()
+
+    @property
     def is_complete(self) -> bool:
         """Whether all of its runs are there."""
         return len(self.table) == self.num_runs
@@ -51,6 +56,7 @@ class Section:
     @cached_property
     def pictures(self) -> list[Picture]:
         """The pictures drawn from its runs; those that too few runs leave empty are left out."""
+        # Checking charts takes longer than drawing them, and tests do.
         with debug_mode(False):
             drawn = self.experiment.draw(self.table, self.scale)
         return [picture for picture in drawn if shows_something(picture.chart)]
@@ -69,13 +75,14 @@ def section_of(experiment: Experiment, scale: Scale, runs: pd.DataFrame) -> Sect
 def sections_of(runs: pd.DataFrame, experiments: Iterable[Experiment]) -> Iterator[Section]:
     """Each experiment and scale that needs no run, is complete, or has been begun.
 
+    Of an experiment the largest scale comes first, which says the most.
     Experiments share runs. One that lacks some, and whose others all belong to complete ones, has
     not been begun.
     """
     every = (
         section_of(experiment, scale, runs)
         for experiment in experiments
-        for scale in experiment.scales.values()
+        for scale in reversed(experiment.scales.values())
     )
     sections = [section for section in every if section.is_complete or len(section.table)]
     complete = {

@@ -1,4 +1,4 @@
-"""The verdicts on the paper's claims, as the page shows them."""
+"""The verdicts on the paper's claims, as the page shows them: a board by subject."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from wider.evidence import Evidence, Outcome
-from wider.experiments import EXPERIMENTS, Experiment, Verdict, verdicts
+from wider.experiments import EXPERIMENTS, SUBJECTS, Experiment, Verdict, verdicts
 
 # Told apart by word and sign; the colour comes on top.
 SIGNS: Mapping[Outcome, str] = {
@@ -16,21 +16,20 @@ SIGNS: Mapping[Outcome, str] = {
     "inconclusive": "?",
     "not yet run": "·",
 }
-POINTS = "points"
+POINTS, PART = "points", "of the gain"  # units
 MINUS = "\N{MINUS SIGN}"
+SMALLEST_P = 0.001  # that is written out
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A verdict with the number that it has on the page.
+    """A verdict as it stands on the page.
 
     Attributes:
-        number: from 1, those with an interval first, those without runs last.
         verdict: the verdict.
         anchor: of the section with its figure; None where the page has none.
     """
 
-    number: int
     verdict: Verdict
     anchor: str | None
 
@@ -48,7 +47,7 @@ class Judged:
     @property
     def has_interval(self) -> bool:
         """Whether enough seeds are there for one."""
-        return _how_unsure(self.verdict) == 0
+        return self.verdict.p_value is not None
 
     @property
     def interval(self) -> str:
@@ -58,10 +57,10 @@ class Judged:
         _, low, high = evidence_of(self.verdict).effect
         unit = self.verdict.claim.unit
         if math.isinf(low):
-            return f"95% interval up to {number_text(high, unit)}"
+            return f"up to {number_text(high, unit)}"
         if math.isinf(high):
-            return f"95% interval {number_text(low, unit)} and more"
-        return f"95% interval {number_text(low, unit)} to {number_text(high, unit)}"
+            return f"{number_text(low, unit)} and more"
+        return f"{number_text(low, unit)} to {number_text(high, unit)}"
 
     @property
     def holds_where(self) -> str:
@@ -73,12 +72,45 @@ class Judged:
         """What is left of the outcome when it is corrected for the number of claims."""
         return f"still {self.verdict.outcome}" if self.verdict.holds_corrected else "inconclusive"
 
+    @property
+    def p_values(self) -> str:
+        """The smallest risks at which there is an outcome, alone and corrected."""
+        alone, corrected = self.verdict.p_value, self.verdict.corrected_p_value
+        if alone is None or corrected is None:
+            return "none without an interval"
+        return f"{_p_text(alone)}; corrected for all tested claims {_p_text(corrected)}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The claims about one subject.
+
+    Attributes:
+        name: such as "Bottlenecks".
+        tested: those with evidence, the ones with an interval first.
+        waiting: those not yet run.
+    """
+
+    name: str
+    tested: list[Judged]
+    waiting: list[Judged]
+
+    @property
+    def anchor(self) -> str:
+        """Names the subject in links."""
+        return "about-" + self.name.lower().replace(" ", "-").replace("'", "")
+
+    @property
+    def counts(self) -> str:
+        """How many claims have which outcome, in words."""
+        found = counts([*self.tested, *self.waiting])
+        return ", ".join(f"{count} {outcome}" for outcome, count in found.items() if count)
+
 
 def judged(
     runs: pd.DataFrame, experiments: Iterable[Experiment], anchors: Sequence[str]
 ) -> list[Judged]:
-    """The verdicts on all claims of some experiments, the surest kind of evidence first; none
-    where no claim has been run.
+    """The verdicts on all claims of some experiments; none where no claim has been run.
 
     Args:
         runs: one row per run.
@@ -94,11 +126,19 @@ def judged(
     ]
     if all(verdict.evidence is None for verdict in found):
         return []  # these runs are about something else
-    found.sort(key=_how_unsure)  # stable: else the paper's order
-    return [
-        Judged(number, verdict, _anchor(verdict, anchors))
-        for number, verdict in enumerate(found, start=1)
-    ]
+    return [Judged(verdict, _anchor(verdict, anchors)) for verdict in found]
+
+
+def by_subject(rows: Sequence[Judged]) -> list[Subject]:
+    """The board: the subjects that have claims, in their order."""
+    found = []
+    for name in dict.fromkeys([*SUBJECTS, *(row.verdict.claim.subject for row in rows)]):
+        own = [row for row in rows if row.verdict.claim.subject == name]
+        tested = [row for row in own if row.verdict.evidence is not None]
+        tested.sort(key=lambda row: not row.has_interval)  # stable: else the paper's order
+        if own:
+            found.append(Subject(name, tested, [row for row in own if row not in tested]))
+    return found
 
 
 def counts(rows: Sequence[Judged]) -> dict[Outcome, int]:
@@ -107,8 +147,11 @@ def counts(rows: Sequence[Judged]) -> dict[Outcome, int]:
 
 
 def number_text(value: float, unit: str) -> str:
-    """Points with a sign and two digits, other numbers with three."""
-    text = f"{value:+.2f}" if unit == POINTS else f"{value:.3g}"
+    """Points with a sign and two digits, parts in percent, other numbers with three digits."""
+    if unit == PART:
+        text = f"{100 * value:.0f}%"
+    else:
+        text = f"{value:+.2f}" if unit == POINTS else f"{value:.3g}"
     return text.replace("-", MINUS)
 
 
@@ -118,10 +161,8 @@ def evidence_of(verdict: Verdict) -> Evidence:
     return verdict.evidence
 
 
-def _how_unsure(verdict: Verdict) -> int:
-    if verdict.evidence is None:
-        return 2
-    return int(verdict.p_value is None)
+def _p_text(value: float) -> str:
+    return f"below {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.2g}"
 
 
 def _anchor(verdict: Verdict, anchors: Sequence[str]) -> str | None:

@@ -1,5 +1,18 @@
 "use strict";
 const specs = JSON.parse(document.getElementById("charts").textContent);
+// Colours as variables of the page's style: they follow light, dark and print without drawing anew.
+const inks = JSON.parse(document.getElementById("inks").textContent);
+const TEXT = { labelColor: "var(--text)", titleColor: "var(--text)" };
+const LOOK = {
+  axis: { ...TEXT, domainColor: "var(--grey)", tickColor: "var(--grey)", gridColor: "var(--grid)" },
+  header: TEXT,
+  legend: TEXT,
+  rule: { color: "var(--text)" },
+  text: { color: "var(--text)" },
+  title: { color: "var(--text)", subtitleColor: "var(--muted)" },
+  view: { stroke: "var(--grid)" },
+};
+const COLUMN = 620; // pixels: a wider chart would be too small in a column of a printed page
 const LEAST_WIDTH = 180; // of a panel that is made narrower, in pixels
 const WIDE = { title: 0.56, subtitle: 0.5 }; // width of a letter, in heights
 
@@ -58,8 +71,18 @@ function shrink(spec, pixels, width) {
   partsOf(spec).forEach((part) => shrink(part, pixels, width));
 }
 
+function inked(spec) {
+  let text = JSON.stringify(spec);
+  for (const [colour, name] of Object.entries(inks)) text = text.replaceAll(`"${colour}"`, `"var(${name})"`);
+  const found = JSON.parse(text);
+  found.background = "transparent";
+  found.config ??= {};
+  for (const [part, look] of Object.entries(LOOK)) found.config[part] = { ...found.config[part], ...look };
+  return found;
+}
+
 async function draw(place) {
-  const spec = structuredClone(specs[place.dataset.chart]);
+  const spec = inked(specs[place.dataset.chart]);
   const width = place.parentElement.clientWidth - 2;
   wrapTitle(spec.title, Math.min(width, 900) - 30);
   for (const legend of legends(spec)) legend.labelLimit = width - 70;
@@ -73,13 +96,19 @@ async function draw(place) {
     else if (spec.hconcat) break; // panels that stay side by side scroll
     else shrink(spec, Math.ceil(excess), width);
   }
-  place.querySelector("svg").setAttribute("aria-hidden", "true"); // the place has the caption
+  const svg = place.querySelector("svg");
+  svg.setAttribute("aria-hidden", "true"); // the place has the caption
+  place.parentElement.classList.toggle("wide", svg.width.baseVal.value > COLUMN);
   if (place.scrollWidth > place.clientWidth) place.tabIndex = 0;
+  place.dataset.drawnAt = innerWidth;
 }
 
 async function save(place, kind) {
   const link = document.createElement("a");
-  link.href = await place.view.toImageURL(kind, 2);
+  // Outside of the page its variables mean nothing.
+  const { view } = await vegaEmbed(document.createElement("div"), structuredClone(specs[place.dataset.chart]));
+  link.href = await view.toImageURL(kind, 2);
+  view.finalize();
   link.download = `${place.dataset.chart}.${kind}`;
   link.click();
 }
@@ -98,19 +127,26 @@ function addTools(place) {
   place.parentElement.append(tools);
 }
 
-async function drawAll() {
-  for (const place of document.querySelectorAll("[data-chart]")) await draw(place);
+// Those that can be seen; a folded place has no width.
+async function drawShown() {
+  for (const place of document.querySelectorAll("[data-chart]")) {
+    const isStale = place.dataset.drawnAt !== String(innerWidth);
+    if (isStale && !place.closest("details:not([open])")) await draw(place);
+  }
   document.documentElement.dataset.charts = "drawn";
+}
+
+let drawing = Promise.resolve();
+function drawAll() {
+  drawing = drawing.then(drawShown); // one after the other, or a place would be drawn twice
+  return drawing;
 }
 
 document.querySelectorAll("[data-chart]").forEach(addTools);
 drawAll();
-let drawnAt = innerWidth;
+document.addEventListener("toggle", drawAll, { capture: true });
 let waiting;
 addEventListener("resize", () => {
   clearTimeout(waiting);
-  waiting = setTimeout(() => {
-    if (innerWidth !== drawnAt) drawAll();
-    drawnAt = innerWidth;
-  }, 200);
+  waiting = setTimeout(drawAll, 200);
 });

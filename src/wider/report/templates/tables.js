@@ -62,24 +62,3 @@ search.form.hidden = false;
 search.form.addEventListener("submit", (event) => event.preventDefault());
 search.addEventListener("input", filter);
 filter();
-
-for (const code of document.querySelectorAll("code.command")) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "copy";
-  button.textContent = "Copy";
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(code.textContent);
-    button.textContent = "Copied";
-  });
-  code.after(" ", button);
-}
-
-let closed = [];
-addEventListener("beforeprint", () => {
-  closed = [...document.querySelectorAll("details:not([open])")];
-  for (const details of closed) details.open = true;
-});
-addEventListener("afterprint", () => {
-  for (const details of closed) details.open = false;
-});
