@@ -1,6 +1,7 @@
 """The page as a reader meets it, in a browser."""
 
 import math
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from wider.experiments import Claim, Evidence, Interval, Picture, find
+from wider.evidence import Claim, Evidence, Interval
+from wider.experiments import Picture, find
 from wider.report import runs_in_results, write_page
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -26,8 +28,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-DESKTOP: ViewportSize = {"width": 1280, "height": 900}
-PHONE: ViewportSize = {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1300, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+MOST_PAGES = 14  # in print
 DRAWN = "document.documentElement.dataset.charts === 'drawn'"
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -112,17 +115,53 @@ def _open(
 @pytest.fixture(scope="module")
 def opened(browser: Browser, report: Report) -> Opened:
     """The page, loaded once; each test touches another part of it."""
-    return _open(browser, report.path, permissions=["clipboard-read", "clipboard-write"])
+    opened = _open(browser, report.path, permissions=["clipboard-read", "clipboard-write"])
+    opened.page.get_by_role("link", name="All runs").click()
+    return opened
+
+
+def _bottom(page: Page, selector: str) -> float:
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    return box["y"] + box["height"]
+
+
+def test_the_first_screen_answers_on_a_desktop_and_a_phone(browser: Browser, report: Report):
+    page = _open(browser, report.path).page
+    assert page.locator(".headlines li").count() == 3
+    assert _bottom(page, ".headlines") < _bottom(page, "[data-chart=answer] svg") <= 900
+    page.set_viewport_size(PHONE)
+    page.wait_for_function("document.querySelector('[data-chart=answer] svg').clientWidth < 390")
+    assert _bottom(page, ".answer") < _bottom(page, ".headlines") < PHONE["height"]
+    box = page.locator("[data-chart=answer] svg").bounding_box()
+    assert box is not None
+    assert box["y"] < PHONE["height"] - 50
+    page.close()
+
+
+def test_a_claim_opens_to_its_evidence(browser: Browser, report: Report):
+    page = _open(browser, report.path).page
+    evidence = page.locator("#figure-4-relu-gain dl")
+    assert not evidence.is_visible()
+    page.locator("#figure-4-relu-gain summary").click()
+    assert evidence.is_visible()
+    assert "this project's choice" in (evidence.text_content() or "")
+    assert not page.locator("#figure-1-cifar10 dl").is_visible()
+    page.locator(".headlines a[href='#figure-1-cifar10']").click()
+    assert page.locator("#figure-1-cifar10 dl").is_visible()
+    page.close()
 
 
 def test_every_chart_is_drawn_without_a_warning_or_a_request(browser: Browser, report: Report):
     opened = _open(browser, report.path)
+    opened.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    opened.page.wait_for_function("!document.querySelector('.chart:not(:has(svg))')")
     marks = opened.page.eval_on_selector_all(
         "[data-chart]",
         "places => places.map(place => [place.dataset.chart,"
         " place.querySelectorAll('svg .role-mark :is(path, line, text)').length])",
     )
-    assert sorted(name for name, _ in marks) == sorted([*report.pictures, "effects"])
+    assert sorted(name for name, _ in marks) == sorted([*report.pictures, "answer"])
     assert all(count >= 4 for _, count in marks), marks
     assert opened.problems == []
     assert opened.requests == [report.path.as_uri()]
@@ -132,7 +171,7 @@ def test_every_chart_is_drawn_without_a_warning_or_a_request(browser: Browser, r
 def test_it_fits_screens_of_any_size_in_light_and_dark(browser: Browser, report: Report):
     opened = _open(browser, report.path, viewport=PHONE)
     page = opened.page
-    for name in ("effects", "demo-laptop-demo", "figure-4-paper-figure-4-cut"):
+    for name in ("answer", "demo-laptop-demo", "figure-4-paper-figure-4-cut"):
         place = page.locator(f"[data-chart={name}]")
         assert place.evaluate("place => place.scrollWidth - place.clientWidth") <= 2, name
     for viewport in (PHONE, DESKTOP):
@@ -142,10 +181,12 @@ def test_it_fits_screens_of_any_size_in_light_and_dark(browser: Browser, report:
             page.emulate_media(color_scheme="dark" if is_dark else "light")
             red = page.evaluate("+getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]")
             assert red < 60 if is_dark else red > 200
-            chart = page.eval_on_selector(".chart", "it => getComputedStyle(it).backgroundColor")
-            assert chart == "rgb(255, 255, 255)"  # its text is black, whatever is around it
+            ink = page.eval_on_selector(
+                ".chart .role-title-text text", "it => +getComputedStyle(it).fill.match(/\\d+/)[0]"
+            )
+            assert ink > 200 if is_dark else ink < 60
     # Drawn again for the wider screen.
-    page.wait_for_function("document.querySelector('[data-chart=effects] svg').clientWidth > 600")
+    page.wait_for_function("document.querySelector('[data-chart=answer] svg').clientWidth > 600")
     assert opened.problems == []
     page.close()
 
@@ -223,17 +264,28 @@ def test_a_command_is_copied(opened: Opened):
     assert copied == "wider run figure-4 --scale paper --data-dir DIR"
 
 
-def test_print_shows_all_there_is(opened: Opened):
-    page = opened.page
-    page.emulate_media(media="print")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details:not([open])").count() == 0
+def test_print_is_short_and_light(browser: Browser, report: Report):
+    page = _open(browser, report.path).page
+    page.emulate_media(color_scheme="dark", media="print")
+    fill = "it => getComputedStyle(it).fill"
+    assert page.eval_on_selector(".chart .role-title-text text", fill) == "rgb(0, 0, 0)"
     assert not page.locator("nav").is_visible()
-    table = page.locator(".scroll", has=page.locator("#all-runs"))
-    assert table.evaluate("each => each.scrollHeight <= each.clientHeight + 1")
-    page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert page.locator("details[open]").count() == 0
-    page.emulate_media(media="screen")
+    assert not page.locator("#all-runs").is_visible()
+    assert page.locator("#figure-4-relu-gain summary").is_visible()
+    pages = re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))
+    assert 4 < len(pages) <= MOST_PAGES
+    page.close()
+
+
+def test_all_runs_are_printed_when_asked_for(browser: Browser, report: Report):
+    page = _open(browser, report.path).page
+    page.evaluate(
+        "print = () => (printed = !!document.querySelector('#all-runs').checkVisibility())"
+    )
+    page.get_by_role("button", name="Print with all tables and runs").click()
+    page.wait_for_function("window.printed")
+    assert page.locator("main details[open]").count() == 0
+    page.close()
 
 
 def test_names_stay_text(browser: Browser, runs: pd.DataFrame, tmp_path: Path):
@@ -245,28 +297,27 @@ def test_names_stay_text(browser: Browser, runs: pd.DataFrame, tmp_path: Path):
         )
         return [Picture("evil", layers.properties(title=EVIL), EVIL)]
 
-    def claim(name: str, evidence: Evidence | None, unit: str = "points") -> Claim:
-        return Claim(name, EVIL, EVIL, EVIL, lambda *_: evidence, above=0, unit=unit)
+    def claim(name: str, effect: Interval | None, unit: str = "points") -> Claim:
+        evidence = effect and Evidence(lambda _: effect, 5, EVIL)
+        return Claim(name, EVIL, EVIL, EVIL, lambda _: evidence, EVIL, above=0, unit=unit)
 
-    one_seed = Evidence(Interval(1.5, math.nan, math.nan), 1, EVIL)
     claims = (
-        claim("one-seed", one_seed),
-        claim("slope", Evidence(Interval(-2.0, -3.0, -1.0), 5, EVIL), "seeds a day"),
+        claim("one-seed", Interval(1.5, -math.inf, math.inf)),
+        claim("slope", Interval(-2.0, -3.0, -1.0), "seeds a day"),
         claim("missing", None),
     )
     demo = replace(find("demo"), title=EVIL, draw=draw, claims=claims)
     write_page(runs.assign(dataset=EVIL), tmp_path / "evil.html", experiments=[demo])
     opened = _open(browser, tmp_path / "evil.html")
     page = opened.page
-    assert page.locator("h3", has_text=EVIL).count() == 1
-    said = page.locator(".verdicts tbody tr").all_text_contents()
+    assert page.locator("h3", has_text=EVIL).count() == 2  # of the subject and of the figure
+    said = page.locator(".claim").all_text_contents()
     assert all(EVIL in row for row in said)
     assert "contradicted" in said[0]
     assert "\N{MINUS SIGN}2 seeds a day" in said[0]
     assert "inconclusive" in said[1]
     assert "one seed, so no interval" in said[1]
     assert EVIL in (page.locator("#missing").text_content() or "")
-    assert page.locator("[data-chart=effects] svg").count() == 1
     assert {row[0] for row in opened.rows()} == {EVIL}
     chart = page.locator("[data-chart=demo-laptop-evil]")
     assert chart.locator(".mark-text.role-mark text").first.text_content() == EVIL

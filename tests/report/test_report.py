@@ -13,7 +13,7 @@ import pytest
 
 from wider.data import Preprocessing
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, find, verdicts
+from wider.experiments import EXPERIMENTS, SUBJECTS, find, verdicts
 from wider.report import (
     cells,
     runs_in_results,
@@ -23,11 +23,12 @@ from wider.report import (
     write_page,
     write_pictures,
 )
+from wider.report._answer import GAINS, answer
 from wider.report._cost import costs
 from wider.report._interactive import interactive_spec, shows_something
 from wider.report._limits import limits
 from wider.report._paper import beside_paper
-from wider.report._verdicts import SIGNS, number_text
+from wider.report._verdicts import SIGNS, judged, number_text
 from wider.runs import RunSpec, Store, Widening, execute
 from wider.training import Recipe
 
@@ -95,7 +96,7 @@ def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store
     assert sections[0].scale.label in text
     assert "wider run demo --scale smoke" in text
     charts = json.loads(re.findall(r'id="charts">(.*?)</script>', text, re.DOTALL)[0])
-    drawn = ["demo-smoke-demo", "study-1-own-study-1"]
+    drawn = ["answer", "demo-smoke-demo", "study-1-own-study-1"]
     assert sorted(charts) == sorted(page.having("data-chart")) == drawn
     runs = [row for row in page.table_rows if row[:2] == ["digits", "mlp"]]
     assert len(runs) == 7
@@ -127,8 +128,68 @@ def test_every_claim_has_its_verdict_with_evidence(kept: str):
     for verdict in tested:
         assert verdict.evidence is not None
         assert verdict.evidence.compared[1:] in text
-        low, high = (number_text(end, verdict.claim.unit) for end in verdict.evidence.effect[1:])
-        assert math.isnan(verdict.evidence.effect.low) or f"{low} to {high}" in text
+        low, high = verdict.evidence.effect[1:]
+        if math.isfinite(low) and math.isfinite(high):
+            ends = [number_text(end, verdict.claim.unit) for end in (low, high)]
+            assert " to ".join(ends) in text
+
+
+def test_claims_stand_under_their_subjects(kept: str):
+    board = kept[kept.index('id="verdicts"') : kept.index('id="rule"')]
+    names = re.findall(r'<h3 id="about-[^>]*>([^<]*?) <', board)
+    assert [html.unescape(name) for name in names] == list(SUBJECTS)
+    found = verdicts(runs_in_results(RESULTS), EXPERIMENTS)
+    for subject, part in zip(SUBJECTS, board.split('class="subject"')[1:], strict=True):
+        own = {verdict.claim.name for verdict in found if verdict.claim.subject == subject}
+        assert {each.claim.name for each in found if f'id="{each.claim.name}"' in part} == own
+    assert board.count("this project's choice, not the paper's") == board.count('class="claim"')
+
+
+def test_the_largest_scale_comes_first_and_holds_the_others(kept: str):
+    names = re.findall(r'<section id="(figure-4-(?:paper|laptop))"', kept)
+    assert names == ["figure-4-paper", "figure-4-laptop"]
+    folded = kept[: kept.index('<section id="figure-4-laptop"')].rindex('<details class="smaller">')
+    assert folded > kept.index('<section id="figure-4-paper"')
+
+
+def test_the_first_screen_says_what_the_verdicts_say(kept: str):
+    rows = judged(runs_in_results(RESULTS), EXPERIMENTS.values(), [])
+    sections = list(sections_of(runs_in_results(RESULTS), EXPERIMENTS.values()))
+    first = answer(sections, rows)
+    assert html.unescape(kept).count(first.sentence) == 1
+    assert len(first.numbers) == 3
+    assert all(f'href="#{each.row.verdict.claim.name}"' in kept for each in first.numbers)
+    gains = {row.verdict.claim.name: row for row in rows if row.verdict.claim.name in GAINS}
+
+    def sentence(**outcomes: str) -> str:
+        changed = [
+            replace(row, verdict=replace(row.verdict, outcome=outcomes[name.split("-")[-1]]))
+            for name, row in gains.items()
+            if name.split("-")[-1] in outcomes
+        ]
+        return answer([], changed).sentence
+
+    assert sentence(gain="supported") == (
+        "Yes: at equal weights a wider, sparser net beats the dense one: an MLP on MNIST."
+    )
+    assert sentence(gain="supported", svhn="contradicted").startswith("Not always: ")
+    assert sentence(gain="contradicted") == (
+        "No. At equal weights width gains nothing: an MLP on MNIST."
+    )
+    assert sentence(svhn="inconclusive", imagenet="not yet run") == (
+        "The runs cannot tell yet: ResNet-18 on SVHN. Not yet run: ResNet-18 on ImageNet."
+    )
+
+
+def test_a_page_about_other_things_is_not_checked_against_the_paper(store: Store, tmp_path: Path):
+    (section, *_) = write_page(_runs(store), tmp_path / "page.html", experiments=[find("demo")])
+    text = html.unescape((tmp_path / "page.html").read_text())
+    assert "checked against" not in text
+    assert "Golubeva, Neyshabur and Gur-Ari wrote" not in text
+    assert 'id="verdicts"' not in text
+    assert f'<p class="answer">{section.pictures[0].caption}</p>' in text
+    charts = json.loads(re.findall(r'id="charts">(.*?)</script>', text, re.DOTALL)[0])
+    assert charts["answer"] == charts["demo-smoke-demo"]
 
 
 def test_links_lead_somewhere(kept: str):

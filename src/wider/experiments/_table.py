@@ -120,8 +120,8 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     Returns:
         One row per point: `by`, the columns `SIZES`, `seeds` (finished runs), `diverged`, and for
-        each of `ACCURACIES` the mean, its standard deviation over seeds (`..._deviation`) and the half-width of its 95% t-interval
-        (`..._interval`); both are NaN for one seed.
+        each of `ACCURACIES` the mean, its standard deviation over seeds (`..._deviation`) and the
+        half-width of its 95% t-interval (`..._interval`); both are NaN for one seed.
     """
     if table.empty:
         return pd.DataFrame()

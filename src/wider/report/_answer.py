@@ -133,9 +133,12 @@ def _headlines(rows: Sequence[Judged]) -> list[Headline]:
     chosen = [name for name in HEADLINES if name in tested]
     others = [name for name in tested if name not in HEADLINES]
     return [
-        Headline(
-            tested[name],
-            HEADLINES.get(name, tested[name].verdict.claim.says).format(tested[name].verdict.data),
-        )
-        for name in [*chosen, *others][:MOST_NUMBERS]
+        Headline(tested[name], _label(tested[name])) for name in [*chosen, *others][:MOST_NUMBERS]
     ]
+
+
+def _label(row: Judged) -> str:
+    claim = row.verdict.claim
+    if claim.name not in HEADLINES:
+        return claim.says
+    return HEADLINES[claim.name].format(row.verdict.data)

@@ -112,9 +112,10 @@ def _range(values: Sequence[int]) -> str:
 
 def _drawn(panel: Panel, width: int) -> alt.LayerChart:
     widths = sorted({*panel.ours["width"], *panel.paper["width"]})
+    ends = [0.8 * widths[0], 1.25 * widths[-1]]
     x = alt.X(
         "width:Q",
-        scale=alt.Scale(type="log", base=2, domain=[0.8 * widths[0], 1.25 * widths[-1]], nice=False),
+        scale=alt.Scale(type="log", base=2, domain=ends, nice=False),
         axis=alt.Axis(values=widths, labelAngle=0),
         title="width",
     )

@@ -12,7 +12,6 @@ const LOOK = {
   title: { color: "var(--text)", subtitleColor: "var(--muted)" },
   view: { stroke: "var(--grid)" },
 };
-const COLUMN = 620; // pixels: a wider chart would be too small in a column of a printed page
 const LEAST_WIDTH = 180; // of a panel that is made narrower, in pixels
 const WIDE = { title: 0.56, subtitle: 0.5 }; // width of a letter, in heights
 
@@ -98,7 +97,7 @@ async function draw(place) {
   }
   const svg = place.querySelector("svg");
   svg.setAttribute("aria-hidden", "true"); // the place has the caption
-  place.parentElement.classList.toggle("wide", svg.width.baseVal.value > COLUMN);
+  place.classList.toggle("tall", svg.height.baseVal.value > svg.width.baseVal.value);
   if (place.scrollWidth > place.clientWidth) place.tabIndex = 0;
   place.dataset.drawnAt = innerWidth;
 }
