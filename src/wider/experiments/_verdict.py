@@ -77,7 +77,7 @@ def _tables_by_scale(experiment: Experiment, runs: pd.DataFrame) -> dict[str, pd
     if not experiment.claims:
         return {}
     return {
-        scale.name: runs[runs["key"].isin({spec.key for spec in scale.specs()})]
+        scale.name: runs[runs["key"].isin(scale.keys)]
         for scale in reversed(list(experiment.scales.values()))
         if scale.name != TOO_SMALL
     }
