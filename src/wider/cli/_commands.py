@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
+import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -157,6 +158,8 @@ def report(
         results: instead of a store, a folder of tables that `wider results --format csv` wrote,
             each named EXPERIMENT-SCALE.csv.
     """
+    # What is computed is small: a second thread would mostly wait for the first.
+    torch.set_num_threads(1)
     runs = runs_in_store(store, _say) if results is None else runs_in_results(results)
     sections = write_page(runs, output)
     _say(f"page written to {output}")

@@ -36,12 +36,16 @@ class Scale:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """Of its runs, each once."""
-        return tuple(dict.fromkeys(spec.key for spec in self.specs()))
+        return tuple(dict.fromkeys(spec.key for spec in self._made))
 
-    @property
+    @cached_property
     def datasets(self) -> list[str]:
         """What the runs train on."""
-        return sorted({spec.data.dataset for spec in self.specs()})
+        return sorted({spec.data.dataset for spec in self._made})
+
+    @cached_property
+    def _made(self) -> Sequence[RunSpec]:
+        return self.specs()
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def resnet_chart(
         lines: what else there is to say.
     """
     told = [f"ResNet-18, {scale.label}", *lines]
-    if len(table) < (wanted := len(scale.specs())):
+    if len(table) < (wanted := len(scale.keys)):
         told.append(f"So far {len(table)} of {wanted} runs: some points have fewer seeds")
     return finish(chart, title, told)
 

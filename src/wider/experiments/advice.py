@@ -15,7 +15,16 @@ from wider.experiments import _subjects as subjects
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._gain import accuracies
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLACK, BLUE, GREY, ORANGE, finish, of_seeds, width_axis
+from wider.experiments.charts import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    finish,
+    layered,
+    of_seeds,
+    width_axis,
+)
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.training import Recipe
 
@@ -206,10 +215,10 @@ def _panel(rows: pd.DataFrame, hit: pd.DataFrame) -> alt.LayerChart | alt.FacetC
         layers.append(drawn.encode(x=x, **_by_line()))
     layers += [
         lines.mark_line(strokeWidth=2),
-        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", **axis), y2="high:Q"),
+        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", **axis), y2=alt.Y2("high:Q")),
         lines.mark_circle(size=35, opacity=1),
     ]
-    return alt.layer(*layers)
+    return layered(*layers)
 
 
 def _by_line() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import altair as alt
 
-from wider.experiments.charts import BLACK, BLUE, GREY, finish, log_ticks, width_axis
+from wider.experiments.charts import BLACK, BLUE, GREY, finish, layered, log_ticks, width_axis
 from wider.theory import Advice
 
 LINES = {
@@ -46,8 +46,8 @@ def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
     )
     close = distances[distances["width"].isin(advice.within_5_percent)]
     best = distances[distances["width"] == advice.width]
-    rings = alt.Chart(close).encode(x="width:Q", y=alt.Y("distance:Q", **y_axis))
-    layers = alt.layer(
+    rings = alt.Chart(close).encode(x=alt.X("width:Q"), y=alt.Y("distance:Q", **y_axis))
+    layers = layered(
         # The mask of the last layer changes nothing while that is dense: both lines are one then.
         base.mark_line(strokeWidth=2, clip=True).encode(
             strokeDash=alt.StrokeDash(
@@ -58,7 +58,7 @@ def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
         ),
         base.mark_point(filled=True, size=45, opacity=1, clip=True),
         rings.mark_point(size=160, color=BLUE, strokeWidth=1.5),
-        alt.Chart(best).mark_rule(strokeDash=[5, 4], color=BLUE).encode(x="width:Q"),
+        alt.Chart(best).mark_rule(strokeDash=[5, 4], color=BLUE).encode(x=alt.X("width:Q")),
     ).properties(width=560, height=340)
     notes = [*subtitle, "Dashed: the advised width; rings: at most 5% above its distance"]
     return finish(layers, "The best width before training", notes)

@@ -12,7 +12,7 @@ from wider.evidence import Correlation, rank_correlation
 from wider.experiments import figure_4
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import finish, of_seeds
+from wider.experiments.charts import finish, layered, of_seeds
 from wider.runs import RunSpec
 
 CELL = ["width", "output_connectivity"]
@@ -161,12 +161,13 @@ def _panel(
             alt.Tooltip("seeds:Q"),
         ],
     )
-    return alt.layer(
+    return layered(
         base.mark_rect(stroke="white").encode(
             color=alt.Color(f"{column}:Q", scale=scale, legend=legend)
         ),
         base.mark_text(fontSize=11).encode(
-            text="text:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black"))
+            text=alt.Text("text:N"),
+            color=alt.condition("datum.dark", alt.value("white"), alt.value("black")),
         ),
         base.transform_filter("datum.best").mark_rect(
             filled=False, stroke="#D55E00", strokeWidth=3

@@ -18,7 +18,14 @@ LEVEL_DASHES = [6, 4]
 FEW_TICKS, MANY_TICKS = 5, 1e4  # spans of an axis for which 1, 2, 5 are too few, and too many
 DASHES = [[1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [5, 2]]  # the first one is a solid line
 
-FONT = "Helvetica Neue, Arial, sans-serif"
+LOOK = {
+    "font": "Helvetica Neue, Arial, sans-serif",
+    "axis": {"labelFontSize": 12, "titleFontSize": 12, "titlePadding": 8, "gridColor": "#e8e8e8"},
+    "axisX": {"labelOverlap": "greedy", "labelSeparation": 4},  # of a narrow panel
+    "legend": {"labelFontSize": 12, "titleFontSize": 12},
+    "header": {"labelFontSize": 13, "titleFontSize": 13},
+    "view": {"stroke": "#d0d0d0"},
+}
 
 THE_PAPER = "the paper"
 BASELINE = "the dense baseline"
@@ -26,25 +33,18 @@ BASELINE = "the dense baseline"
 
 def finish(chart: Any, title: str, subtitle: list[str]) -> Any:
     """Adds the title, the lines under it (the scale among them), and the common look."""
-    return (
-        chart.properties(
-            title=alt.TitleParams(
-                title,
-                subtitle=subtitle,
-                anchor="start",
-                fontSize=16,
-                subtitleFontSize=12,
-                offset=12,
-            ),
-            background="white",
-            padding=14,
-        )
-        .configure(font=FONT)
-        .configure_axis(labelFontSize=12, titleFontSize=12, titlePadding=8, gridColor="#e8e8e8")
-        .configure_axisX(labelOverlap="greedy", labelSeparation=4)  # of a narrow panel
-        .configure_legend(labelFontSize=12, titleFontSize=12)
-        .configure_header(labelFontSize=13, titleFontSize=13)
-        .configure_view(stroke="#d0d0d0")
+    return chart.properties(
+        title=alt.TitleParams(
+            title,
+            subtitle=subtitle,
+            anchor="start",
+            fontSize=16,
+            subtitleFontSize=12,
+            offset=12,
+        ),
+        background="white",
+        padding=14,
+        config=LOOK,
     )
 
 
@@ -165,7 +165,7 @@ def accuracy_lines(
     base = alt.Chart(shown).encode(x=x, y=y, color=colour)
     layers = [base.mark_line(strokeWidth=2).encode(strokeDash=dash)]
     if shown["low"].notna().any():
-        intervals = base.encode(y=alt.Y("low:Q", **y_axis), y2="high:Q")
+        intervals = base.encode(y=alt.Y("low:Q", **y_axis), y2=alt.Y2("high:Q"))
         layers.append(intervals.mark_rule(strokeWidth=1.5))
     points = base.encode(shape=shape, tooltip=_tooltip(shown))
     layers.append(points.mark_point(size=55, opacity=1, filled=True))
@@ -177,7 +177,7 @@ def accuracy_lines(
         levels = alt.Chart(dashed.assign(key=dashed_name)).encode(y=y, color=colour)
         drawn = levels.mark_rule(strokeWidth=1.5)
         layers.append(drawn.encode(strokeDash=_level_key(dashed_name)))
-    return alt.layer(*layers).properties(width=520, height=320)
+    return layered(*layers).properties(width=520, height=320)
 
 
 def _by_net(colours: Mapping[str, str]) -> tuple[alt.Color, alt.Shape, alt.StrokeDashValue]:
@@ -237,15 +237,20 @@ def layered(*charts: Any) -> alt.LayerChart:
     Args:
         charts: from the lowest.
     """
-    return alt.LayerChart(layer=[_written_out(chart) for chart in charts])
+    data = charts[0].data
+    if any(chart.data is not data for chart in charts):
+        data = alt.Undefined
+    return alt.LayerChart(data=data, layer=[_written_out(chart, data) for chart in charts])
 
 
-def _written_out(chart: Any) -> Any:
+def _written_out(chart: Any, shared: Any) -> Any:
     if not isinstance(chart, alt.Chart):
         return chart
     copy = chart.copy(deep=False)
     written = copy.encoding.to_dict(validate=False, context={"data": copy.data})
     copy.encoding = type(copy.encoding)(**written)
+    if copy.data is shared:
+        copy.data = alt.Undefined
     if not isinstance(copy.mark, str):
         copy.mark = copy.mark.to_dict(validate=False)
     return copy

@@ -6,7 +6,7 @@ import torch
 
 from wider.experiments._drawn import LAYER_TOOLTIP, equal_shares, level_allocation
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments.charts import BLUE, finish
+from wider.experiments.charts import BLUE, PAPER, finish, layered
 from wider.families import Family
 from wider.models import ResNet18
 
@@ -61,12 +61,12 @@ def _panel(shown: pd.DataFrame, width: int, *, with_names: bool) -> alt.LayerCha
         axis=alt.Axis(values=[100, 10_000, 1_000_000], format="~s"),
         title="weights (log)",
     )
-    return alt.layer(
-        base.mark_rule(color=BLUE, opacity=0.5).encode(x=stored, x2="weights_kept:Q"),
+    return layered(
+        base.mark_rule(color=BLUE, opacity=0.5).encode(x=stored, x2=alt.X2("weights_kept:Q")),
         base.transform_filter("datum.connectivity < 1")
-        .mark_point(color=BLUE, filled=False, fill="white", size=40, opacity=1)
+        .mark_point(color=BLUE, filled=False, fill=PAPER, size=40, opacity=1)
         .encode(x=stored),
-        base.mark_circle(color=BLUE, size=50, opacity=1).encode(x="weights_kept:Q"),
+        base.mark_circle(color=BLUE, size=50, opacity=1).encode(x=alt.X("weights_kept:Q")),
     ).properties(
         width=140,
         height=20 * len(rows),

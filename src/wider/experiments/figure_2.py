@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wider.bottleneck import LinearBottleneck
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments.charts import BLUE, ORANGE, finish
+from wider.experiments.charts import BLUE, ORANGE, PAPER, finish, layered
 from wider.families import Family
 from wider.models import MLP
 from wider.randomness import stream
@@ -183,15 +183,15 @@ def _panel(chain: list[Matrix], title: str, length: float) -> alt.LayerChart | a
     )
     kept = alt.datum.state == "kept"
     squares = alt.Chart(pd.DataFrame(cells)).transform_calculate(x2="datum.x + 1", y2="datum.y + 1")
-    return alt.layer(
+    return layered(
         # A thousand squares, each with a text for screen readers, would drown the caption.
         squares.mark_rect(strokeWidth=0.7, aria=False).encode(
             x=x,
             x2="x2:Q",
             y=y,
             y2="y2:Q",
-            fill=alt.condition(kept, alt.value(BLUE), alt.value("white")),
-            stroke=alt.condition(kept, alt.value("white"), alt.value("#d0d0d0")),
+            fill=alt.condition(kept, alt.value(BLUE), alt.value(PAPER)),
+            stroke=alt.condition(kept, alt.value(PAPER), alt.value("#d0d0d0")),
             tooltip=["layer:N", "output:Q", "input:Q", "state:N"],
         ),
         alt.Chart(pd.DataFrame(stripes))
@@ -199,7 +199,7 @@ def _panel(chain: list[Matrix], title: str, length: float) -> alt.LayerChart | a
         .encode(x=x, x2="x2:Q", y=y, y2="y2:Q"),
         alt.Chart(pd.DataFrame(labels))
         .mark_text(fontSize=11, baseline="top", lineBreak="\n")
-        .encode(x=x, y=y, text="text:N"),
+        .encode(x=x, y=y, text=alt.Text("text:N")),
     ).properties(
         width=CELL * (length + 1),
         height=CELL * (ABOVE + tallest + BELOW),

@@ -12,7 +12,15 @@ from wider.errors import InputError
 from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._figure_4_claims import CLAIMS
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, finish, of_seeds, width_axis
+from wider.experiments.charts import (
+    BLUE,
+    ORANGE,
+    accuracy_lines,
+    finish,
+    layered,
+    of_seeds,
+    width_axis,
+)
 from wider.models import ACTIVATION_NAMES, Activation
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.sparsity import allocate
@@ -219,9 +227,9 @@ def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart | alt.
     star = base.transform_filter("datum.best").mark_point(
         shape=STAR, filled=True, opacity=1, size=40, xOffset=-19
     )
-    return alt.layer(
+    return layered(
         base.mark_rect(stroke="white").encode(color=colour, tooltip=CELL_TOOLTIP),
-        base.mark_text(fontSize=11).encode(text="text:N", color=on_cell),
+        base.mark_text(fontSize=11).encode(text=alt.Text("text:N"), color=on_cell),
         star.encode(color=on_cell),
     ).properties(
         width=52 * (len(columns) + 1), height=30 * len(rows), title=ACTIVATIONS[activation]

@@ -9,7 +9,7 @@ import pandas as pd
 from wider.data import Preprocessing
 from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, GREY, ORANGE, finish, of_seeds
+from wider.experiments.charts import BLUE, GREY, ORANGE, finish, layered, of_seeds
 from wider.experiments.figure_4 import ACTIVATIONS, BASE_WIDTH, NUM_WEIGHTS, PAPER, run_of
 from wider.models import Activation
 from wider.runs import RunSpec
@@ -138,11 +138,11 @@ def _panel(runs: pd.DataFrame, means: pd.DataFrame, cell: Cell) -> alt.LayerChar
     paper = alt.Chart(pd.DataFrame({"percent": [100 * PAPER[activation][width]]})).encode(y=y)
     dots = alt.Chart(_of_cell(runs, cell)).encode(x=x, y=y, tooltip=RUN_TOOLTIP)
     mean = alt.Chart(_of_cell(means, cell)).encode(x=x, y=y, tooltip=MEAN_TOOLTIP)
-    return alt.layer(
+    return layered(
         paper.mark_rule(strokeDash=[5, 4], color=GREY, strokeWidth=1.5),
         dots.mark_circle(size=26, opacity=0.45, color=colour, xOffset=-9),
         mean.mark_rule(color=colour, strokeWidth=2, xOffset=9).encode(
-            y=alt.Y("low:Q", scale=scale, title=None), y2="high:Q"
+            y=alt.Y("low:Q", scale=scale, title=None), y2=alt.Y2("high:Q")
         ),
         mean.mark_point(shape="diamond", filled=True, size=80, opacity=1, color=colour, xOffset=9),
     ).properties(

@@ -12,7 +12,7 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._gain import POINTS, accuracies
 from wider.experiments._resnet import GPU, GPU_DATASETS, LAPTOP, resnet_runs, with_baselines
 from wider.experiments._resnet_charts import panels, resnet_chart, titles
-from wider.experiments.charts import BLACK, ORANGE
+from wider.experiments.charts import BLACK, ORANGE, layered
 from wider.runs import Method
 
 METHODS: list[Method] = ["sparse", "dense"]
@@ -117,10 +117,10 @@ def _fractions(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
         "scale": alt.Scale(domain=domain, nice=False),
     }
     lines = base.encode(y=alt.Y("fraction:Q", **axis), tooltip=TOOLTIP)
-    return alt.layer(
+    return layered(
         lines.mark_line(strokeWidth=2, color=BLACK),
         base.mark_rule(strokeWidth=1.5, color=BLACK, clip=True).encode(
-            y=alt.Y("low:Q", **axis), y2="high:Q"
+            y=alt.Y("low:Q", **axis), y2=alt.Y2("high:Q")
         ),
         lines.mark_point(shape="triangle-up", size=80, filled=True, opacity=1, color=BLACK),
         _where_it_fits_best(base),
@@ -136,7 +136,7 @@ def _training(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
         title="training accuracy, sparse net",
     )
     circles = base.encode(y=y, tooltip=TOOLTIP)
-    return alt.layer(
+    return layered(
         circles.mark_line(strokeWidth=2, color=ORANGE),
         circles.mark_circle(size=60, opacity=1, color=ORANGE),
         _where_it_fits_best(base),

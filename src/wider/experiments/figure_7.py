@@ -27,6 +27,7 @@ from wider.experiments.charts import (
     ORANGE,
     accuracy_lines,
     finish,
+    layered,
     log_ticks,
     of_seeds,
     width_axis,
@@ -202,7 +203,7 @@ def _distance_panel(sparse: pd.DataFrame, x: alt.X) -> Any:
         tooltip=["line:N", "width:Q", alt.Tooltip("distance:Q", format=".3g")],
     )
     measured = base.transform_filter(alt.datum.kind == "kernel_distance")
-    return alt.layer(
+    return layered(
         base.mark_line(strokeWidth=2, clip=True).encode(strokeDash=dashes),
         measured.mark_point(filled=True, size=60, opacity=1),
     )
@@ -220,8 +221,8 @@ def _error_panel(sparse: pd.DataFrame, x: alt.X) -> Any:
         "title": "test error, last epoch",
     }
     base = alt.Chart(shown).encode(x=x)
-    return alt.layer(
-        base.mark_rule(color=ORANGE).encode(y=alt.Y("low:Q", **axis), y2="high:Q"),
+    return layered(
+        base.mark_rule(color=ORANGE).encode(y=alt.Y("low:Q", **axis), y2=alt.Y2("high:Q")),
         base.mark_line(color=ORANGE, strokeWidth=1.5).encode(y=alt.Y("error:Q", **axis)),
         base.mark_point(color=ORANGE, shape="square", filled=True, size=60, opacity=1).encode(
             y=alt.Y("error:Q", **axis)

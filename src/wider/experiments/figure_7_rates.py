@@ -19,6 +19,7 @@ from wider.experiments.charts import (
     ORANGE,
     diamond_key,
     finish,
+    layered,
     log_ticks,
     of_seeds,
 )
@@ -126,7 +127,7 @@ def _panels(means: pd.DataFrame) -> alt.FacetChart:
         tooltip=["method:N", "width:Q", "learning_rate:Q", "validation_accuracy:Q", "seeds:Q"],
     )
     best = base.transform_filter("datum.best")
-    panel = alt.layer(
+    panel = layered(
         base.mark_line().encode(
             strokeDash=alt.StrokeDash(
                 "method:N",

@@ -8,13 +8,12 @@ from torch import nn
 
 from wider.experiments._drawn import LAYER_TOOLTIP, equal_shares, level_allocation
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments.charts import BLUE, finish
+from wider.experiments.charts import BLUE, PALE_BLUE, finish, layered
 from wider.families import Family
 from wider.models import BasicBlock
 from wider.sparsity import weight_layers
 
 BASE_WIDTH, WIDTH = 5, 8
-PALE_BLUE = "#cfe2ef"
 
 
 def small_resnet(width: int) -> nn.Module:
@@ -114,11 +113,11 @@ def _panel(
         axis=alt.Axis(values=list(range(0, largest + 1, 1000)), format=",d"),
         title="weights",
     )
-    return alt.layer(
+    return layered(
         base.mark_bar(color=PALE_BLUE).encode(x=weights),
-        base.mark_bar(color=BLUE).encode(x="weights_kept:Q"),
+        base.mark_bar(color=BLUE).encode(x=alt.X("weights_kept:Q")),
         base.mark_text(align="left", dx=4, fontSize=11).encode(
-            x="weights_kept:Q", text=alt.Text("weights_kept:Q", format=",")
+            x=alt.X("weights_kept:Q"), text=alt.Text("weights_kept:Q", format=",")
         ),
     ).properties(
         width=170,

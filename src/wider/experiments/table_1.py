@@ -39,7 +39,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
                 axis=alt.Axis(domain=False, ticks=False, labelLimit=200),
                 title=None,
             ),
-            text="text:N",
+            text=alt.Text("text:N"),
             color=alt.condition("datum.ours", alt.value(BLACK), alt.value(GREY)),
             tooltip=["line:N", "width:O", alt.Tooltip("num_weights:Q", format=",")],
         )
