@@ -83,7 +83,7 @@ def diamond_key(name: str) -> alt.StrokeWidth:
         name: what they are; also what they have in the column "key".
     """
     legend = _key_legend(symbolType="diamond", symbolFillColor="transparent")
-    return alt.StrokeWidth("key:N", scale=_only(name, 2), legend=legend)
+    return alt.StrokeWidth("key:O", scale=_only(name, 2), legend=legend)
 
 
 def _level_key(name: str) -> alt.StrokeDash:

@@ -89,8 +89,10 @@ def _make_interactive(view: Spec, name: str, *, can_zoom: bool) -> None:
             own = mark.get("encoding", {}).get(channel, {})
             if own.get("field") == _legend_field(encoding) and own.get("legend", {}) is None:
                 del own["legend"]  # one with that of the colour; Vega-Lite warns of none
-    # A selection belongs to one mark; the others of its view may refer to it.
-    marks[0][0].setdefault("params", []).extend(params)
+    # A selection belongs to one mark; the others of its view may refer to it. Zooming needs one
+    # that has both axes.
+    carrier = next((mark for mark, encoding in marks if _has_both_axes(encoding)), marks[0][0])
+    carrier.setdefault("params", []).extend(params)
 
 
 def _views(spec: Spec) -> Iterator[Spec]:
@@ -125,6 +127,10 @@ def _legend_field(encoding: Spec) -> str | None:
 def _selection(field: str | None) -> str:
     """The same in every view, so that a legend switches all of them; must be an identifier."""
     return f"shown_{re.sub(r'[^0-9A-Za-z]', '_', str(field))}"
+
+
+def _has_both_axes(encoding: Spec) -> bool:
+    return all("field" in encoding.get(channel, {}) for channel in ("x", "y"))
 
 
 def _shares_numeric_axes(view: Spec, encodings: list[Spec]) -> bool:

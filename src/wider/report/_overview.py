@@ -123,7 +123,7 @@ def _drawn(panel: Panel, width: int) -> alt.LayerChart:
     scales = [alt.Scale(domain=list(each), range=list(each.values())) for each in (COLOURS, SHAPES)]
     colour = alt.Color("net:N", scale=scales[0], legend=legend)
     shape = alt.Shape("net:N", scale=scales[1], legend=legend)
-    y = alt.Y(f"{ACCURACY}:Q", scale=alt.Scale(zero=False, padding=8), **Y_AXIS)
+    y = alt.Y(f"{ACCURACY}:Q", scale=alt.Scale(zero=False, nice=False, padding=12), **Y_AXIS)
     ours = alt.Chart(panel.ours).encode(x=x, y=y, color=colour)
     level = panel.ours.sort_values("width").head(1)
     tooltip = [

@@ -58,7 +58,7 @@ function stack(spec, columns) {
 }
 
 function legends(spec) {
-  return ["color", "shape"].flatMap((channel) => encodings(spec, channel)).flatMap((each) => each.legend ?? []);
+  return ["color", "shape", "strokeDash", "strokeWidth"].flatMap((channel) => encodings(spec, channel)).flatMap((each) => each.legend ?? []);
 }
 
 function shrink(spec, pixels, width) {
