@@ -81,7 +81,7 @@ def answer(sections: Sequence[Section], rows: Sequence[Judged]) -> Answer:
 def _sentence(rows: Sequence[Judged]) -> str:
     by_name = {row.verdict.claim.name: row for row in rows}
     gains = {name: by_name[name] for name in GAINS if name in by_name}
-    where = {
+    where: dict[Outcome, str] = {
         outcome: _where([row for row in gains.values() if row.verdict.outcome == outcome])
         for outcome in SIGNS
     }

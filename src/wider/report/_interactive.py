@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import altair as alt
-import pandas as pd
 
 from wider.experiments.charts import BLACK, BLUE, GREEN, GREY, ORANGE, PALE_BLUE, PAPER, PURPLE
 
@@ -53,8 +52,8 @@ def interactive_spec(chart: alt.TopLevelMixin) -> Spec:
     return spec
 
 
-def _values(table: pd.DataFrame) -> Spec:
-    # In one go, and with null for NaN, which JSON does not know.
+def _values(table: Any) -> Any:
+    # A table of pandas in one go, and with null for NaN, which JSON does not know.
     return {"values": json.loads(table.to_json(orient="records", double_precision=15))}
 
 

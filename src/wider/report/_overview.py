@@ -155,7 +155,7 @@ def _caption(panel: Panel) -> str:
     sparse = panel.ours[panel.ours["net"] == SPARSE].dropna(subset=ACCURACY).sort_values("width")
     if sparse.empty:
         return ""
-    baseline, best = sparse.iloc[0], sparse.loc[sparse[ACCURACY].idxmax()]
+    baseline, best = sparse.iloc[0], sparse.sort_values(ACCURACY).iloc[-1]
     text = (
         f"{panel.title} ({panel.note}): the dense net reaches {baseline[ACCURACY]:.1%} at width "
         f"{baseline['width']}, the best sparse one {best[ACCURACY]:.1%} at width {best['width']}"

@@ -82,7 +82,7 @@ def sections_of(runs: pd.DataFrame, experiments: Iterable[Experiment]) -> Iterat
     every = (
         section_of(experiment, scale, runs)
         for experiment in experiments
-        for scale in reversed(experiment.scales.values())
+        for scale in reversed(list(experiment.scales.values()))
     )
     sections = [section for section in every if section.is_complete or len(section.table)]
     complete = {
