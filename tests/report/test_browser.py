@@ -298,7 +298,7 @@ def test_names_stay_text(browser: Browser, runs: pd.DataFrame, tmp_path: Path):
         return [Picture("evil", layers.properties(title=EVIL), EVIL)]
 
     def claim(name: str, effect: Interval | None, unit: str = "points") -> Claim:
-        evidence = effect and Evidence(lambda _: effect, 5, EVIL)
+        evidence = effect and Evidence(lambda _: effect, 1 if math.isinf(effect.low) else 5, EVIL)
         return Claim(name, EVIL, EVIL, EVIL, lambda _: evidence, EVIL, above=0, unit=unit)
 
     claims = (

@@ -53,7 +53,8 @@ class Judged:
     def interval(self) -> str:
         """Of 95% confidence, or why there is none."""
         if not self.has_interval:
-            return "one seed, so no interval"
+            one_seed = evidence_of(self.verdict).seeds == 1
+            return "one seed, so no interval" if one_seed else "too unsure for an interval"
         _, low, high = evidence_of(self.verdict).effect
         unit = self.verdict.claim.unit
         if math.isinf(low):
