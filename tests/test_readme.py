@@ -117,6 +117,16 @@ def test_the_three_ways_are_those_of_the_committed_runs():
     ) in text
 
 
+def test_the_allocations_are_those_of_the_committed_runs():
+    text = " ".join(README.split())
+    nets = accuracies(
+        "allocations", "allocations-laptop", ["allocation", "width"], "final_test_accuracy"
+    )
+    for allocation in ("level", "erdos_renyi", "proportional"):
+        mean, half = max(nets[allocation, width] for width in (32, 64, 128, 256))
+        assert f'{mean:.1f} ± {half:.1f}% with `"{allocation}"`' in text
+
+
 def test_the_rules_of_the_advice_are_the_committed_ones():
     root = Path(__file__).parents[1]
     hits = advice.summarise(read_table(root / "results" / "advice-laptop.csv"))

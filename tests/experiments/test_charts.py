@@ -27,6 +27,7 @@ COMMITTED = [
     ("advice", "laptop"),
     ("advice-grid", "laptop"),
     ("three-ways", "laptop"),
+    ("allocations", "laptop"),
 ]
 
 

@@ -140,7 +140,9 @@ def may_be_best(nets: Nets, risk: float) -> list[Any]:
     identity = np.eye(len(every))
     pairs = differences(nets, identity[:, None] - identity[None])
     low = np.where(identity == 1, -np.inf, pairs.low(risk / (len(every) - 1)))
-    return [net for net, is_beaten in zip(every, np.any(low > 0, axis=0), strict=True) if not is_beaten]
+    return [
+        net for net, is_beaten in zip(every, np.any(low > 0, axis=0), strict=True) if not is_beaten
+    ]
 
 
 def at_best(

@@ -89,14 +89,14 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width, a line for each allocation."""
     means = summarise(table)
     means["net"] = means["allocation"].map(ALLOCATIONS)
-    baseline = means[means["width"] == means["width"].min()].head(1)
+    is_baseline = (means["width"] == means["width"].min()) & (means["allocation"] == "level")
     chart = accuracy_lines(
         means,
         x=width_axis(sorted(means["width"].unique().tolist()), "width"),
         accuracy=LAST_EPOCH,
         colours=dict(zip(ALLOCATIONS.values(), (BLUE, ORANGE, GREEN), strict=True)),
         y_title="test accuracy, last epoch",
-        dashed=baseline,
+        dashed=means[is_baseline],
     )
     data = ", ".join(dataset_title(table, name) for name in sorted(table["dataset"].unique()))
     model = "MLP" if (table["model"] == "mlp").all() else "ResNet-18"
