@@ -109,6 +109,13 @@ def test_where_nothing_falls_yet_there_is_nothing_to_see():
     assert found(runs)["figure-13-cifar10"].outcome == "not yet run"
 
 
+def test_nets_that_do_not_fit_say_nothing_of_those_that_do():
+    runs = worlds.table("figure-5")
+    assert found(runs)["figure-5-fitting-cifar10"].outcome == "supported"
+    short = runs.assign(final_train_accuracy=0.9)
+    assert found(short)["figure-5-fitting-cifar10"].outcome == "not yet run"
+
+
 def test_nets_that_are_not_large_say_nothing_of_large_ones():
     runs = table("figure-13", "gpu", lambda _: 0.5)
     assert found(runs)["figure-13-fits-cifar10"].outcome == "not yet run"

@@ -145,7 +145,7 @@ def test_a_claim_opens_to_its_evidence(browser: Browser, report: Report):
     assert not evidence.is_visible()
     page.locator("#figure-4-relu-gain summary").click()
     assert evidence.is_visible()
-    assert "this project's choice" in (evidence.text_content() or "")
+    assert "Width 80 (best of 6) less width 5" in (evidence.text_content() or "")
     assert not page.locator("#figure-1-cifar10 dl").is_visible()
     page.locator(".headlines a[href='#figure-1-cifar10']").click()
     assert page.locator("#figure-1-cifar10 dl").is_visible()

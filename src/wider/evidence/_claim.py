@@ -83,6 +83,11 @@ class Claim:
             ends.append(f"below {self.below:g}")
         return " and ".join(ends)
 
+    @property
+    def has_chosen_border(self) -> bool:
+        """Whether somebody had to say how much is meant, rather than more or less than nothing."""
+        return any(math.isfinite(border) and border != 0 for border in (self.above, self.below))
+
     def _is_above(self, low: float) -> bool:
         return math.isinf(self.above) or low > self.above
 
