@@ -117,6 +117,18 @@ def test_the_three_ways_are_those_of_the_committed_runs():
     ) in text
 
 
+def test_batch_normalisation_is_that_of_the_committed_runs():
+    nets = accuracies(
+        "figure-4-checks",
+        "figure-4-checks-paper",
+        ["activation", "normalisation", "width"],
+        "best_test_accuracy",
+    )
+    mean, half = nets["relu", "batch norm", 80]
+    words = f"ten seeds are at {mean:.1f} ± {half:.1f}%"
+    assert words in " ".join(README.split())
+
+
 def test_the_allocations_are_those_of_the_committed_runs():
     text = " ".join(README.split())
     nets = accuracies(

@@ -37,7 +37,7 @@ def test_committed_runs_keep_their_keys(name: str):
 @pytest.mark.parametrize("name", COMMITTED)
 def test_a_table_that_holds_all_runs_of_its_scale_is_complete(name: str):
     # Parts are committed too, and `results/README.md` says which.
-    part = {"advice-paper", "figure-4-checks-paper"}
+    part = {"advice-paper"}
     part |= {f"figure-{number}-gpu" for number in (1, 3, 5, 6)}
     table = read_table(RESULTS / f"{name}.csv")
     if name not in part:
