@@ -121,7 +121,7 @@ def test_batch_normalisation_is_that_of_the_committed_runs():
     nets = accuracies(
         "figure-4-checks",
         "figure-4-checks-paper",
-        ["activation", "normalisation", "width"],
+        ["activation", "check", "width"],
         "best_test_accuracy",
     )
     mean, half = nets["relu", "batch norm", 80]
