@@ -182,3 +182,24 @@ def test_a_mask_can_be_used_by_hand():
     assert torch.equal(layer.weight, layer.weight.diag().diag())
     assert count_weights(layer) == 4
     assert torch.equal(layer.weight.diag(), stored_weight(layer).diag())
+
+
+@pytest.mark.parametrize("stray", [3.0, float("nan"), float("inf")])
+def test_removed_means_removed_whatever_is_stored_there(stray):
+    # Optimisers that mix the entries of a matrix, such as Muon, leave something everywhere.
+    net = sparse_net()
+    expected, (inputs, targets) = copy.deepcopy(net), batch()
+    for layer in weight_layers(net).values():
+        mask = mask_of(layer)
+        assert mask is not None
+        with torch.no_grad():
+            stored_weight(layer)[~mask] = stray
+    assert torch.equal(net(inputs), expected(inputs))
+    (net(inputs) - targets).square().sum().backward()
+    for layer in weight_layers(net).values():
+        mask, gradient = mask_of(layer), stored_weight(layer).grad
+        assert mask is not None
+        assert gradient is not None
+        assert gradient.isfinite().all()
+        assert not gradient[~mask].any()
+    assert count_weights(net) == count_weights(expected)

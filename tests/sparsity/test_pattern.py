@@ -157,3 +157,29 @@ def test_io_by_hand(shape, num_weights, kept):
 def test_an_unknown_pattern_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match="unknown pattern 'blocks'; use 'uniform' or 'io'"):
         mask_of_seed(0, (2, 3), 2, "blocks")
+
+
+# Tensors so large that no permutation of their entries is drawn
+
+
+@pytest.fixture
+def drawn_as_large(monkeypatch):
+    monkeypatch.setattr("wider.sparsity._pattern.LARGEST_PERMUTED", 0)
+    monkeypatch.setattr("wider.sparsity._pattern.CHUNK", 64)
+
+
+@pytest.mark.parametrize("num_weights", [1, 2, 30, 99, 100, 101, 170, 198, 199, 200])
+def test_a_large_mask_keeps_exactly_its_number(drawn_as_large, num_weights):
+    for seed in range(20):
+        assert mask_of_seed(seed, (10, 20), num_weights, "uniform").sum() == num_weights
+
+
+@pytest.mark.parametrize("num_weights", [2, 4])
+def test_every_large_mask_is_equally_likely(drawn_as_large, num_weights):
+    draws = 6000
+    masks = Counter(
+        tuple(mask_of_seed(seed, (2, 3), num_weights, "uniform").flatten().tolist())
+        for seed in range(draws)
+    )
+    assert len(masks) == math.comb(6, num_weights)
+    assert stats.chisquare(list(masks.values())).pvalue > 1e-4

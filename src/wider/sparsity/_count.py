@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from wider.errors import InputError
@@ -61,5 +62,5 @@ def _counted(module: nn.Module) -> dict[str, _Counted]:
         elif name in masked and id(stored_weight(masked[name])) not in seen:
             seen.add(id(stored_weight(masked[name])))
             mask, size = mask_of(part), masked[name].weight.numel()
-            names[name] = _Counted(size if mask is None else int(mask.sum()), size)
+            names[name] = _Counted(size if mask is None else int(torch.count_nonzero(mask)), size)
     return names

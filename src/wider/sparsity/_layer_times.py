@@ -94,8 +94,8 @@ def _timed(name: str, layer: nn.Module, shape: torch.Size, arithmetic: int) -> L
     medians = _medians(contestants, shape)
     return LayerTimes(
         name=name,
-        connectivity=int(mask.sum()) / mask.numel(),
-        num_weights=int(mask.sum()),
+        connectivity=int(torch.count_nonzero(mask)) / mask.numel(),
+        num_weights=int(torch.count_nonzero(mask)),
         multiply_adds=arithmetic,
         masked_seconds=medians[0],
         native_seconds=None if native is None else medians[1],

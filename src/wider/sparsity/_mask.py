@@ -1,5 +1,6 @@
 """The parametrisation that keeps removed weights at exactly zero."""
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -8,11 +9,12 @@ from wider.sparsity._layers import parametrizations_of
 
 
 class Mask(nn.Module):
-    """Multiplies a weight tensor by a 0/1 mask (masked execution: the zeros are stored).
+    """Puts zeros in the removed places of a weight tensor (masked execution: zeros are stored).
 
-    Used through `torch.nn.utils.parametrize`, so the layer's `weight` is always the masked one.
-    Removed weights get a gradient of zero and start at zero, hence momentum, weight decay and
-    Adam leave them there.
+    Used through `torch.nn.utils.parametrize`, so the layer's `weight` is always the masked one,
+    whatever is stored in its removed places: an optimiser that mixes entries, as Muon does, may
+    leave anything there, even NaN. Removed weights get a gradient of zero and start at zero, hence
+    momentum, weight decay and Adam leave them there.
 
     Attributes:
         mask: True where the weight is kept; a buffer, so it is in the state dict and follows
@@ -27,11 +29,11 @@ class Mask(nn.Module):
 
     def forward(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """The weight with its removed entries at zero."""
-        return weight * self.mask
+        return torch.where(self.mask, weight, 0.0)
 
     def right_inverse(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """What is stored when a weight is assigned: the removed entries never hold anything."""
-        return weight * self.mask
+        """What is stored when a weight is assigned: nothing of the removed entries."""
+        return torch.where(self.mask, weight, 0.0)
 
 
 def mask_of(layer: nn.Module) -> Bool[Tensor, "..."] | None:

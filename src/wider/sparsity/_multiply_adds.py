@@ -90,7 +90,7 @@ def _kept(layer: nn.Module) -> int:
         return layer.num_weights
     assert isinstance(layer, WeightLayer)
     mask = mask_of(layer)
-    return layer.weight.numel() if mask is None else int(mask.sum())
+    return layer.weight.numel() if mask is None else int(torch.count_nonzero(mask))
 
 
 def _uses(layer: nn.Module, inputs: Tensor, output: Tensor) -> int:

@@ -12,6 +12,11 @@ from wider.errors import InputError
 
 Pattern = Literal["uniform", "io"]
 
+# Masks of smaller tensors are those of a permutation, which committed runs have.
+LARGEST_PERMUTED = 2**26
+CHUNK = 2**20  # entries whose coins are in memory at once
+SURELY = 8  # deviations of the number of coins
+
 
 def draw_mask(
     shape: Sequence[int],
@@ -52,9 +57,38 @@ def draw_mask(
 def _uniform(
     shape: tuple[int, ...], num_weights: int, generator: torch.Generator
 ) -> Bool[Tensor, "..."]:
-    mask = torch.zeros(math.prod(shape), dtype=torch.bool)
-    mask[torch.randperm(mask.numel(), generator=generator)[:num_weights]] = True
+    size = math.prod(shape)
+    if size > LARGEST_PERMUTED:
+        return _uniform_of_many(size, num_weights, generator).reshape(shape)
+    mask = torch.zeros(size, dtype=torch.bool)
+    mask[torch.randperm(size, generator=generator)[:num_weights]] = True
     return mask.reshape(shape)
+
+
+def _uniform_of_many(
+    size: int, num_weights: int, generator: torch.Generator
+) -> Bool[Tensor, " entries"]:
+    """Every set of so many entries equally likely, without a permutation of all of them.
+
+    Each entry of the smaller part, kept or removed, is told by a coin of its own. Of the sets with
+    the number that comes out, all are equally likely; random entries are then added until the
+    number is right. The coins are a little unfair, so that it comes out too low.
+    """
+    wanted = min(num_weights, size - num_weights)
+    deviation = math.sqrt(wanted * (1 - wanted / size))
+    chance = max(0.0, wanted - SURELY * deviation) / size
+    found = torch.empty(size, dtype=torch.bool)
+    missing = wanted
+    for chunk in found.split(CHUNK):
+        torch.less(torch.rand(len(chunk), generator=generator), chance, out=chunk)
+        missing -= int(chunk.sum())
+    if missing < 0:  # once in 10^15 layers
+        return _uniform_of_many(size, num_weights, generator)
+    while missing:
+        place = torch.randint(size, (1,), generator=generator)
+        missing -= int(~found[place])
+        found[place] = True
+    return found if wanted == num_weights else ~found
 
 
 def _io(

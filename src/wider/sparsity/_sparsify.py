@@ -82,7 +82,7 @@ def sparsify(
 
 
 def _apply(layer: WeightLayer, mask: Bool[Tensor, "..."]) -> None:
-    scale = math.sqrt(mask.numel() / int(mask.sum()))
+    scale = math.sqrt(mask.numel() / int(torch.count_nonzero(mask)))
     with torch.no_grad():
         layer.weight.mul_(scale)
         if layer.bias is not None:
