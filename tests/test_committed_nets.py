@@ -1,7 +1,7 @@
 """The nets of committed runs stay what they were: masks, initial weights, counts.
 
-`committed_nets.json` was written before what a weight is became a registry of rules. To add the nets
-of new tables: `python -P tests/test_committed_nets.py` (it never changes those that are there).
+`committed_nets.json` was written before what a weight is became a registry of rules. To add the
+nets of new tables: `python -P tests/test_committed_nets.py` (it never changes those there are).
 """
 
 import hashlib

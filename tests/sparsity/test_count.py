@@ -24,9 +24,17 @@ from wider.sparsity import connectivity, count_weights, mask_of, sparsify, weigh
         (nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.LayerNorm(8)), 216),
         (nn.Sequential(nn.Embedding(10, 8), nn.PReLU(8)), 0),
         (parametrizations.weight_norm(nn.Linear(7, 3)), 21),
-        # Attention's in-projection is a bare parameter, no layer; the out-projection is a layer.
-        (nn.MultiheadAttention(8, 2), 64),
-        (nn.TransformerEncoderLayer(8, 2, dim_feedforward=16), 64 + 128 + 128),
+        (nn.MultiheadAttention(8, 2), 4 * 64),
+        (nn.MultiheadAttention(8, 2, kdim=6, vdim=4), 8 * (8 + 6 + 4 + 8)),
+        (nn.TransformerEncoderLayer(8, 2, dim_feedforward=16), 4 * 64 + 128 + 128),
+        (nn.LSTM(3, 5), 4 * 5 * (3 + 5)),
+        (nn.LSTM(3, 5, 2, proj_size=2), 4 * 5 * (3 + 2 + 2 + 2) + 2 * 2 * 5),
+        (nn.GRU(3, 5, bidirectional=True), 2 * 3 * 5 * (3 + 5)),
+        (nn.RNN(3, 5, bias=False), 5 * (3 + 5)),
+        (nn.LSTMCell(3, 5), 4 * 5 * (3 + 5)),
+        (nn.GRUCell(3, 5), 3 * 5 * (3 + 5)),
+        (nn.RNNCell(3, 5), 5 * (3 + 5)),
+        (nn.Bilinear(3, 4, 5), 3 * 4 * 5),
     ],
     ids=lambda value: value.__class__.__name__ if isinstance(value, nn.Module) else str(value),
 )
@@ -93,7 +101,7 @@ def test_a_bare_layer_is_the_net():
 )
 def test_a_net_without_trainable_weights_has_no_connectivity(net):
     assert count_weights(net) == 0
-    with pytest.raises(InputError, match="no trainable linear or convolutional layer"):
+    with pytest.raises(InputError, match="no trainable weights"):
         connectivity(net)
 
 

@@ -5,7 +5,8 @@ from wider.sparsity._convert import has_native_form, to_masked, to_native
 from wider.sparsity._count import connectivity, count_weights
 from wider.sparsity._layer_times import LayerTimes, layer_times
 from wider.sparsity._layers import WeightLayer, stored_weight, tied_tensors, weight_layers
-from wider.sparsity._mask import Mask, mask_of
+from wider.sparsity._mask import Mask
+from wider.sparsity._matrices import Matrix, Piece, exclude, mask_of, matrices, register
 from wider.sparsity._multiply_adds import multiply_adds
 from wider.sparsity._native import BREAK_EVEN
 from wider.sparsity._pattern import Pattern, draw_mask
@@ -18,16 +19,21 @@ __all__ = [
     "BudgetWarning",
     "LayerTimes",
     "Mask",
+    "Matrix",
     "Pattern",
+    "Piece",
     "WeightLayer",
     "allocate",
     "connectivity",
     "count_weights",
     "draw_mask",
+    "exclude",
     "has_native_form",
     "layer_times",
     "mask_of",
+    "matrices",
     "multiply_adds",
+    "register",
     "sparsify",
     "stored_weight",
     "tied_tensors",

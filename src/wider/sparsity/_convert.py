@@ -15,7 +15,8 @@ from wider.native import (
     SparseLayer,
 )
 from wider.sparsity._layer_times import layer_times, print_table
-from wider.sparsity._mask import Mask, mask_of
+from wider.sparsity._mask import Mask
+from wider.sparsity._matrices import mask_of
 from wider.sparsity._native import native_layer, reason_to_stay
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)

@@ -2,21 +2,20 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from wider.errors import InputError
 from wider.native import SparseLayer
-from wider.sparsity._layers import stored_weight, weight_layers
-from wider.sparsity._mask import mask_of
+from wider.sparsity._matrices import Matrix, matrices
 
 
 def count_weights(module: nn.Module) -> int:
     """The exact number of weights that are trainable and not masked.
 
-    Weights are the entries of the weight tensors of linear and (transposed) convolutional layers;
-    biases and normalisation parameters are not counted. Tied weights count once. Masked
-    and native layers are counted alike.
+    Weights are the entries of matrices: of linear, bilinear and (transposed) convolutional layers,
+    of attention's projections, of recurrent layers' gates; see `wider.sparsity.matrices`. Biases,
+    normalisation parameters and embeddings are not counted, nor is what was excluded. Tied weights
+    count once. Masked and native layers are counted alike.
 
     Args:
         module: any module.
@@ -34,14 +33,15 @@ def connectivity(module: nn.Module) -> dict[str, float]:
         module: any module with at least one weight layer.
 
     Returns:
-        {layer name: kept weights / weights of the dense layer}, with the whole net's under "".
+        {name of the matrix, which is its layer's where that has one: kept weights / weights of the
+        dense one}, with the whole net's under "".
 
     Raises:
         InputError: the net has no weight layer.
     """
     layers = _counted(module)
     if not layers:
-        raise InputError("the net has no trainable linear or convolutional layer to speak of")
+        raise InputError("the net has no trainable weights to speak of")
     kept = sum(layer.kept for layer in layers.values())
     size = sum(layer.size for layer in layers.values())
     return {name: layer.kept / layer.size for name, layer in layers.items()} | {"": kept / size}
@@ -54,13 +54,13 @@ class _Counted(NamedTuple):
 
 def _counted(module: nn.Module) -> dict[str, _Counted]:
     """The layers with trainable weights in the order of the module; tied ones once."""
-    masked, names = weight_layers(module), {}
-    seen: set[int] = set()
+    by_module: dict[nn.Module, list[Matrix]] = {}
+    for matrix in matrices(module).values():
+        by_module.setdefault(matrix.module, []).append(matrix)
+    found = {}
     for name, part in module.named_modules():
         if isinstance(part, SparseLayer) and part.values.requires_grad:
-            names[name] = _Counted(part.num_weights, part.shape.numel())
-        elif name in masked and id(stored_weight(masked[name])) not in seen:
-            seen.add(id(stored_weight(masked[name])))
-            mask, size = mask_of(part), masked[name].weight.numel()
-            names[name] = _Counted(size if mask is None else int(torch.count_nonzero(mask)), size)
-    return names
+            found[name] = _Counted(part.num_weights, part.shape.numel())
+        for matrix in by_module.get(part, ()):
+            found[matrix.name] = _Counted(matrix.kept, matrix.size)
+    return found

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from wider.sparsity._mask import mask_of
+from wider.sparsity._matrices import mask_of
 from wider.sparsity._multiply_adds import multiply_adds, watch
 from wider.sparsity._native import native_layer, reason_to_stay
 

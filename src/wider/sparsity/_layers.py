@@ -1,12 +1,10 @@
-"""The layers whose weights are counted: linear, convolutional, transposed convolutional."""
+"""The layers whose weights are one matrix, or one for each place of a kernel."""
 
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
-from torch.nn.utils import parametrize
 
-from wider.errors import InputError
+from wider.sparsity._matrices import matrices, stored_parameter
 
 WeightLayer = (
     nn.Linear
@@ -20,44 +18,27 @@ WeightLayer = (
 
 
 def weight_layers(module: nn.Module) -> dict[str, WeightLayer]:
-    """The layers of a net that hold trainable weights.
+    """The linear and (transposed) convolutional layers of a net among what its budget counts.
 
     Args:
         module: any module.
 
     Returns:
-        {qualified name: layer} in the order of the module. A layer that is reached under several
-        names is there once, and frozen layers (`requires_grad=False`) are not.
+        {qualified name: layer} in the order of the module; see `matrices` for what is left out.
 
     Raises:
-        InputError: a lazy layer that does not know its shape yet, or a weight that is recomputed
-            by a hook.
+        InputError: as `matrices`.
     """
-    found = {name: part for name, part in module.named_modules() if isinstance(part, WeightLayer)}
-    for name, layer in found.items():
-        if is_lazy(stored_weight(layer)):
-            raise InputError(
-                f"layer {name!r} does not know its shape yet: run one batch through the net first"
-            )
-        if not isinstance(stored_weight(layer), nn.Parameter):
-            raise InputError(
-                f"the weight of layer {name!r} is recomputed by a hook (weight_norm, "
-                "spectral_norm, prune): use torch.nn.utils.parametrizations, or remove the hook"
-            )
-    return {name: layer for name, layer in found.items() if stored_weight(layer).requires_grad}
+    return {
+        name: cast(WeightLayer, matrix.module)
+        for name, matrix in matrices(module).items()
+        if isinstance(matrix.module, WeightLayer)
+    }
 
 
 def stored_weight(layer: WeightLayer) -> Tensor:
     """The (first) parameter behind a layer's weight, before any parametrisation."""
-    if parametrize.is_parametrized(layer, "weight"):
-        return next(parametrizations_of(layer).parameters())
-    return layer.weight
-
-
-def parametrizations_of(layer: nn.Module) -> parametrize.ParametrizationList:
-    """The parametrisations of a parametrised layer's weight."""
-    steps = cast(nn.ModuleDict, layer.parametrizations)["weight"]
-    return cast(parametrize.ParametrizationList, steps)
+    return stored_parameter(layer, "weight")
 
 
 def tied_tensors(module: nn.Module) -> list[tuple[str, str]]:

@@ -3,9 +3,6 @@
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
-
-from wider.sparsity._layers import parametrizations_of
 
 
 class Mask(nn.Module):
@@ -34,18 +31,3 @@ class Mask(nn.Module):
     def right_inverse(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """What is stored when a weight is assigned: nothing of the removed entries."""
         return torch.where(self.mask, weight, 0.0)
-
-
-def mask_of(layer: nn.Module) -> Bool[Tensor, "..."] | None:
-    """The mask on a layer's weight.
-
-    Args:
-        layer: any module.
-
-    Returns:
-        The mask, shaped like the weight, or None where the layer is not sparse.
-    """
-    if not parametrize.is_parametrized(layer, "weight"):
-        return None
-    steps = (step for step in parametrizations_of(layer) if isinstance(step, Mask))
-    return next((step.mask for step in steps), None)

@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from wider.errors import InputError
 from wider.native import SparseLayer, SparseLinear
 from wider.sparsity._layers import WeightLayer
-from wider.sparsity._mask import mask_of
+from wider.sparsity._matrices import mask_of
 
 
 def multiply_adds(module: nn.Module, image_shape: Sequence[int]) -> dict[str, int]:

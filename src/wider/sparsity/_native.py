@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from wider.native import SparseConv2d, SparseLayer, SparseLinear
-from wider.sparsity._mask import mask_of
+from wider.sparsity._matrices import mask_of
 
 BREAK_EVEN = {nn.Linear: 0.4, nn.Conv2d: 0.5}
 """The connectivity above which a layer is faster dense, zeros and all: forward and backward of 128

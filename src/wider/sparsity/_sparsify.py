@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -14,9 +15,12 @@ from wider.native import SparseLayer
 from wider.randomness import stream
 from wider.sparsity._allocation import Allocation, allocate
 from wider.sparsity._count import count_weights
-from wider.sparsity._layers import WeightLayer, tied_tensors, weight_layers
+from wider.sparsity._layers import tied_tensors
 from wider.sparsity._mask import Mask
+from wider.sparsity._matrices import Matrix, every_matrix, matrices, stored_parameter
+from wider.sparsity._matrices import exclude as leave_out
 from wider.sparsity._pattern import Pattern, draw_mask
+from wider.sparsity._recurrent import read_weights_anew
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -31,6 +35,7 @@ def sparsify(
     num_weights: int,
     allocation: Allocation = "level",
     pattern: Pattern = "uniform",
+    exclude: Sequence[str] = (),
     seed: int = 0,
 ) -> AnyModule:
     """Removes weights at random until a freshly initialised net has `num_weights` of them.
@@ -41,18 +46,21 @@ def sparsify(
     Layers that keep everything are left as they are.
 
     Args:
-        module: any net with linear, convolutional or transposed convolutional layers.
+        module: any net; see `matrices` for what its weights are.
         num_weights: the budget, in trainable weights of the whole net.
         allocation: how many weights each layer keeps; see `allocate`.
         pattern: which ones; see `draw_mask`.
+        exclude: patterns of names of matrices, such as "head" or "*.mlp.*", that are left dense and
+            not counted.
         seed: each layer's mask is drawn from a stream of its own, by seed and layer name.
 
     Returns:
         The same module.
 
     Raises:
-        InputError: the budget or the allocation cannot be met, tensors are tied, or a layer is
-            parametrised already. The module is then as it was.
+        InputError: the budget or the allocation cannot be met, a tensor is tied to one that is no
+            weight, or a layer is parametrised already or of a kind that is not known. Nothing is
+            masked then.
 
     Warns:
         BudgetWarning: pattern "io" keeps whole kernels and so can miss the budget, by less than
@@ -66,47 +74,77 @@ def sparsify(
     Source:
         Golubeva et al. 2021, Section 2.1 and Appendix B.
     """
-    layers = weight_layers(module)
-    _refuse_entangled(module, layers)
-    shapes = {name: tuple(layer.weight.shape) for name, layer in layers.items()}
+    if exclude:
+        leave_out(module, exclude)
+    found = matrices(module)
+    _refuse_entangled(module, found)
+    shapes = {name: matrix.shape for name, matrix in found.items()}
     counts = allocate(shapes, num_weights, allocation)
     masks = {
         name: draw_mask(shapes[name], count, pattern, generator=stream(seed, "mask", name))
         for name, count in counts.items()
         if count < math.prod(shapes[name])
     }
-    for name, mask in masks.items():
-        _apply(layers[name], mask)
+    _apply(module, found, masks)
     _check_budget(module, num_weights, pattern)
     return module
 
 
-def _apply(layer: WeightLayer, mask: Bool[Tensor, "..."]) -> None:
-    scale = math.sqrt(mask.numel() / int(torch.count_nonzero(mask)))
-    with torch.no_grad():
-        layer.weight.mul_(scale)
-        if layer.bias is not None:
-            layer.bias.mul_(scale)
-    parametrize.register_parametrization(layer, "weight", Mask(mask.to(layer.weight.device)))
+def _apply(
+    module: nn.Module, found: Mapping[str, Matrix], masks: Mapping[str, Bool[Tensor, "..."]]
+) -> None:
+    """Scales what is kept, and puts one mask on each parameter, wherever it is used."""
+    whole = {}
+    for name, mask in masks.items():
+        matrix = found[name]
+        stored, rows, bias = matrix.stored, matrix.rows, matrix.piece.bias
+        scale = math.sqrt(mask.numel() / int(torch.count_nonzero(mask)))
+        with torch.no_grad():
+            stored[rows].mul_(scale)
+            if bias is not None:
+                scaled = stored_parameter(matrix.module, bias)
+                (scaled if matrix.piece.last is None else scaled[rows]).mul_(scale)
+        kept = whole.setdefault(id(stored), torch.ones(stored.shape, dtype=torch.bool))
+        kept[rows] = mask.reshape(kept[rows].shape)
+    users = {
+        (id(matrix.module), matrix.piece.parameter): matrix
+        for matrix in list(every_matrix(module))
+        if id(matrix.stored) in whole
+    }
+    # One mask for all that share a tensor.
+    steps = {stored: Mask(mask) for stored, mask in whole.items()}
+    for matrix in users.values():
+        step = steps[id(matrix.stored)].to(matrix.stored.device)
+        parametrize.register_parametrization(matrix.module, matrix.piece.parameter, step)
+        if isinstance(matrix.module, nn.RNNBase):
+            read_weights_anew(matrix.module)
 
 
-def _refuse_entangled(module: nn.Module, layers: dict[str, WeightLayer]) -> None:
-    for name, layer in layers.items():
-        if parametrize.is_parametrized(layer, "weight"):
+def _refuse_entangled(module: nn.Module, found: Mapping[str, Matrix]) -> None:
+    for name, matrix in found.items():
+        if parametrize.is_parametrized(matrix.module, matrix.piece.parameter):
             raise InputError(
                 f"the weight of layer {name!r} is parametrised already (sparsified, or by another "
-                "tool): start from a plain net"
+                f"tool): start from a plain net, or leave it out with exclude=[{name!r}]"
             )
     for name, part in module.named_modules():
         if isinstance(part, SparseLayer):
             raise InputError(f"layer {name!r} is sparse already (native): start from a plain net")
-    ours = {f"{name}.{part}".removeprefix(".") for name in layers for part in ("weight", "bias")}
-    for pair in tied_tensors(module):
-        if ours & set(pair):
+    ours = {id(matrix.stored) for matrix in found.values()}
+    scaled = ours | {
+        id(stored_parameter(matrix.module, matrix.piece.bias))
+        for matrix in found.values()
+        if matrix.piece.bias is not None
+    }
+    known = {(id(matrix.module), matrix.piece.parameter) for matrix in every_matrix(module)}
+    for first, second in tied_tensors(module):
+        parent, _, name = second.rpartition(".")
+        part = module.get_submodule(parent)
+        if id(getattr(part, name)) in scaled and (id(part), name) not in known:
             raise InputError(
-                f"{pair[0]!r} and {pair[1]!r} are one tied tensor, which cannot be masked or "
-                "scaled for one layer alone: give each layer its own, or freeze it with "
-                "requires_grad_(False)"
+                f"{first!r} and {second!r} are one tied tensor, which cannot be masked or "
+                "scaled for one layer alone: give each layer its own, leave it out by name with "
+                "exclude, or freeze it with requires_grad_(False)"
             )
 
 
