@@ -16,8 +16,13 @@ from wider.sparsity import (
     Allocation,
     BudgetWarning,
     Pattern,
+    UncountedWarning,
     count_weights,
+    exclude,
+    matrices,
+    num_embedded,
     sparsify,
+    uncounted,
     weight_layers,
 )
 
@@ -30,6 +35,7 @@ class Family:
     Args:
         architecture: any callable width -> nn.Module.
         base_width: the width of the baseline, which sets the budget.
+        exclude: patterns of names of what is left dense and not counted; see `wider.exclude`.
         keywords: passed on to the architecture.
 
     Raises:
@@ -42,13 +48,20 @@ class Family:
     """
 
     def __init__(
-        self, architecture: Callable[..., nn.Module], *, base_width: int, **keywords: Any
+        self,
+        architecture: Callable[..., nn.Module],
+        *,
+        base_width: int,
+        exclude: Sequence[str] = (),
+        **keywords: Any,
     ) -> None:
         if base_width < 1:
             raise InputError(f"base_width is {base_width}; it must be at least 1")
         self.architecture = architecture
         self.base_width = base_width
+        self.exclude = tuple(exclude)
         self.keywords = keywords
+        self._has_warned = False
 
     @cached_property
     def num_weights(self) -> int:
@@ -110,7 +123,7 @@ class Family:
             Golubeva et al. 2021, Section 2.1.
         """
         return sparsify(
-            self.dense(width, seed=seed),
+            self._wider(width, seed),
             num_weights=self.num_weights,
             allocation=allocation,
             pattern=pattern,
@@ -143,7 +156,8 @@ class Family:
         Source:
             Golubeva et al. 2021, Section 2.2.
         """
-        net = self.dense(width, seed=seed)
+        net = self._wider(width, seed)
+        _refuse_unfactorisable(net)
         with _at_width(width):
             channels = ranks(self._baseline_shapes, _shapes(net))
         net = factorise(net, channels, seed=seed)
@@ -184,6 +198,14 @@ class Family:
         return net
 
     @cached_property
+    def _uncounted_of_baseline(self) -> dict[str, int]:
+        return uncounted(self.dense(self.base_width))
+
+    @cached_property
+    def _embedded_in_baseline(self) -> int:
+        return num_embedded(self.dense(self.base_width))
+
+    @cached_property
     def _baseline_shapes(self) -> dict[str, tuple[int, ...]]:
         return _shapes(self.dense(self.base_width))
 
@@ -196,7 +218,36 @@ class Family:
 
     def _built(self, width: int, seed: int, **keywords: Any) -> nn.Module:
         with default_generator_from(seed, "initial weights"):
-            return self.architecture(width, **{**self.keywords, **keywords})
+            net = self.architecture(width, **{**self.keywords, **keywords})
+        exclude(net, self.exclude)
+        return net
+
+    def _wider(self, width: int, seed: int) -> nn.Module:
+        """The dense net that a wider member starts from, of which nothing grows uncounted."""
+        net = self.dense(width, seed=seed)
+        if width > self.base_width:
+            self._refuse_growth(net, width)
+        return net
+
+    def _refuse_growth(self, net: nn.Module, width: int) -> None:
+        baseline = self._uncounted_of_baseline
+        grown = [name for name, size in uncounted(net).items() if size > baseline.get(name, 0)]
+        if grown:
+            raise InputError(
+                f"at width {width}, {', '.join(map(repr, grown))} hold more than at the base width "
+                f"{self.base_width}, and no rule says that they are weights, so the budget would "
+                "not be constant: leave them out by name with exclude, or register what they are "
+                "with wider.sparsity.register"
+            )
+        if num_embedded(net) > self._embedded_in_baseline and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"embeddings are not counted, and they grow with the width: "
+                f"{self._embedded_in_baseline:,} entries at the base width {self.base_width}, "
+                f"{num_embedded(net):,} at width {width}",
+                UncountedWarning,
+                stacklevel=4,
+            )
 
     def _narrowed_widths(self, width: int) -> tuple[int, ...]:
         usual = ()
@@ -215,6 +266,14 @@ class Family:
         # Without memory for the weights: this is asked a few dozen times for nets of any size.
         with torch.device("meta"):
             return count_weights(self._built(width, seed=0, narrowed=narrowed))
+
+
+def _refuse_unfactorisable(net: nn.Module) -> None:
+    if others := sorted(set(matrices(net)) - set(weight_layers(net))):
+        raise InputError(
+            f"{', '.join(map(repr, others))} have no linear bottleneck: leave them out by name "
+            "with exclude, or widen by static sparsity"
+        )
 
 
 def _shapes(net: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,8 @@ from wider.sparsity._matrices import Matrix, Piece, exclude, mask_of, matrices, 
 from wider.sparsity._multiply_adds import multiply_adds
 from wider.sparsity._native import BREAK_EVEN
 from wider.sparsity._pattern import Pattern, draw_mask
-from wider.sparsity._sparsify import BudgetWarning, sparsify
+from wider.sparsity._sparsify import BudgetWarning, UncountedWarning, sparsify
+from wider.sparsity._summary import Summary, TensorSummary, num_embedded, summary, uncounted
 
 __all__ = [
     "BREAK_EVEN",
@@ -22,6 +23,9 @@ __all__ = [
     "Matrix",
     "Pattern",
     "Piece",
+    "Summary",
+    "TensorSummary",
+    "UncountedWarning",
     "WeightLayer",
     "allocate",
     "connectivity",
@@ -33,11 +37,14 @@ __all__ = [
     "mask_of",
     "matrices",
     "multiply_adds",
+    "num_embedded",
     "register",
     "sparsify",
     "stored_weight",
+    "summary",
     "tied_tensors",
     "to_masked",
     "to_native",
+    "uncounted",
     "weight_layers",
 ]

@@ -153,27 +153,42 @@ def exclude(module: nn.Module, patterns: Sequence[str]) -> None:
     Raises:
         InputError: a pattern matches nothing.
     """
-    every = list(every_matrix_unchecked(module))
+    known = {name: (part, mark) for name, part, mark in [*_named(module), *_other_tensors(module)]}
+    marks = []
     for pattern in patterns:
-        named = [each for each in every if _matches(each.name, pattern)]
+        named = [place for name, place in known.items() if _matches(name, pattern)]
         if not named:
-            known = ", ".join(repr(each.name) for each in every) or "none"
-            raise InputError(f"exclude has {pattern!r}, which matches no matrix; there are {known}")
-        for matrix in named:
-            marks = getattr(matrix.module, EXCLUDED, frozenset())
-            setattr(matrix.module, EXCLUDED, marks | {matrix.piece.suffix})
+            names = ", ".join(map(repr, known)) or "none"
+            raise InputError(f"exclude has {pattern!r}, which matches no matrix; there are {names}")
+        marks += named
+    for part, mark in marks:
+        setattr(part, EXCLUDED, getattr(part, EXCLUDED, frozenset()) | {mark})
 
 
-def every_matrix_unchecked(module: nn.Module) -> Iterator[Matrix]:
-    """Those of modules that are refused, too: they can be excluded."""
+def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """The matrices of modules that are refused, too: those can be excluded."""
     for name, part in module.named_modules():
         for piece in (_rule_of(part) or _no_pieces)(part):
-            yield Matrix(".".join(filter(None, (name, piece.suffix))), part, piece)
+            yield ".".join(filter(None, (name, piece.suffix))), part, piece.suffix
+
+
+def _other_tensors(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """Tensors of two or more dimensions of modules that no rule covers."""
+    for name, part in module.named_modules():
+        if _rule_of(part) is None:
+            for own, parameter in part.named_parameters(recurse=False):
+                if parameter.dim() > 1:
+                    yield f"{name}.{own}".removeprefix("."), part, own
 
 
 def is_excluded(matrix: Matrix) -> bool:
     """Whether `exclude` left it out."""
-    return matrix.piece.suffix in getattr(matrix.module, EXCLUDED, frozenset())
+    return is_left_out(matrix.module, matrix.piece.suffix)
+
+
+def is_left_out(module: nn.Module, mark: str) -> bool:
+    """Whether `exclude` left out a matrix of that suffix, or a tensor of that name."""
+    return mark in getattr(module, EXCLUDED, frozenset())
 
 
 def stored_parameter(module: nn.Module, parameter: str) -> nn.Parameter:

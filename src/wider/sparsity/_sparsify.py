@@ -21,12 +21,18 @@ from wider.sparsity._matrices import Matrix, every_matrix, matrices, stored_para
 from wider.sparsity._matrices import exclude as leave_out
 from wider.sparsity._pattern import Pattern, draw_mask
 from wider.sparsity._recurrent import read_weights_anew
+from wider.sparsity._summary import uncounted
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
+LITTLE = 0.01  # of a net that may be uncounted without a word
 
 
 class BudgetWarning(UserWarning):
     """The budget cannot be met exactly; the message says by how much it is missed."""
+
+
+class UncountedWarning(UserWarning):
+    """Trainable tensors that are no vectors are not counted; the message names them."""
 
 
 def sparsify(
@@ -65,6 +71,7 @@ def sparsify(
     Warns:
         BudgetWarning: pattern "io" keeps whole kernels and so can miss the budget, by less than
             one kernel per layer.
+        UncountedWarning: more than a hundredth of the net is in tensors that no rule covers.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(784, 80), nn.ReLU(), nn.Linear(80, 10))
@@ -87,6 +94,7 @@ def sparsify(
     }
     _apply(module, found, masks)
     _check_budget(module, num_weights, pattern)
+    _warn_of_uncounted(module)
     return module
 
 
@@ -146,6 +154,21 @@ def _refuse_entangled(module: nn.Module, found: Mapping[str, Matrix]) -> None:
                 "scaled for one layer alone: give each layer its own, leave it out by name with "
                 "exclude, or freeze it with requires_grad_(False)"
             )
+
+
+def _warn_of_uncounted(module: nn.Module) -> None:
+    """Where no rule covers more than a hundredth of a net."""
+    left_over = uncounted(module)
+    total = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    if sum(left_over.values()) > LITTLE * total:
+        warnings.warn(
+            f"{sum(left_over.values()):,} of {total:,} trainable numbers are in tensors that no "
+            f"rule covers, so they are neither counted nor sparsified: {', '.join(left_over)}. "
+            "Leave them out by name with exclude, or say what their weights are with "
+            "wider.sparsity.register; wider.summary lists every tensor",
+            UncountedWarning,
+            stacklevel=3,
+        )
 
 
 def _check_budget(module: nn.Module, num_weights: int, pattern: Pattern) -> None:
