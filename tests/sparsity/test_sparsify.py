@@ -485,6 +485,15 @@ def test_an_impossible_wish_is_refused_and_the_net_left_as_it_was(keywords, mess
     assert same_state(net.state_dict(), before)
 
 
+def test_a_net_without_numbers_is_refused_whole():
+    with torch.device("meta"):
+        net = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
+    assert count_weights(net) == 72
+    with pytest.raises(InputError, match=r"layer '0' is on the meta device"):
+        sparsify(net, num_weights=20)
+    assert not any(is_parametrized(layer) for layer in net)
+
+
 def test_a_lazy_net_is_refused_until_it_knows_its_shapes():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "lazy modules are a new feature"

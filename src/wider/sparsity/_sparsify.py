@@ -135,6 +135,11 @@ def _refuse_entangled(module: nn.Module, found: Mapping[str, Matrix]) -> None:
                 f"the weight of layer {name!r} is parametrised already (sparsified, or by another "
                 f"tool): start from a plain net, or leave it out with exclude=[{name!r}]"
             )
+        if matrix.stored.is_meta:
+            raise InputError(
+                f"the weight of layer {name!r} is on the meta device and has no numbers yet, which "
+                "would be scaled: sparsify the net once it has been made and initialised for real"
+            )
     for name, part in module.named_modules():
         if isinstance(part, SparseLayer):
             raise InputError(f"layer {name!r} is sparse already (native): start from a plain net")
