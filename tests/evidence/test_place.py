@@ -31,7 +31,7 @@ def test_an_end_of_the_grid_stands_for_nothing_beyond():
 
 
 def test_widths_that_may_be_the_best_count():
-    value, low, high = place(curve(16, 1.0))
+    value, low, high = place(curve(16, 2.0))
     assert (value, low) == (4, 2)
     assert high == 6
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy.special import ndtr, stdtrit
 
 from wider.evidence._interval import Interval
 
@@ -40,8 +40,8 @@ def bootstrapped(
     def interval(confidence: float) -> Interval:
         if num_seeds < FEWEST_SEEDS:
             return Interval(value, -math.inf, math.inf)
-        student = stats.t.ppf((1 - confidence) / 2, num_seeds - 1)
-        risk = float(stats.norm.cdf(math.sqrt(num_seeds / (num_seeds - 1)) * student))
+        student = stdtrit(num_seeds - 1, (1 - confidence) / 2)
+        risk = float(ndtr(math.sqrt(num_seeds / (num_seeds - 1)) * student))
         if risk * RESAMPLES < 1:
             return Interval(value, -math.inf, math.inf)
         low, high = np.quantile(found, [risk, 1 - risk])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from wider.errors import InputError
 from wider.runs import Run, RunSpec, family_weights, multiply_adds_per_image
@@ -133,7 +133,7 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     means["diverged"] = runs.size() - means["seeds"]
     # Of one seed there is neither a deviation nor a quantile: both are NaN.
     root = np.sqrt(means["seeds"])
-    quantile = stats.t.ppf(0.975, means["seeds"] - 1)
+    quantile = -stdtrit(means["seeds"] - 1, 0.025)
     accuracies = table[ACCURACIES].where(finished).groupby(point)
     mean, deviation = accuracies.mean(), accuracies.std(ddof=1)
     for column in ACCURACIES:
