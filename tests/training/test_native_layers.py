@@ -134,8 +134,9 @@ def test_each_net_gets_its_engine():
     assert type(trainer_for(copy.deepcopy(mlp), data(), still, seed=0)) is NativeTrainer
     assert type(trainer_for(mlp, data(), RECIPE, seed=0)) is NativeLayersTrainer
     assert type(trainer_for(plain, data(), RECIPE, seed=0)) is Trainer
-    sizes: dict[str, int] = {"in_features": 2 * SIDE**2, "num_classes": CLASSES}
-    normalised = Family(MLP, base_width=2, batch_norm=True, **sizes).sparse(8)
+    normalised = Family(
+        MLP, base_width=2, batch_norm=True, in_features=2 * SIDE**2, num_classes=CLASSES
+    ).sparse(8)
     assert type(trainer_for(normalised, data(), still, seed=0)) is NativeLayersTrainer
     assert type(trainer_for(smooth_net().double(), data(), RECIPE, seed=0)) is Trainer
 
