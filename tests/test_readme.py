@@ -52,12 +52,16 @@ def test_commands_are_those_of_the_command_line():
 
 def test_the_verdicts_are_those_of_the_committed_runs():
     runs = runs_in_results(Path(__file__).parents[1] / "results")
-    outcomes = Counter(verdict.outcome for verdict in verdicts(runs, EXPERIMENTS))
+    found = verdicts(runs, EXPERIMENTS)
+    outcomes = Counter(verdict.outcome for verdict in found)
     waiting = outcomes.pop("not yet run")
     text = " ".join(README.split())
     assert f"Of {waiting + outcomes.total()} claims, {outcomes.total()} have been run" in text
     for outcome, count in outcomes.items():
         assert f"{count} {outcome}" in text
+    words = [each for each in found if each.outcome in ("supported", "contradicted")]
+    stand = sum(each.holds_corrected for each in words)
+    assert f"{stand} of the {len(words)} stand when they are corrected" in text
 
 
 def test_the_hit_table_is_the_committed_one():

@@ -194,16 +194,15 @@ class Family:
                 usual, self.num_weights, count=lambda narrowed: self._count(width, narrowed)
             )
         net = self._built(width, seed, narrowed=narrowed)
+        self._refuse_growth(net, width)
         _check_budget(net, self.num_weights, "non-linear")
         return net
 
     @cached_property
-    def _uncounted_of_baseline(self) -> dict[str, int]:
-        return uncounted(self.dense(self.base_width))
-
-    @cached_property
-    def _embedded_in_baseline(self) -> int:
-        return num_embedded(self.dense(self.base_width))
+    def _beside_the_budget(self) -> tuple[dict[str, int], int]:
+        """What the baseline has in tensors that no rule covers, and in embeddings."""
+        baseline = self.dense(self.base_width)
+        return uncounted(baseline), num_embedded(baseline)
 
     @cached_property
     def _baseline_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -225,13 +224,14 @@ class Family:
     def _wider(self, width: int, seed: int) -> nn.Module:
         """The dense net that a wider member starts from, of which nothing grows uncounted."""
         net = self.dense(width, seed=seed)
-        if width > self.base_width:
-            self._refuse_growth(net, width)
+        self._refuse_growth(net, width)
         return net
 
     def _refuse_growth(self, net: nn.Module, width: int) -> None:
-        baseline = self._uncounted_of_baseline
-        grown = [name for name, size in uncounted(net).items() if size > baseline.get(name, 0)]
+        if width == self.base_width:
+            return
+        bare, embedded = self._beside_the_budget
+        grown = [name for name, size in uncounted(net).items() if size > bare.get(name, 0)]
         if grown:
             raise InputError(
                 f"at width {width}, {', '.join(map(repr, grown))} hold more than at the base width "
@@ -239,11 +239,11 @@ class Family:
                 "not be constant: leave them out by name with exclude, or register what they are "
                 "with wider.sparsity.register"
             )
-        if num_embedded(net) > self._embedded_in_baseline and not self._has_warned:
+        if num_embedded(net) > embedded and not self._has_warned:
             self._has_warned = True
             warnings.warn(
                 f"embeddings are not counted, and they grow with the width: "
-                f"{self._embedded_in_baseline:,} entries at the base width {self.base_width}, "
+                f"{embedded:,} entries at the base width {self.base_width}, "
                 f"{num_embedded(net):,} at width {width}",
                 UncountedWarning,
                 stacklevel=4,

@@ -58,7 +58,6 @@ def test_it_holds_the_best_of_the_grid_as_often_as_it_says():
 
 
 def test_a_bootstrap_covers_as_often_as_it_says():
-    # A plain percentile interval of five normal values covers 82%.
     generator = np.random.default_rng(4)
     covered = 0
     for sample in generator.normal(0, 1, (600, 8)):
@@ -66,6 +65,14 @@ def test_a_bootstrap_covers_as_often_as_it_says():
         _, low, high = interval(0.95)
         covered += low <= 0 <= high
     assert covered / 600 == pytest.approx(0.95, abs=3 * math.sqrt(0.05 * 0.95 / 600))
+
+
+def test_a_plain_percentile_interval_would_not():
+    generator = np.random.default_rng(4)
+    samples = generator.normal(0, 1, (4000, 5))
+    resampled = samples[:, generator.integers(5, size=(500, 5))].mean(-1)
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
+    assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.82, abs=0.02)
 
 
 def test_so_few_seeds_have_no_bootstrap():

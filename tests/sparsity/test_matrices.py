@@ -215,6 +215,27 @@ def test_tied_layers_are_one_matrix_under_one_mask():
     assert int(one.weight.count_nonzero()) == 12
 
 
+def test_every_bias_of_tied_layers_keeps_the_scale():
+    one, other = built(nn.Linear, 6, 6), built(nn.Linear, 6, 6)
+    other.weight = one.weight
+    before = [one.weight.detach().clone(), one.bias.detach().clone(), other.bias.detach().clone()]
+    sparsify(nn.Sequential(one, other), num_weights=9)
+    kept = mask_of(one)
+    assert kept is not None
+    assert torch.equal(one.weight[kept], 2 * before[0][kept])
+    assert torch.equal(one.bias, 2 * before[1])
+    assert torch.equal(other.bias, 2 * before[2])
+
+
+def test_what_is_left_out_under_one_name_is_left_out_under_the_other():
+    one, other = nn.Linear(6, 6), nn.Linear(6, 6)
+    other.weight = one.weight
+    net = nn.Sequential(one, nn.Linear(6, 6), other)
+    sparsify(net, num_weights=9, exclude=["2"])
+    assert list(matrices(net)) == ["1"]
+    assert mask_of(one) is mask_of(other) is None
+
+
 def test_a_head_tied_to_an_embedding_is_an_embedding():
     embedding, body, head = nn.Embedding(9, 6), nn.Linear(6, 6), nn.Linear(6, 9, bias=False)
     head.weight = embedding.weight

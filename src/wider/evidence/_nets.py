@@ -71,16 +71,10 @@ def means_over_seeds(
     groups = values.groupby([table[name] for name in by])
     found = groups.agg(["mean", "sem", "count"])
     found = found[found["count"] > 0]
+    rows = found.itertuples(index=False, name=None)
     return Nets(
         {
             net: Mean(float(mean), float(error) ** 2, int(seeds))
-            for net, mean, error, seeds in found.itertuples(name=None)
-        }
-        if len(by) == 1
-        else {
-            net: Mean(float(mean), float(error) ** 2, int(seeds))
-            for net, (mean, error, seeds) in zip(
-                found.index, found.itertuples(index=False, name=None), strict=True
-            )
+            for net, (mean, error, seeds) in zip(found.index, rows, strict=True)
         }
     )

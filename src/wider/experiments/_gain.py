@@ -48,13 +48,9 @@ def best_gain(nets: Nets) -> Evidence | None:
     return best_less_best(nets, single(net for net in nets if net > base), single([base]))
 
 
-def gain_in_family(
-    rows: pd.DataFrame,
-    base_width: Any,
-    column: str = "best_test_accuracy",
-) -> Evidence | None:
+def gain_in_family(rows: pd.DataFrame, base_width: Any) -> Evidence | None:
     """The best wider net of a family less its dense baseline; None where that has not been run."""
-    nets = accuracies(rows[rows["base_width"] == base_width], ["width"], column)
+    nets = accuracies(rows[rows["base_width"] == base_width], ["width"])
     return best_gain(nets) if base_width in nets else None
 
 

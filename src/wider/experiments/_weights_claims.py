@@ -1,5 +1,6 @@
 """What the paper says of width against weights: Figure 6 and Table 1."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ from wider.evidence import (
     Contrast,
     Evidence,
     Interval,
+    Measure,
     at_best,
     best_less_best,
     difference,
@@ -20,6 +22,8 @@ from wider.experiments._imagenet import PAPER
 from wider.experiments._resnet import PAPER_DATASETS, with_baselines
 from wider.experiments._width_claims import ACCURACY, TRAIN
 
+Part = Callable[[Any], Evidence | None]
+"""From a width to the part of the dense net's gain that the sparse one of that width has."""
 SAME = 0.5  # points around a printed accuracy
 
 
@@ -34,11 +38,11 @@ def due_to_width(table: pd.DataFrame) -> Evidence | None:
 def due_to_width_everywhere(table: pd.DataFrame) -> Evidence | None:
     """The smallest such part at all widths up to the one where the sparse net fits best."""
 
-    def smallest(widths: list[Any], part: Any) -> Evidence | None:
-        parts = {width: part(width) for width in widths}
-        found = [each for each in parts.values() if each is not None]
-        if len(found) < len(widths):
+    def smallest(widths: list[Any], part: Part) -> Evidence | None:
+        parts = {width: each for width in widths if (each := part(width)) is not None}
+        if len(parts) < len(widths):
             return None
+        found = list(parts.values())
         worst = min(parts, key=lambda width: parts[width].effect.value)
 
         def interval(confidence: float) -> Interval:
@@ -55,7 +59,10 @@ def due_to_width_everywhere(table: pd.DataFrame) -> Evidence | None:
     return _where_it_fits(table, smallest)
 
 
-def _where_it_fits(table: pd.DataFrame, take: Any) -> Evidence | None:
+def _where_it_fits(
+    table: pd.DataFrame, take: Callable[[list[Any], Part], Evidence | None]
+) -> Evidence | None:
+    """What is taken of the wider widths up to the one that fits best, and of the part at each."""
     both = with_baselines(table, "method", ["dense"])
     if not {"sparse", "dense"} <= set(both["method"]):
         return None
@@ -81,7 +88,7 @@ def _where_it_fits(table: pd.DataFrame, take: Any) -> Evidence | None:
     return at_best(wider, measure, "where the sparse net fits its training images best")
 
 
-def printed(method: str, width: int) -> Any:
+def printed(method: str, width: int) -> Measure:
     """Our accuracy less the paper's."""
     paper, _ = PAPER[method][width]  # pyright: ignore[reportArgumentType]
 
@@ -95,7 +102,7 @@ def printed(method: str, width: int) -> Any:
     return measure
 
 
-def net_less_net(one: tuple[str, int], other: tuple[str, int]) -> Any:
+def net_less_net(one: tuple[str, int], other: tuple[str, int]) -> Measure:
     """The accuracy of one net of Table 1 less that of another."""
 
     def measure(table: pd.DataFrame) -> Evidence | None:

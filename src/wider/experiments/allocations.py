@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from wider.data import Preprocessing
 from wider.evidence import Claim, Evidence, best_less_best
 from wider.experiments import _subjects as subjects
+from wider.experiments import three_ways
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._gain import accuracies, single
 from wider.experiments._resnet import GPU, dataset_title, resnet_runs
@@ -21,10 +21,8 @@ from wider.experiments.charts import (
     of_seeds,
     width_axis,
 )
-from wider.experiments.three_ways import BASE_WIDTH, HIDDEN_LAYERS
-from wider.runs import ModelSpec, RunSpec, Widening
+from wider.runs import RunSpec
 from wider.sparsity import AllocationName
-from wider.training import Recipe
 
 ALLOCATIONS: dict[AllocationName, str] = {
     "level": "level",
@@ -38,26 +36,9 @@ LAST_EPOCH = "final_test_accuracy"
 def runs(
     *, widths: Sequence[int] = WIDTHS, epochs: int, num_seeds: int, num_train: int | None = None
 ) -> list[RunSpec]:
-    """MLPs on MNIST: every width of every allocation, all of one seed first; the baseline once.
-
-    Args:
-        widths: of the hidden layers, the base width first.
-        epochs: of each run.
-        num_seeds: seeds 0, 1, ...
-        num_train: training images; None for all.
-    """
-    baselines = [
-        RunSpec(
-            data=Preprocessing(dataset="mnist", num_train=num_train),
-            model=ModelSpec(num_hidden_layers=HIDDEN_LAYERS),
-            widening=Widening(base_width=BASE_WIDTH, width=width),
-            recipe=Recipe(epochs=epochs),
-            seed=seed,
-        )
-        for seed in range(num_seeds)
-        for width in widths
-    ]
-    return _spread(baselines)
+    """The sparse nets of `three-ways`, with every allocation; arguments as there."""
+    every = three_ways.runs(widths=widths, epochs=epochs, num_seeds=num_seeds, num_train=num_train)
+    return _spread([spec for spec in every if spec.widening.method == "sparse"])
 
 
 def _spread(level: Sequence[RunSpec]) -> list[RunSpec]:
@@ -156,7 +137,7 @@ SCALES = [
     ),
     Scale(
         "laptop",
-        f"MLP with {HIDDEN_LAYERS} hidden layers, all images, 20 epochs, 5 seeds",
+        f"MLP with {three_ways.HIDDEN_LAYERS} hidden layers, all images, 20 epochs, 5 seeds",
         lambda: runs(epochs=20, num_seeds=5),
     ),
     Scale(

@@ -4,17 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from wider.sparsity._matrices import matrices, stored_parameter
-
-WeightLayer = (
-    nn.Linear
-    | nn.Conv1d
-    | nn.Conv2d
-    | nn.Conv3d
-    | nn.ConvTranspose1d
-    | nn.ConvTranspose2d
-    | nn.ConvTranspose3d
-)
+from wider.sparsity._matrices import WeightLayer, matrices, stored_parameter
 
 
 def weight_layers(module: nn.Module) -> dict[str, WeightLayer]:

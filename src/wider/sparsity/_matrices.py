@@ -4,7 +4,7 @@ import fnmatch
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 from jaxtyping import Bool
@@ -16,6 +16,15 @@ from wider.errors import InputError
 from wider.sparsity._linear_in_weight import is_linear_in_weight
 from wider.sparsity._mask import Mask
 
+WeightLayer = (
+    nn.Linear
+    | nn.Conv1d
+    | nn.Conv2d
+    | nn.Conv3d
+    | nn.ConvTranspose1d
+    | nn.ConvTranspose2d
+    | nn.ConvTranspose3d
+)
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 EXCLUDED = "_excluded_weights"  # attribute of a module: what of it is left out by name
 
@@ -62,6 +71,11 @@ class Matrix:
     def stored(self) -> nn.Parameter:
         """The whole parameter that holds it, before any parametrisation."""
         return stored_parameter(self.module, self.piece.parameter)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The same for matrices that share their entries."""
+        return id(self.stored), self.piece.first
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -118,16 +132,23 @@ def matrices(module: nn.Module) -> dict[str, Matrix]:
         InputError: a module does not know its shape yet, recomputes its weight, or is a subclass
             whose outputs are not linear in what it stores.
     """
-    embedded = {id(part.weight) for part in module.modules() if isinstance(part, EMBEDDINGS)}
+    embedded = embeddings(module)
+    every = list(every_matrix(module))
+    # What is left out under one name is left out under all that share it.
+    seen = {matrix.place for matrix in every if is_excluded(matrix)}
     found: dict[str, Matrix] = {}
-    seen: set[tuple[int, int]] = set()
-    for matrix in every_matrix(module):
-        place = (id(matrix.stored), matrix.piece.first)
+    for matrix in every:
         is_counted = matrix.stored.requires_grad and id(matrix.stored) not in embedded
-        if is_counted and place not in seen and not is_excluded(matrix):
-            seen.add(place)
+        if is_counted and matrix.place not in seen:
+            seen.add(matrix.place)
             found[matrix.name] = matrix
     return found
+
+
+def embeddings(module: nn.Module) -> dict[int, Tensor]:
+    """The weights of embeddings by their identity, by which what is tied to one is known."""
+    parts = [part for part in module.modules() if isinstance(part, EMBEDDINGS)]
+    return {id(part.weight): part.weight for part in parts}
 
 
 def every_matrix(module: nn.Module) -> Iterator[Matrix]:
@@ -351,18 +372,7 @@ GATES = {
     "GRUCell": ("r", "z", "n"),
 }
 RULES: dict[type, Rule] = {
-    **dict.fromkeys(
-        (
-            nn.Linear,
-            nn.Conv1d,
-            nn.Conv2d,
-            nn.Conv3d,
-            nn.ConvTranspose1d,
-            nn.ConvTranspose2d,
-            nn.ConvTranspose3d,
-        ),
-        _whole,
-    ),
+    **dict.fromkeys(get_args(WeightLayer), _whole),
     nn.Bilinear: _bilinear,
     nn.MultiheadAttention: _attention,
     **dict.fromkeys((nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell), _recurrent),

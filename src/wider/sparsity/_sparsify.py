@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -81,51 +81,57 @@ def sparsify(
     Source:
         Golubeva et al. 2021, Section 2.1 and Appendix B.
     """
-    if exclude:
-        leave_out(module, exclude)
+    leave_out(module, exclude)
     found = matrices(module)
     _refuse_entangled(module, found)
     shapes = {name: matrix.shape for name, matrix in found.items()}
     counts = allocate(shapes, num_weights, allocation)
     masks = {
-        name: draw_mask(shapes[name], count, pattern, generator=stream(seed, "mask", name))
+        found[name].place: draw_mask(
+            shapes[name], count, pattern, generator=stream(seed, "mask", name)
+        )
         for name, count in counts.items()
         if count < math.prod(shapes[name])
     }
-    _apply(module, found, masks)
+    _apply(module, masks)
     _check_budget(module, num_weights, pattern)
     _warn_of_uncounted(module)
     return module
 
 
-def _apply(
-    module: nn.Module, found: Mapping[str, Matrix], masks: Mapping[str, Bool[Tensor, "..."]]
-) -> None:
+def _apply(module: nn.Module, masks: Mapping[tuple[int, int], Bool[Tensor, "..."]]) -> None:
     """Scales what is kept, and puts one mask on each parameter, wherever it is used."""
-    whole = {}
-    for name, mask in masks.items():
-        matrix = found[name]
-        stored, rows, bias = matrix.stored, matrix.rows, matrix.piece.bias
-        scale = math.sqrt(mask.numel() / int(torch.count_nonzero(mask)))
-        with torch.no_grad():
-            stored[rows].mul_(scale)
-            if bias is not None:
-                scaled = stored_parameter(matrix.module, bias)
-                (scaled if matrix.piece.last is None else scaled[rows]).mul_(scale)
-        kept = whole.setdefault(id(stored), torch.ones(stored.shape, dtype=torch.bool))
+    users = [matrix for matrix in every_matrix(module) if matrix.place in masks]
+    whole: dict[int, Mask] = {}
+    scaled: set[tuple[int, int]] = set()
+    for matrix in users:
+        stored, rows = matrix.stored, matrix.rows
+        if id(stored) not in whole:
+            kept = torch.ones(stored.shape, dtype=torch.bool)
+            whole[id(stored)] = Mask(kept)
+        mask = masks[matrix.place]
+        kept = whole[id(stored)].mask
         kept[rows] = mask.reshape(kept[rows].shape)
-    users = {
-        (id(matrix.module), matrix.piece.parameter): matrix
-        for matrix in list(every_matrix(module))
-        if id(matrix.stored) in whole
-    }
-    # One mask for all that share a tensor.
-    steps = {stored: Mask(mask) for stored, mask in whole.items()}
-    for matrix in users.values():
-        step = steps[id(matrix.stored)].to(matrix.stored.device)
-        parametrize.register_parametrization(matrix.module, matrix.piece.parameter, step)
-        if isinstance(matrix.module, nn.RNNBase):
-            read_weights_anew(matrix.module)
+        scale = math.sqrt(mask.numel() / int(torch.count_nonzero(mask)))
+        for tensor in _scaled(matrix):
+            place = (id(tensor), matrix.piece.first)
+            if place not in scaled:
+                scaled.add(place)
+                with torch.no_grad():
+                    (tensor if matrix.piece.last is None else tensor[rows]).mul_(scale)
+    masked = {(matrix.module, matrix.piece.parameter): matrix.stored for matrix in users}
+    for (layer, parameter), stored in masked.items():
+        mask = whole[id(stored)].to(stored.device)
+        parametrize.register_parametrization(layer, parameter, mask)
+        if isinstance(layer, nn.RNNBase):
+            read_weights_anew(layer)
+
+
+def _scaled(matrix: Matrix) -> Iterator[Tensor]:
+    """The parameters whose rows keep the outputs' scale."""
+    yield matrix.stored
+    if matrix.piece.bias is not None:
+        yield stored_parameter(matrix.module, matrix.piece.bias)
 
 
 def _refuse_entangled(module: nn.Module, found: Mapping[str, Matrix]) -> None:
@@ -143,12 +149,7 @@ def _refuse_entangled(module: nn.Module, found: Mapping[str, Matrix]) -> None:
     for name, part in module.named_modules():
         if isinstance(part, SparseLayer):
             raise InputError(f"layer {name!r} is sparse already (native): start from a plain net")
-    ours = {id(matrix.stored) for matrix in found.values()}
-    scaled = ours | {
-        id(stored_parameter(matrix.module, matrix.piece.bias))
-        for matrix in found.values()
-        if matrix.piece.bias is not None
-    }
+    scaled = {id(tensor) for matrix in found.values() for tensor in _scaled(matrix)}
     known = {(id(matrix.module), matrix.piece.parameter) for matrix in every_matrix(module)}
     for first, second in tied_tensors(module):
         parent, _, name = second.rpartition(".")

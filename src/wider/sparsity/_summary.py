@@ -8,8 +8,8 @@ from torch.nn.utils import parametrize
 
 from wider.native import SparseLayer
 from wider.sparsity._matrices import (
-    EMBEDDINGS,
     Matrix,
+    embeddings,
     every_matrix,
     is_excluded,
     is_left_out,
@@ -167,10 +167,7 @@ def uncounted(module: nn.Module) -> dict[str, int]:
 
 def num_embedded(module: nn.Module) -> int:
     """The trainable entries of embeddings and of what is tied to them."""
-    found = {
-        id(part.weight): part.weight for part in module.modules() if isinstance(part, EMBEDDINGS)
-    }
-    return sum(weight.numel() for weight in found.values() if weight.requires_grad)
+    return sum(weight.numel() for weight in embeddings(module).values() if weight.requires_grad)
 
 
 def _of_matrix(matrix: Matrix) -> TensorSummary:
@@ -188,7 +185,7 @@ def _bare_tensors(module: nn.Module) -> dict[str, list[TensorSummary]]:
             steps = parametrizations_of(matrix.module, matrix.piece.parameter)
             covered |= {id(parameter) for parameter in steps.parameters()}
         covered.add(id(matrix.stored))
-    embedded = {id(part.weight) for part in module.modules() if isinstance(part, EMBEDDINGS)}
+    embedded = set(embeddings(module))
     found: dict[str, list[TensorSummary]] = {}
     for name, part in module.named_modules():
         for own, parameter in part.named_parameters(recurse=False):

@@ -8,16 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 from wider.errors import InputError
-
-WEIGHT_LAYERS = (
-    nn.Linear,
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-)
+from wider.sparsity import WeightLayer
 
 
 def feature_rows(
@@ -116,4 +107,4 @@ def _watched(net: nn.Module, layer: str | None) -> list[nn.Module]:
 
 def _is_weight_layer(part: nn.Module) -> bool:
     # Native layers are known by their method: theory imports no other room.
-    return isinstance(part, WEIGHT_LAYERS) or hasattr(part, "dense_weight")
+    return isinstance(part, WeightLayer) or hasattr(part, "dense_weight")
