@@ -13,7 +13,7 @@ from wider.runs import (
     multiply_adds_per_image,
 )
 from wider.runs._arithmetic import stored_multiply_adds_per_image
-from wider.sparsity import connectivity, multiply_adds
+from wider.sparsity import connectivity, count_weights, multiply_adds
 
 IMAGES: dict[str, Any] = {"image_shape": (3, 32, 32), "num_classes": 7}
 MODELS = [
@@ -34,6 +34,23 @@ def test_multiply_adds_are_those_of_the_net(model: ModelSpec, method: Method):
     assert multiply_adds_per_image(spec, **IMAGES) == counted
     assert multiply_adds_per_image(spec, connectivity=connectivity(net), **IMAGES) == counted
     assert family_weights(spec, **IMAGES) == spec.family(**IMAGES).num_weights
+
+
+@pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")
+@pytest.mark.parametrize("method", METHODS)
+def test_excluded_layers_are_multiplied_whole_and_not_counted(method: Method):
+    widening = Widening(method=method, base_width=6, width=9, exclude=("hidden.0", "output"))
+    spec = RunSpec(model=ModelSpec(num_hidden_layers=4), widening=widening)
+    net = spec.build(**IMAGES)
+    assert "output" not in connectivity(net)
+    budget = {"linear_bottleneck": 3 * 6 * 12}.get(method, 3 * 36)
+    assert family_weights(spec, **IMAGES) == 3 * 36
+    assert method == "dense" or budget - 2 * 9 < count_weights(net) <= budget
+    counted = multiply_adds(net, IMAGES["image_shape"])[""]
+    assert multiply_adds_per_image(spec, **IMAGES) == counted
+    assert multiply_adds_per_image(spec, connectivity=connectivity(net), **IMAGES) == counted
+    whole = sum(net.get_parameter(f"{name}.weight").numel() for name in widening.exclude)
+    assert counted == whole + count_weights(net)
 
 
 @pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")

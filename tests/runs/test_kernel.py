@@ -61,6 +61,16 @@ def test_expected_distances_are_those_of_the_theory_with_the_layers_own_connecti
     assert found.theorem_1 < found.expected
 
 
+def test_a_last_layer_that_is_excluded_counts_as_the_dense_one_that_it_is():
+    widening = Widening(base_width=4, width=16, exclude=("output",))
+    net = spec(widening=widening).build(**SHAPE)  # type: ignore[arg-type]
+    found = kernel_distances(net, data(), num_pairs=50, seed=3)
+    x, y = (part.double() for part in _pairs(data().test_images.flatten(1), 50, 3))
+    exact = kernel_distance(x, y, width=16, connectivity=1 / 4, seed=3)
+    assert found.expected == found.theorem_1
+    assert found.expected == pytest.approx(float(exact.distances.mean()), rel=1e-12)
+
+
 def test_results_with_the_old_closed_form_still_open_and_it_is_not_believed():
     old = {"pairs": 5, "initial": None, "expected": 0.1, "theorem_1": 0.2, "closed_form": 7.0}
     found = KernelDistances.model_validate(old)

@@ -19,7 +19,7 @@ from wider.families import Family
 from wider.models import MLP, Activation, Parametrization, ResNet18
 from wider.runs import Method, ModelSpec, RunSpec, Widening
 from wider.runs._spec import SCHEMA_VERSION
-from wider.sparsity import AllocationName, Pattern, count_weights, weight_layers
+from wider.sparsity import AllocationName, Pattern, connectivity, count_weights, weight_layers
 from wider.training import Recipe
 
 # Another value for each field of a spec: one that is not its default.
@@ -44,6 +44,7 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("widening", "width"): 81,
     ("widening", "allocation"): "proportional",
     ("widening", "pattern"): "io",
+    ("widening", "exclude"): ("output",),
     ("recipe", "epochs"): 301,
     ("recipe", "batch_size"): 101,
     ("recipe", "learning_rate"): 0.2,
@@ -73,6 +74,7 @@ WIDENINGS = st.integers(1, 100).flatmap(
         width=st.integers(base, 10**6),
         allocation=ALLOCATIONS,
         pattern=st.sampled_from(get_args(Pattern)),
+        exclude=st.lists(st.text(min_size=1, max_size=5), max_size=2).map(tuple),
     )
 )
 SPECS = st.builds(
@@ -141,6 +143,7 @@ def key_by_hand(spec):
         ("data", "shrunk_to", None),
         ("model", "stem", "cifar"),
         ("model", "batch_norm", False),
+        ("widening", "exclude", []),
         ("recipe", "schedule", "steps"),
         ("recipe", "milestones", []),
         ("recipe", "augmentation", "none"),
@@ -260,6 +263,21 @@ def test_the_order_of_an_allocation_does_not_matter():
     assert (there, there.key, hash(there)) == (back, back.key, hash(back))
 
 
+def test_the_order_of_excluded_patterns_does_not_matter():
+    specs = [RunSpec(widening=Widening(exclude=names)) for names in map(tuple, ("ab", "ba", "abb"))]
+    assert len({spec.key for spec in specs}) == 1
+    assert RunSpec(widening=Widening(exclude=())).key == RunSpec().key
+
+
+def test_excluded_layers_are_dense_and_leave_the_budget_to_the_others():
+    spec = RunSpec(widening=Widening(exclude=("output",)))
+    net = spec.build(image_shape=(1, 28, 28), num_classes=10)
+    assert connectivity(net) == {"": 1 / 16, "hidden.0": 1 / 16}
+    assert count_weights(net) == 5 * 784
+    assert spec.title.endswith("width 80 seed 0")
+    assert "without output" in spec.title
+
+
 def test_a_spec_with_an_explicit_allocation_can_be_a_key():
     assert {explicit(output=0.5): "found"}[explicit(output=0.5)] == "found"
 
@@ -282,6 +300,7 @@ def test_a_spec_with_an_explicit_allocation_can_be_a_key():
         (Widening, "allocation", {"output": math.inf}),
         (Widening, "allocation", {"output": "all"}),
         (Widening, "pattern", "block"),
+        (Widening, "exclude", "output"),
         (Widening, "factor", 2),
         (Preprocessing, "num_train", 0),
         (Preprocessing, "num_validation", -1),

@@ -18,6 +18,7 @@ FAMILY = [
     "hidden_layers",
     "stem",
     "base_width",
+    "exclude",
 ]
 # How they are trained.
 TRAINING = [

@@ -17,7 +17,7 @@ from wider.theory import approximate_kernel_distance
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
 
 ACCURACIES = ["best_test_accuracy", "final_test_accuracy", "final_train_accuracy"]
-TEXT = ["classes", "milestones"]  # empty where there are none
+TEXT = ["classes", "exclude", "milestones"]  # empty where there are none
 LATER_COLUMNS = ["num_features", "hidden_connectivity"]  # that not every table of ours had at first
 
 
@@ -86,6 +86,7 @@ def asked(spec: RunSpec) -> dict[str, object]:
         "width": widening.width,
         "allocation": json.dumps(widening.allocation).strip('"'),
         "pattern": widening.pattern,
+        "exclude": " ".join(widening.exclude),
         **recipe | {"milestones": " ".join(map(str, recipe["milestones"]))},
         "seed": spec.seed,
         "kernel_pairs": spec.kernel_pairs,

@@ -5,7 +5,7 @@ import pandas as pd
 from wider.report._sections import Section
 
 # What tells nets apart, as far as they cost something else.
-NETS = ["dataset", "model", "activation", "method", "base_width", "pattern", "width"]
+NETS = ["dataset", "model", "activation", "method", "base_width", "exclude", "pattern", "width"]
 SIZES = {
     "num_weights": "weights",
     "num_effective_weights": "effective weights",

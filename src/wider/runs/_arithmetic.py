@@ -7,9 +7,10 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from wider.runs._spec import Method, ModelSpec, RunSpec
-from wider.sparsity import BudgetWarning, allocate, multiply_adds, weight_layers
+from wider.sparsity import BudgetWarning, WeightLayer, allocate, multiply_adds, weight_layers
 
 NARROW = 4
 
@@ -20,6 +21,7 @@ class _Member(NamedTuple):
     method: Method
     base_width: int
     width: int
+    exclude: tuple[str, ...]
 
 
 class _Net(NamedTuple):
@@ -27,7 +29,7 @@ class _Net(NamedTuple):
 
     Attributes:
         multiply_adds: of each layer and one image.
-        shapes: of each layer's weights.
+        shapes: of the weights of each layer that is counted.
         family_weights: weights of the family's baseline.
     """
 
@@ -55,7 +57,9 @@ def multiply_adds_per_image(
     net = _stored(spec, image_shape, num_classes)
     if connectivity is None:
         connectivity = _allocated(spec, net)
-    return round(sum(count * connectivity[name] for name, count in net.multiply_adds.items()))
+    kept = {name: connectivity[name] for name in net.shapes}
+    # A layer that is excluded has all of its weights.
+    return round(sum(count * kept.get(name, 1.0) for name, count in net.multiply_adds.items()))
 
 
 def stored_multiply_adds_per_image(
@@ -73,7 +77,7 @@ def family_weights(spec: RunSpec, *, image_shape: tuple[int, int, int], num_clas
 def _stored(spec: RunSpec, image_shape: tuple[int, int, int], num_classes: int) -> _Net:
     widening = spec.widening
     method = "dense" if widening.method == "sparse" else widening.method
-    member = _Member(method, widening.base_width, widening.width)
+    member = _Member(method, widening.base_width, widening.width, widening.exclude)
     return _built(spec.model, member, image_shape, num_classes)
 
 
@@ -88,24 +92,33 @@ def _built(
         warnings.simplefilter("ignore", BudgetWarning)
         net, num_weights = getattr(family, member.method)(member.width), family.num_weights
     shapes = {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
-    uses = _uses(model, member.method, image_shape)
-    arithmetic = {name: math.prod(shape) * uses[name] for name, shape in shapes.items()}
+    uses = _uses(model, member.method, member.exclude, image_shape)
+    arithmetic = {name: size * uses[name] for name, size in _sizes(net).items()}
     return _Net(arithmetic, shapes, num_weights)
 
 
 @cache
-def _uses(model: ModelSpec, method: Method, image_shape: tuple[int, int, int]) -> dict[str, int]:
+def _uses(
+    model: ModelSpec, method: Method, exclude: tuple[str, ...], image_shape: tuple[int, int, int]
+) -> dict[str, int]:
     """How often one image uses each weight of a layer: the same at every width, so a narrow net is
     asked, since a forward pass without numbers takes a quarter of a second.
     """
-    narrow = {"base_width": NARROW, "width": NARROW}
+    narrow = {"base_width": NARROW, "width": NARROW, "exclude": exclude}
     spec = RunSpec.model_validate({"model": model, "widening": narrow})
     family = spec.family(image_shape=image_shape, num_classes=1)
     with torch.device("meta"):
         net = getattr(family, method)(NARROW)
         counts = multiply_adds(net, image_shape)
+    return {name: counts[name] // size for name, size in _sizes(net).items()}
+
+
+def _sizes(net: nn.Module) -> dict[str, int]:
+    """Of the weights of all layers, of those that are excluded, too."""
     return {
-        name: counts[name] // layer.weight.numel() for name, layer in weight_layers(net).items()
+        name: layer.weight.numel()
+        for name, layer in net.named_modules()
+        if isinstance(layer, WeightLayer)
     }
 
 

@@ -54,6 +54,9 @@ def estimated_seconds(
     dense = _dense_weights(spec, width, num_features, num_classes)
     stored = dense if method in ("dense", "sparse") else budget
     weights = dense if method == "dense" else budget
+    if spec.widening.exclude:  # an MLP uses each of its weights once
+        sizes = {"image_shape": image_shape, "num_classes": num_classes}
+        weights = multiply_adds_per_image(spec, **sizes)
     if method != "linear_bottleneck" and pays_natively(weights, weights / stored):
         units = width * spec.model.num_hidden_layers
         per_image = NATIVE_PIXEL * num_features + NATIVE_WEIGHT * weights + NATIVE_UNIT * units

@@ -74,14 +74,15 @@ def kernel_distances(
         )
     # On the CPU, where the untrained model still is.
     x, y = (part.cpu() for part in _pairs(data.test_images.flatten(1), num_pairs, seed))
-    kept = connectivity(model)
+    kept = connectivity(model)  # without layers that are excluded, which are dense
+    last = kept.get("output", 1.0)
     hidden = cast(nn.Linear, model.hidden[0])
-    net = {"width": hidden.out_features, "connectivity": kept["hidden.0"]}
+    net = {"width": hidden.out_features, "connectivity": kept.get("hidden.0", 1.0)}
     masks = {"num_masks": NUM_MASKS, "seed": seed}
     x, y = x.double(), y.double()
-    expected = kernel_distance(x, y, output_connectivity=kept["output"], **net, **masks)
+    expected = kernel_distance(x, y, output_connectivity=last, **net, **masks)
     as_printed = expected
-    if kept["output"] < 1:
+    if last < 1:
         as_printed = kernel_distance(x, y, **net, **masks)
     return KernelDistances(
         pairs=num_pairs,

@@ -6,7 +6,7 @@ import math
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import nn
 
 from wider.data import Preprocessing
@@ -24,6 +24,7 @@ OWN_FIELDS = {
 LATER_FIELDS = {
     "data": {"scaled_by", "image_size", "classes", "grey", "shrunk_to"},
     "model": {"stem", "batch_norm"},
+    "widening": {"exclude"},
     "recipe": {"schedule", "milestones", "augmentation"},
 }
 
@@ -84,6 +85,13 @@ class Widening(BaseModel):
     weights and a fraction is the layer's connectivity; layers not named share the rest."""
     pattern: Pattern = "uniform"
     """Which weights a layer keeps."""
+    exclude: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Layers that stay dense and are not counted: patterns of their names, such as output."""
+
+    @field_validator("exclude")
+    @classmethod
+    def _in_any_order(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(set(patterns)))
 
     @model_validator(mode="after")
     def _at_least_base_width(self) -> Self:
@@ -172,6 +180,8 @@ class RunSpec(BaseModel):
             parts.insert(2, ACTIVATION_NAMES[self.model.activation])
         if widening.method == "sparse":
             parts.append(f"({allocation})")
+        if widening.exclude:
+            parts.append(f"without {', '.join(widening.exclude)}")
         return " ".join([*parts, f"width {widening.width}", f"seed {self.seed}"])
 
     def build(self, *, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
@@ -196,11 +206,11 @@ class RunSpec(BaseModel):
 
     def family(self, *, image_shape: tuple[int, int, int], num_classes: int) -> Family:
         """The family that this run's net is a member of; arguments as in `build`."""
-        sizes = {"base_width": self.widening.base_width, "num_classes": num_classes}
+        keywords = {"num_classes": num_classes, **self.model.keywords}
+        members = {"base_width": self.widening.base_width, "exclude": self.widening.exclude}
         if self.model.name == "resnet18":
-            keywords = {**sizes, **self.model.keywords}
-            return Family(ResNet18, in_channels=image_shape[0], **keywords)
-        return Family(MLP, in_features=math.prod(image_shape), **sizes, **self.model.keywords)
+            return Family(ResNet18, **members, in_channels=image_shape[0], **keywords)
+        return Family(MLP, **members, in_features=math.prod(image_shape), **keywords)
 
 
 @cache
