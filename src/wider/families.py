@@ -23,10 +23,11 @@ from wider.sparsity import (
     num_embedded,
     sparsify,
     uncounted,
-    weight_layers,
 )
 
 __all__ = ["Family"]
+
+MOST_NAMES = 4  # in a message
 
 
 class Family:
@@ -269,15 +270,18 @@ class Family:
 
 
 def _refuse_unfactorisable(net: nn.Module) -> None:
-    if others := sorted(set(matrices(net)) - set(weight_layers(net))):
+    # Parts of packed and stacked tensors are no layers that two others could stand for.
+    if others := [name for name, matrix in matrices(net).items() if matrix.piece.suffix]:
+        shown = ", ".join(map(repr, others[:MOST_NAMES]))
+        more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
         raise InputError(
-            f"{', '.join(map(repr, others))} have no linear bottleneck: leave them out by name "
+            f"{shown}{more} have no linear bottleneck: leave them out by name "
             "with exclude, or widen by static sparsity"
         )
 
 
 def _shapes(net: nn.Module) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
+    return {name: matrix.shape for name, matrix in matrices(net).items()}
 
 
 @contextmanager

@@ -305,7 +305,10 @@ def frozen_bias():
         (lambda: nn.Sequential(nn.Linear(6, 6).requires_grad_(False)), "layer '0' is frozen"),
         (frozen_bias, "layer '0' is frozen"),
         (lambda: nn.Sequential(nn.Conv2d(6, 6, 3, groups=3)), "layer '0' has 3 groups.*leave it"),
-        (lambda: nn.Sequential(nn.Conv1d(6, 6, 3)), "layer '0' is a Conv1d; only nn.Linear and"),
+        (
+            lambda: nn.Sequential(nn.Conv1d(6, 6, 3)),
+            "layer '0' is a Conv1d; only nn.Linear, nn.Conv2d and",
+        ),
         (lambda: nn.Sequential(nn.ConvTranspose2d(6, 6, 3)), "layer '0' is a ConvTranspose2d"),
         (lambda: nn.Sequential(NTKLinear(6, 6)), "layer '0' is a NTKLinear.*may do more"),
         (lambda: nn.Sequential(nn.ReLU()), "layer '0' is a ReLU"),
@@ -320,9 +323,32 @@ def test_a_layer_that_cannot_be_factorised_is_refused(build, message):
     assert [type(part) for part in net.modules()] == kinds
 
 
-def test_attention_keeps_its_own_projection():
-    with pytest.raises(InputError, match="'out_proj' is a NonDynamicallyQuantizableLinear"):
-        factorise(nn.MultiheadAttention(8, 2), {"out_proj": 2})
+@every_layer
+def test_the_weight_of_a_bottleneck_is_that_of_the_layer_that_it_is(make):
+    net = nn.Sequential(make()).double()
+    x = batch_for(net[0])
+    factorise(net, {"0": 2})
+    part = part_of(net, "0")
+    layer = make().double()
+    layer.load_state_dict(
+        {"weight": part.weight} | ({} if part.bias is None else {"bias": part.bias})
+    )
+    torch.testing.assert_close(net(x), layer(x))
+
+
+def test_attention_computes_with_the_bottleneck_of_its_last_projection():
+    with default_generator_from(0, "tests"):
+        net = nn.MultiheadAttention(8, 2).double()
+    x = vectors(3, 2, 8)
+    plain = copy.deepcopy(net)
+    factorise(net, {"out_proj": 2})
+    part = part_of(net, "out_proj")
+    plain.out_proj.load_state_dict({"weight": part.weight, "bias": part.bias})
+    torch.testing.assert_close(net(x, x, x), plain(x, x, x))
+    net(x, x, x)[0].sum().backward()
+    gradient = part.down.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
 
 
 def test_a_lazy_layer_is_refused_until_it_knows_its_shape():

@@ -2,9 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
+from jaxtyping import Float
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
@@ -34,11 +35,23 @@ class LinearBottleneck(nn.Sequential):
     def __init__(self, down: nn.Linear | nn.Conv2d, up: nn.Linear | nn.Conv2d) -> None:
         super().__init__(OrderedDict(down=down, up=up))
 
+    @property
+    def weight(self) -> Float[torch.Tensor, "out in ..."]:
+        """W2 W1, which code that computes with a layer's weight itself asks for (attention)."""
+        down, up = self.down.weight, self.up.weight
+        return (up.flatten(1) @ down.flatten(1)).view(len(up), *down.shape[1:])
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """That of W2."""
+        return self.up.bias
+
 
 def factorise(module: AnyModule, ranks: Mapping[str, int], *, seed: int = 0) -> AnyModule:
     """Replaces layers of a freshly initialised net by linear bottlenecks, in place.
 
-    A linear layer becomes `down` without and `up` with a bias, where it had one. A k x k
+    A linear layer (the `Conv1D` of transformers, too) becomes `down` without and `up` with a bias,
+    where it had one. A k x k
     convolution becomes one of k x k to r channels, which keeps stride, padding and dilation, and
     one of 1 x 1 with the bias. Both parts start as PyTorch's default for their own fan-in,
     U(-a, a) with a = 1/sqrt(fan_in), whatever the layer held, so this is done before training.
@@ -56,7 +69,8 @@ def factorise(module: AnyModule, ranks: Mapping[str, int], *, seed: int = 0) -> 
 
     Raises:
         InputError: a name is no layer of the net, a rank is out of range, or the layer is not a
-            plain `nn.Linear` or `nn.Conv2d` with weights of its own. The module is then as it was.
+            plain `nn.Linear`, `nn.Conv2d` or `Conv1D` with weights of its own. The module is then
+            as it was.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(784, 80), nn.ReLU(), nn.Linear(80, 10))
@@ -71,8 +85,7 @@ def factorise(module: AnyModule, ranks: Mapping[str, int], *, seed: int = 0) -> 
         _check(layers, name, rank)
     _refuse_tied(module, ranks)
     new_layers: dict[nn.Module, nn.Module] = {
-        layers[name]: _bottleneck(cast(nn.Linear | nn.Conv2d, layers[name]), rank, name, seed)
-        for name, rank in ranks.items()
+        layers[name]: _bottleneck(layers[name], rank, name, seed) for name, rank in ranks.items()
     }
     # With duplicates: a layer under two names becomes one bottleneck under two names.
     for name, layer in list(module.named_modules(remove_duplicate=False)):
@@ -81,7 +94,7 @@ def factorise(module: AnyModule, ranks: Mapping[str, int], *, seed: int = 0) -> 
     return cast(AnyModule, new_layers.get(module, module))
 
 
-def _bottleneck(layer: nn.Linear | nn.Conv2d, rank: int, name: str, seed: int) -> LinearBottleneck:
+def _bottleneck(layer: Any, rank: int, name: str, seed: int) -> LinearBottleneck:
     # Always made on the CPU, so that every device gets the same initial weights.
     where = {"device": "cpu", "dtype": layer.weight.dtype}
     with default_generator_from(seed, "initial weights", name, "down"):
@@ -98,19 +111,38 @@ def _bottleneck(layer: nn.Linear | nn.Conv2d, rank: int, name: str, seed: int) -
                 **where,
             )
         else:
-            down = nn.Linear(layer.in_features, rank, bias=False, **where)
+            down = nn.Linear(_sides(layer)[1], rank, bias=False, **where)
     has_bias = layer.bias is not None
     with default_generator_from(seed, "initial weights", name, "up"):
         if isinstance(layer, nn.Conv2d):
             up = nn.Conv2d(rank, layer.out_channels, 1, bias=has_bias, **where)
         else:
-            up = nn.Linear(rank, layer.out_features, bias=has_bias, **where)
+            up = nn.Linear(rank, _sides(layer)[0], bias=has_bias, **where)
     return LinearBottleneck(down, up).to(layer.weight.device).train(layer.training)
+
+
+def _sides(layer: Any) -> tuple[int, int]:
+    """Outputs and inputs of a linear layer."""
+    outputs, inputs = layer.weight.shape
+    return (inputs, outputs) if _is_conv1d(layer) else (outputs, inputs)
+
+
+def _is_conv1d(layer: nn.Module) -> bool:
+    """Whether it is transformers' linear layer, whose weight is transposed."""
+    kind = type(layer)
+    return kind.__name__ == "Conv1D" and kind.__module__.startswith("transformers.")
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Whether its forward does no more than its kind's."""
+    kind = type(layer)
+    is_linear = isinstance(layer, nn.Linear) and kind.forward is nn.Linear.forward
+    return is_linear or kind is nn.Conv2d or _is_conv1d(layer)
 
 
 def _check(layers: Mapping[str, nn.Module], name: str, rank: int) -> None:
     if name not in layers:
-        known = [name for name, layer in layers.items() if type(layer) in (nn.Linear, nn.Conv2d)]
+        known = [name for name, layer in layers.items() if _is_plain(layer)]
         raise InputError(
             f"ranks name a layer {name!r} that the net does not have; its linear and "
             "convolutional layers are " + (", ".join(map(repr, known)) or "none")
@@ -136,10 +168,10 @@ def _obstacle(layer: nn.Module) -> str:
     weight = getattr(layer, "weight", None)
     if isinstance(weight, torch.Tensor) and is_lazy(weight):
         return "does not know its shape yet: run one batch through the net first"
-    if type(layer) not in (nn.Linear, nn.Conv2d):
+    if not _is_plain(layer):
         return (
-            f"is a {type(layer).__name__}; only nn.Linear and nn.Conv2d themselves can be "
-            "factorised, since the forward of others may do more: leave it out"
+            f"is a {type(layer).__name__}; only nn.Linear, nn.Conv2d and transformers' Conv1D can "
+            "be factorised, since the forward of others may do more: leave it out"
         )
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
     obstacles = {
