@@ -203,3 +203,25 @@ def test_removed_means_removed_whatever_is_stored_there(stray):
         assert gradient.isfinite().all()
         assert not gradient[~mask].any()
     assert count_weights(net) == count_weights(expected)
+
+
+def test_muon_writes_into_the_removed_places_and_they_stay_removed():
+    with default_generator_from(0, "tests"):
+        net = nn.Sequential(nn.Linear(10, 12, bias=False), nn.Tanh(), nn.Linear(12, 3, bias=False))
+    sparsify(net, num_weights=60)
+    inputs, targets = batch()
+    optimiser = torch.optim.Muon(net.parameters(), lr=0.02)
+    losses = []
+    for _ in range(20):
+        optimiser.zero_grad()
+        loss = (net(inputs) - targets).square().mean()
+        loss.backward()
+        losses.append(loss.item())
+        optimiser.step()
+    assert losses[-1] < losses[0]
+    first, last = weight_layers(net).values()
+    assert stored_weight(first)[~mask_on(first)].any()
+    assert stored_weight(last)[~mask_on(last)].any()
+    assert int(first.weight.count_nonzero()) + int(last.weight.count_nonzero()) == 60
+    by_hand = [torch.where(mask_on(each), stored_weight(each), 0.0) for each in (first, last)]
+    assert torch.equal(net(inputs), (inputs @ by_hand[0].T).tanh() @ by_hand[1].T)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
+import wider
 from wider.errors import InputError
 from wider.randomness import default_generator_from, stream
 from wider.sparsity import (
@@ -264,6 +265,19 @@ def test_a_pattern_leaves_out_all_of_a_module():
     assert list(matrices(net)) == ["linear1"]
     exclude(attention := nn.MultiheadAttention(8, 2), ["v"])
     assert list(matrices(attention)) == ["q", "k", "out_proj"]
+
+
+def test_what_a_layer_has_beside_its_matrix_is_left_out_with_it_or_alone():
+    attention = nn.MultiheadAttention(8, 2, add_bias_kv=True)
+    uncounted = {"bias_k": 8, "bias_v": 8}
+    assert wider.sparsity.uncounted(attention) == uncounted
+    exclude(attention, ["bias_*"])
+    assert wider.sparsity.uncounted(attention) == {}
+    assert count_weights(attention) == 4 * 64
+    net = nn.Sequential(nn.MultiheadAttention(8, 2, add_bias_kv=True), nn.Linear(8, 8))
+    exclude(net, ["0"])
+    assert wider.sparsity.uncounted(net) == {}
+    assert list(matrices(net)) == ["1"]
 
 
 def test_a_pattern_that_matches_nothing_is_refused_with_what_there_is():

@@ -183,3 +183,12 @@ def test_every_large_mask_is_equally_likely(drawn_as_large, num_weights):
     )
     assert len(masks) == math.comb(6, num_weights)
     assert stats.chisquare(list(masks.values())).pvalue > 1e-4
+
+
+def test_a_large_mask_needs_no_permutation(monkeypatch):
+    def refused(*_, **__):
+        raise AssertionError("a permutation of all entries")
+
+    monkeypatch.setattr(torch, "randperm", refused)
+    mask = mask_of_seed(0, (2**13, 2**13 + 1), 1000, "uniform")
+    assert int(mask.sum()) == 1000

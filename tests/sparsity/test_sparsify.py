@@ -18,9 +18,11 @@ from wider.sparsity import (
     BudgetWarning,
     connectivity,
     count_weights,
+    exclude,
     mask_of,
     matrices,
     sparsify,
+    summary,
     weight_layers,
 )
 from wider.sparsity._allocation import ALLOCATIONS
@@ -430,6 +432,11 @@ def spectral_normed_by_hook():
         return nn.Sequential(nn.Linear(6, 6), nn.utils.spectral_norm(nn.Linear(6, 6)))
 
 
+def weight_normed_and_spectral_normed():
+    norms = parametrizations.weight_norm, parametrizations.spectral_norm
+    return nn.Sequential(nn.Linear(6, 6), *(norm(nn.Linear(6, 6)) for norm in norms))
+
+
 def pruned():
     return nn.Sequential(
         nn.Linear(6, 6), prune.random_unstructured(nn.Linear(6, 6), "weight", amount=9)
@@ -454,8 +461,8 @@ def frozen():
         (weight_normed_by_hook, r"layer '1'"),
         (spectral_normed_by_hook, r"layer '1'"),
         (pruned, r"layer '1'"),
-        (weightless, r"at least one trainable linear or convolutional layer"),
-        (frozen, r"at least one trainable linear or convolutional layer"),
+        (weightless, r"at least one trainable matrix .* wider\.sparsity\.register"),
+        (frozen, r"at least one trainable matrix .* wider\.sparsity\.register"),
     ],
 )
 def test_a_net_that_cannot_be_sparsified_is_refused_and_left_as_it_was(build, message):
@@ -485,13 +492,57 @@ def test_an_impossible_wish_is_refused_and_the_net_left_as_it_was(keywords, mess
     assert same_state(net.state_dict(), before)
 
 
-def test_a_net_without_numbers_is_refused_whole():
-    with torch.device("meta"):
-        net = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
-    assert count_weights(net) == 72
-    with pytest.raises(InputError, match=r"layer '0' is on the meta device"):
-        sparsify(net, num_weights=20)
+@pytest.mark.parametrize(
+    ("build", "left_out"),
+    [
+        (weight_normed_by_hook, ["1"]),
+        (spectral_normed_by_hook, ["1"]),
+        (pruned, ["1"]),
+        (weight_normed_and_spectral_normed, ["1", "2"]),
+    ],
+)
+def test_a_layer_that_another_tool_changed_can_be_left_out_with_all_its_tensors(build, left_out):
+    net = build()
+    sparsify(net, num_weights=20, exclude=left_out)  # no warning of what is not counted
+    assert count_weights(net) == 20
+    assert {tensor.kind for tensor in summary(net).tensors[1:]} == {"excluded"}
+    assert net(torch.randn(2, 6)).isfinite().all()
+
+
+@pytest.mark.parametrize("on_meta", [(0, 1, 2), (1,)])
+def test_a_net_without_numbers_is_refused_whole(on_meta):
+    net = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 6))
+    for number in on_meta:
+        net[number].to("meta")
+    before = copied_state(net)
+    assert count_weights(net) == 108
+    name = str(on_meta[0])
+    with pytest.raises(InputError, match=rf"layer '{name}' is on the meta device"):
+        sparsify(net, num_weights=20, exclude=["2"])
     assert not any(is_parametrized(layer) for layer in net)
+    assert count_weights(net) == 108  # what was to be left out is not
+    real = [key for key, tensor in before.items() if not tensor.is_meta]
+    assert same_state({key: net.state_dict()[key] for key in real}, {k: before[k] for k in real})
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"num_weights": 700, "exclude": ["2"]}, "larger than the net"),
+        ({"num_weights": 200, "exclude": ["0", "2"]}, "at least one trainable matrix"),
+        ({"num_weights": 200, "exclude": ["2"], "pattern": "none"}, "unknown pattern"),
+        ({"num_weights": 200, "exclude": ["2", "head"]}, "matches no matrix"),
+    ],
+)
+def test_a_refusal_forgets_what_was_to_be_left_out_but_not_what_was_before(keywords, message):
+    net, _ = built(mlp)
+    with pytest.raises(InputError, match=message):
+        sparsify(net, **keywords)
+    assert count_weights(net) == 750
+    exclude(net, ["0"])
+    with pytest.raises(InputError):
+        sparsify(net, **keywords)
+    assert count_weights(net) == 150
 
 
 def test_a_lazy_net_is_refused_until_it_knows_its_shapes():

@@ -106,3 +106,17 @@ def test_a_head_left_dense_leaves_the_rest_level():
     found = wider.connectivity(family.sparse(16))
     assert "2" not in found
     assert found[""] == 224 / (16 * 20 + 16 * 16)
+
+
+def test_what_is_left_out_is_listed_once():
+    net = nn.Sequential(
+        nn.Embedding(9, 4), nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 9)
+    )
+    net[2].weight = net[1].weight
+    net[3].requires_grad_(False)
+    net[4].weight = net[0].weight
+    wider.sparsity.exclude(net, ["1", "2", "3", "4"])
+    assert [(tensor.name, tensor.kind) for tensor in summary(net).tensors] == [
+        ("0.weight", "embedding"),
+        ("1", "excluded"),
+    ]

@@ -168,8 +168,9 @@ def _as_shape(name: str, size: int | Sequence[int]) -> tuple[int, ...]:
 def _check_budget(shapes: Shapes, num_weights: int) -> None:
     if not shapes:
         raise InputError(
-            "there is no layer to allocate to: the net needs at least one trainable linear or "
-            "convolutional layer"
+            "there is no layer to allocate to: the net needs at least one trainable matrix that is "
+            "not left out, of a kind that is known (linear, convolutional, attention, recurrent, "
+            "...); say what the weights of a layer of your own are with wider.sparsity.register"
         )
     total = sum(math.prod(shape) for shape in shapes.values())
     if num_weights > total:

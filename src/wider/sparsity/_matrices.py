@@ -194,12 +194,12 @@ def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
 
 
 def _other_tensors(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """Tensors of two or more dimensions of modules that no rule covers."""
+    """Tensors of two or more dimensions that no rule covers, those beside a matrix, too."""
     for name, part in module.named_modules():
-        if _rule_of(part) is None:
-            for own, parameter in part.named_parameters(recurse=False):
-                if parameter.dim() > 1:
-                    yield f"{name}.{own}".removeprefix("."), part, own
+        covered = {piece.parameter for piece in (_rule_of(part) or _no_pieces)(part)}
+        for own, parameter in part.named_parameters(recurse=False):
+            if own not in covered and not is_lazy(parameter) and parameter.dim() > 1:
+                yield f"{name}.{own}".removeprefix("."), part, own
 
 
 def is_excluded(matrix: Matrix) -> bool:

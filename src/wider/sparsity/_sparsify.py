@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -17,7 +18,7 @@ from wider.sparsity._allocation import Allocation, allocate
 from wider.sparsity._count import count_weights
 from wider.sparsity._layers import tied_tensors
 from wider.sparsity._mask import Mask
-from wider.sparsity._matrices import Matrix, every_matrix, matrices, stored_parameter
+from wider.sparsity._matrices import EXCLUDED, Matrix, every_matrix, matrices, stored_parameter
 from wider.sparsity._matrices import exclude as leave_out
 from wider.sparsity._pattern import Pattern, draw_mask
 from wider.sparsity._recurrent import read_weights_anew
@@ -65,8 +66,8 @@ def sparsify(
 
     Raises:
         InputError: the budget or the allocation cannot be met, a tensor is tied to one that is no
-            weight, or a layer is parametrised already or of a kind that is not known. Nothing is
-            masked then.
+            weight, or a layer is parametrised already or of a kind that is not known. The net is
+            then as it was: nothing is masked, nor left out.
 
     Warns:
         BudgetWarning: pattern "io" keeps whole kernels and so can miss the budget, by less than
@@ -81,22 +82,38 @@ def sparsify(
     Source:
         Golubeva et al. 2021, Section 2.1 and Appendix B.
     """
-    leave_out(module, exclude)
-    found = matrices(module)
-    _refuse_entangled(module, found)
-    shapes = {name: matrix.shape for name, matrix in found.items()}
-    counts = allocate(shapes, num_weights, allocation)
-    masks = {
-        found[name].place: draw_mask(
-            shapes[name], count, pattern, generator=stream(seed, "mask", name)
-        )
-        for name, count in counts.items()
-        if count < math.prod(shapes[name])
-    }
+    with _left_out(module, exclude):
+        found = matrices(module)
+        _refuse_entangled(module, found)
+        shapes = {name: matrix.shape for name, matrix in found.items()}
+        counts = allocate(shapes, num_weights, allocation)
+        masks = {
+            found[name].place: draw_mask(
+                shapes[name], count, pattern, generator=stream(seed, "mask", name)
+            )
+            for name, count in counts.items()
+            if count < math.prod(shapes[name])
+        }
     _apply(module, masks)
     _check_budget(module, num_weights, pattern)
     _warn_of_uncounted(module)
     return module
+
+
+@contextmanager
+def _left_out(module: nn.Module, patterns: Sequence[str]) -> Iterator[None]:
+    """Excludes, but for good only where what follows succeeds."""
+    before = {part: vars(part).get(EXCLUDED) for part in module.modules()}
+    leave_out(module, patterns)
+    try:
+        yield
+    except BaseException:
+        for part, marks in before.items():
+            if marks is None:
+                vars(part).pop(EXCLUDED, None)
+            else:
+                setattr(part, EXCLUDED, marks)
+        raise
 
 
 def _apply(module: nn.Module, masks: Mapping[tuple[int, int], Bool[Tensor, "..."]]) -> None:

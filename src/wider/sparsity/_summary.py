@@ -1,5 +1,6 @@
 """Every trainable tensor of a net: counted, or why not."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,11 +126,9 @@ def summary(module: nn.Module) -> Summary:
         1         2 x 4  8     1             dense
         8 weights; beside them 36 in embeddings, 2 in biases and other vectors
     """
-    counted = matrices(module)
     by_module: dict[nn.Module, list[Matrix]] = {}
-    for matrix in every_matrix(module):
-        if matrix.name in counted or is_excluded(matrix):
-            by_module.setdefault(matrix.module, []).append(matrix)
+    for matrix in _listed(module):
+        by_module.setdefault(matrix.module, []).append(matrix)
     bare = _bare_tensors(module)
     tensors: list[TensorSummary] = []
     for name, part in module.named_modules():
@@ -168,6 +167,21 @@ def uncounted(module: nn.Module) -> dict[str, int]:
 def num_embedded(module: nn.Module) -> int:
     """The trainable entries of embeddings and of what is tied to them."""
     return sum(weight.numel() for weight in embeddings(module).values() if weight.requires_grad)
+
+
+def _listed(module: nn.Module) -> Iterator[Matrix]:
+    """Those that are counted, and the trainable ones that are left out by name; tied ones once.
+
+    What a hook recomputes is no parameter, and what is tied to an embedding is listed as one.
+    """
+    counted = matrices(module)
+    seen = {(key, 0) for key in embeddings(module)}
+    for matrix in every_matrix(module):
+        is_left = is_excluded(matrix) and isinstance(matrix.stored, nn.Parameter)
+        is_left = is_left and matrix.stored.requires_grad and matrix.place not in seen
+        if matrix.name in counted or is_left:
+            seen.add(matrix.place)
+            yield matrix
 
 
 def _of_matrix(matrix: Matrix) -> TensorSummary:
