@@ -1,7 +1,5 @@
 """Nets of transformers as families: widened by their configuration, small and random."""
 
-import warnings
-from functools import cache
 from typing import Any
 
 import pytest
@@ -11,6 +9,8 @@ from torch import Tensor, nn
 import wider
 from wider.models import HuggingFaceNet
 from wider.randomness import stream
+
+from .net import library
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of others; budgets are asserted below
 
@@ -67,14 +67,8 @@ every_net = pytest.mark.parametrize("name", CONFIGURATIONS)
 every_way = pytest.mark.parametrize("widened", ["num_heads", "head_size", "mlp"])
 
 
-@cache
 def transformers() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import transformers
-
-        transformers.logging.set_verbosity_error()
-    return transformers
+    return library("transformers")
 
 
 def configured(name: str) -> tuple[Any, Any]:

@@ -3,6 +3,8 @@
 from wider.sparsity._allocation import Allocation, AllocationName, allocate
 from wider.sparsity._convert import has_native_form, to_masked, to_native
 from wider.sparsity._count import connectivity, count_weights
+from wider.sparsity._dense import to_dense
+from wider.sparsity._files import load, save
 from wider.sparsity._layer_times import LayerTimes, layer_times
 from wider.sparsity._layers import WeightLayer, stored_weight, tied_tensors, weight_layers
 from wider.sparsity._mask import Mask
@@ -34,15 +36,18 @@ __all__ = [
     "exclude",
     "has_native_form",
     "layer_times",
+    "load",
     "mask_of",
     "matrices",
     "multiply_adds",
     "num_embedded",
     "register",
+    "save",
     "sparsify",
     "stored_weight",
     "summary",
     "tied_tensors",
+    "to_dense",
     "to_masked",
     "to_native",
     "uncounted",

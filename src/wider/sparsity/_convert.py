@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize, skip_init
+from torch.nn.utils import skip_init
 
 from wider.native import (
     BatchNormReLU,
@@ -16,6 +16,7 @@ from wider.native import (
 )
 from wider.sparsity._layer_times import layer_times, print_table
 from wider.sparsity._mask import Mask
+from wider.sparsity._masked import put_mask
 from wider.sparsity._matrices import mask_of
 from wider.sparsity._native import native_layer, reason_to_stay
 
@@ -117,5 +118,5 @@ def _masked_layer(layer: nn.Module) -> nn.Module | None:
         masked.weight.copy_(layer.dense_weight())
         if layer.bias is not None and masked.bias is not None:
             masked.bias.copy_(layer.bias)
-    parametrize.register_parametrization(masked, "weight", Mask(layer.mask()))
+    put_mask(masked, "weight", Mask(layer.mask()))
     return masked.train(layer.training)

@@ -1,8 +1,49 @@
 """The parametrisation that keeps removed weights at exactly zero."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from wider.errors import InputError
+
+# Methods of a tensor that write to it, but for those that change no number.
+HARMLESS = {"requires_grad_", "detach_", "share_memory_", "rename_"}
+OPERATORS = ["add", "and", "floordiv", "lshift", "matmul", "mod", "mul", "or", "pow", "rshift"]
+OPERATORS += ["sub", "truediv", "xor"]
+WRITING = {name for name in dir(Tensor) if name.endswith("_") and not name.endswith("__")}
+WRITING = WRITING - HARMLESS | {f"__i{name}__" for name in OPERATORS} | {"__setitem__"}
+
+
+class MaskedWeight(Tensor):
+    """A weight as a masked layer computes with it, made anew each time: writes to it raise.
+
+    What is computed from it is a plain tensor.
+    """
+
+    __torch_function__: Any = torch._C._disabled_torch_function_impl
+
+    @property
+    def data(self) -> Tensor:
+        """The same without its history."""
+        return self.detach().as_subclass(MaskedWeight)
+
+    @data.setter
+    def data(self, _: Tensor) -> None:
+        _refuse_to_write(self)
+
+
+def _refuse_to_write(weight: MaskedWeight, *_: object, **__: object) -> None:
+    raise InputError(
+        f"this weight of {tuple(weight.shape)} is computed from what a masked layer stores, so "
+        "what is written to it would be lost: assign it whole (layer.weight = tensor; the mask is "
+        "applied), call layer.reset_parameters(), or start from wider.to_dense(net)"
+    )
+
+
+for _name in WRITING:
+    setattr(MaskedWeight, _name, _refuse_to_write)
 
 
 class Mask(nn.Module):
@@ -26,7 +67,11 @@ class Mask(nn.Module):
 
     def forward(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """The weight with its removed entries at zero."""
-        return torch.where(self.mask, weight, 0.0)
+        masked = torch.where(self.mask, weight, 0.0)
+        # A compiler sees plain tensors only, and so do torch's function transforms.
+        if torch.compiler.is_compiling() or type(masked) is not Tensor:
+            return masked
+        return masked.as_subclass(MaskedWeight)
 
     def right_inverse(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """What is stored when a weight is assigned: nothing of the removed entries."""

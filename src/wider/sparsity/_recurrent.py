@@ -19,6 +19,19 @@ def read_weights_anew(layer: nn.RNNBase) -> None:
         layer.register_forward_hook(_put_stored)
 
 
+def read_weights_once(layer: nn.RNNBase) -> None:
+    """Has the layer keep its weights, as it does without masks.
+
+    Args:
+        layer: that was told to read them anew.
+    """
+    for hooks in (layer._forward_pre_hooks, layer._forward_hooks):
+        for key, hook in list(hooks.items()):
+            if hook in (_put_masked, _put_stored):
+                del hooks[key]
+    _put_stored(layer)
+
+
 def _put_masked(layer: nn.RNNBase, *_: Any) -> None:
     names: Any = layer._flat_weights_names
     layer._flat_weights = [getattr(layer, name) for name in names]

@@ -18,10 +18,10 @@ from wider.sparsity._allocation import Allocation, allocate
 from wider.sparsity._count import count_weights
 from wider.sparsity._layers import tied_tensors
 from wider.sparsity._mask import Mask
-from wider.sparsity._matrices import EXCLUDED, Matrix, every_matrix, matrices, stored_parameter
+from wider.sparsity._masked import put_mask, scale_up, scaled_tensors
+from wider.sparsity._matrices import EXCLUDED, Matrix, every_matrix, matrices
 from wider.sparsity._matrices import exclude as leave_out
 from wider.sparsity._pattern import Pattern, draw_mask
-from wider.sparsity._recurrent import read_weights_anew
 from wider.sparsity._summary import uncounted
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -129,26 +129,10 @@ def _apply(module: nn.Module, masks: Mapping[tuple[int, int], Bool[Tensor, "..."
         mask = masks[matrix.place]
         kept = whole[id(stored)].mask
         kept[rows] = mask.reshape(kept[rows].shape)
-        scale = math.sqrt(mask.numel() / int(torch.count_nonzero(mask)))
-        for tensor in _scaled(matrix):
-            place = (id(tensor), matrix.piece.first)
-            if place not in scaled:
-                scaled.add(place)
-                with torch.no_grad():
-                    (tensor if matrix.piece.last is None else tensor[rows]).mul_(scale)
+        scale_up(matrix, mask, scaled)
     masked = {(matrix.module, matrix.piece.parameter): matrix.stored for matrix in users}
     for (layer, parameter), stored in masked.items():
-        mask = whole[id(stored)].to(stored.device)
-        parametrize.register_parametrization(layer, parameter, mask)
-        if isinstance(layer, nn.RNNBase):
-            read_weights_anew(layer)
-
-
-def _scaled(matrix: Matrix) -> Iterator[Tensor]:
-    """The parameters whose rows keep the outputs' scale."""
-    yield matrix.stored
-    if matrix.piece.bias is not None:
-        yield stored_parameter(matrix.module, matrix.piece.bias)
+        put_mask(layer, parameter, whole[id(stored)].to(stored.device))
 
 
 def _refuse_entangled(module: nn.Module, found: Mapping[str, Matrix]) -> None:
@@ -166,7 +150,7 @@ def _refuse_entangled(module: nn.Module, found: Mapping[str, Matrix]) -> None:
     for name, part in module.named_modules():
         if isinstance(part, SparseLayer):
             raise InputError(f"layer {name!r} is sparse already (native): start from a plain net")
-    scaled = {id(tensor) for matrix in found.values() for tensor in _scaled(matrix)}
+    scaled = {id(tensor) for matrix in found.values() for tensor in scaled_tensors(matrix)}
     known = {(id(matrix.module), matrix.piece.parameter) for matrix in every_matrix(module)}
     for first, second in tied_tensors(module):
         parent, _, name = second.rpartition(".")
