@@ -1,6 +1,7 @@
 """What a net takes: a tensor, or several of them, by position or by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 Inputs = Tensor | tuple[Any, ...] | Mapping[str, Any]
-"""Of one forward pass: a tuple holds positional arguments, a mapping keyword arguments; anything else
-is the only argument."""
+"""Of one forward pass: a tuple holds positional arguments, a mapping keyword arguments; anything
+else is the only argument."""
 
 
 def arguments(inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -70,3 +71,14 @@ def described(value: Any) -> str:
     if isinstance(value, tuple | list):
         return "(" + ", ".join(map(described, value)) + ")"
     return repr(value)
+
+
+@contextmanager
+def attention_by_modules() -> Iterator[None]:
+    """In which PyTorch's transformers call their layers, which their fast path would go around."""
+    was_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_fast)

@@ -95,7 +95,9 @@ def test_masked_nets_count_what_they_keep(name: str, dtype: torch.dtype):
     assert masked.products == dense.products
     for before, after in zip(dense.tensors, masked.tensors, strict=True):
         if "experts" not in after.name:  # masked nets send tokens to others
-            assert (after.multiply_adds or 0) * after.size == after.kept * (before.multiply_adds or 0)
+            assert (after.multiply_adds or 0) * after.size == after.kept * (
+                before.multiply_adds or 0
+            )
 
 
 def test_its_layers_become_native(capsys: pytest.CaptureFixture[str]):

@@ -1,6 +1,8 @@
 """Counting arithmetic, against numbers worked out by hand."""
 
 import copy
+from collections import OrderedDict
+from typing import Any
 
 import pytest
 import torch
@@ -126,7 +128,7 @@ def test_bilinear_layers_use_every_weight_once_an_example():
 
 @pytest.mark.parametrize("need_weights", [True, False])
 @pytest.mark.parametrize("sizes", [{}, {"kdim": 6, "vdim": 5}])
-def test_attention_by_hand(need_weights: bool, sizes: dict[str, int]):
+def test_attention_by_hand(need_weights: bool, sizes: dict[str, Any]):
     net = nn.MultiheadAttention(8, 2, **sizes)
     key_size, value_size = sizes.get("kdim", 8), sizes.get("vdim", 8)
     query, key, value = (
@@ -198,8 +200,7 @@ def test_products_of_activations_count_for_the_module_that_computes_them():
         def forward(self, x):
             return functional.scaled_dot_product_attention(x @ x.mT, x, x[..., :2])
 
-    net = nn.ModuleDict({"gram": Gram()})
-    net.forward = lambda x: net["gram"](x)
+    net = nn.Sequential(OrderedDict(gram=Gram()))
     x = torch.zeros(2, 5, 5)
     assert multiply_adds(net, x) == {"gram": 2 * (125 + 25 * 5 + 25 * 2), "": 600}
 

@@ -81,7 +81,8 @@ def test_the_table_of_arithmetic_by_hand():
     net.append(nn.Linear(9, 2))
     assert str(summary(net, torch.zeros(3, dtype=torch.long))).splitlines() == [
         "tensor    shape  kept  connectivity  execution  multiply-adds  not counted",
-        "0.weight  9 x 4  36    1             dense      108            an embedding, or tied to one",
+        "0.weight  9 x 4  36    1             dense      108            an embedding, or tied to "
+        "one",
         "2         2 x 9  18    1             dense      54",
         "18 weights; beside them 36 in embeddings, 11 in biases and other vectors",
         "162 multiply-adds",

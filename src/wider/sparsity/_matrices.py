@@ -153,14 +153,14 @@ def embeddings(module: nn.Module) -> dict[int, Tensor]:
 
 def every_matrix(module: nn.Module) -> Iterator[Matrix]:
     """Frozen, tied, embedded and excluded ones, too."""
-    for matrix in told_matrices(module):
+    for matrix in all_matrices(module):
         if not is_excluded(matrix):
             _check(matrix)
         yield matrix
 
 
-def told_matrices(module: nn.Module) -> Iterator[Matrix]:
-    """All that the rules tell, of modules that are refused, too."""
+def all_matrices(module: nn.Module) -> Iterator[Matrix]:
+    """The matrices of all modules that a rule covers, counted or not, refused ones among them."""
     for name, part in module.named_modules():
         for piece in (rule_of(part) or _no_pieces)(part):
             yield Matrix(".".join(filter(None, (name, piece.suffix))), part, piece)
@@ -178,7 +178,7 @@ def exclude(module: nn.Module, patterns: Sequence[str]) -> None:
         InputError: a pattern matches nothing.
     """
     # Of modules that are refused, too: those can be excluded.
-    known = {each.name: (each.module, each.piece.suffix) for each in told_matrices(module)}
+    known = {each.name: (each.module, each.piece.suffix) for each in all_matrices(module)}
     known |= {name: (part, mark) for name, part, mark in _other_tensors(module)}
     marks = []
     for pattern in patterns:

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
 from wider.errors import InputError
-from wider.inputs import Inputs, arguments, described, moved_to
+from wider.inputs import Inputs, arguments, attention_by_modules, described, moved_to
 from wider.native import SparseLayer, SparseLinear
 from wider.sparsity._matrices import BUILT_IN_RULES, Matrix, rule_of
 from wider.sparsity._products import Products
@@ -75,45 +75,37 @@ def arithmetic(module: nn.Module, inputs: Sequence[int] | Inputs) -> Counter[Own
     Raises:
         InputError: the net does not take such inputs.
     """
-    was_fast = torch.backends.mha.get_fastpath_enabled()
-    handles = []
-    try:
-        # The fast path of attention would hide its products, and a cached weight stays in memory.
-        torch.backends.mha.set_fastpath_enabled(False)
-        with _in_eval_mode(module), torch.no_grad(), parametrize.cached():
-            products = Products(WeightsInMemory(module))
-            handles += _hooks(module, products)
+    with _in_eval_mode(module), torch.no_grad(), parametrize.cached(), attention_by_modules():
+        products = Products(WeightsInMemory(module))
+        handles = list(_hooks(module, products))
+        try:
             _run(module, inputs, products)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(was_fast)
-        for handle in handles:
-            handle.remove()
+        finally:
+            for handle in handles:
+                handle.remove()
     return products.found
 
 
 def _hooks(module: nn.Module, products: Products) -> Iterator[Any]:
     for name, part in module.named_modules():
-        is_whole = _has_formula(part)
+        yield from _hooks_of(name, part, products)
 
-        def start(*_: Any, name: str = name, is_whole: bool = is_whole) -> None:
-            products.enter(name, is_whole=is_whole)
 
-        def end(
-            layer: nn.Module,
-            args: tuple,
-            keywords: dict,
-            output: Any,
-            name: str = name,
-            is_whole: bool = is_whole,
-        ) -> None:
-            products.leave(is_whole=is_whole)
-            if is_whole:
-                uses = _uses(layer, (*args, *keywords.values())[0], output)
-                for place, kept in _kept(layer):
-                    products.found[name, place] += kept * uses
+def _hooks_of(name: str, part: nn.Module, products: Products) -> Iterator[Any]:
+    is_whole = _has_formula(part)
 
-        yield part.register_forward_pre_hook(start)
-        yield part.register_forward_hook(end, with_kwargs=True)
+    def start(*_: Any) -> None:
+        products.enter(name, is_whole=is_whole)
+
+    def end(layer: nn.Module, args: tuple, keywords: dict, output: Any) -> None:
+        products.leave(is_whole=is_whole)
+        if is_whole:
+            uses = _uses(layer, (*args, *keywords.values())[0], output)
+            for place, kept in _kept(layer):
+                products.found[name, place] += kept * uses
+
+    yield part.register_forward_pre_hook(start)
+    yield part.register_forward_hook(end, with_kwargs=True)
 
 
 @contextmanager
@@ -128,10 +120,10 @@ def _in_eval_mode(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def _run(module: nn.Module, inputs: Sequence[int] | Inputs, products: Products) -> None:
+def _run(module: nn.Module, inputs: Any, products: Products) -> None:
     is_shape = _is_shape(inputs)
     try:
-        taken: Any = (torch.zeros(1, *inputs),) if is_shape else inputs
+        taken = torch.zeros(1, *inputs) if is_shape else inputs
         args, keywords = arguments(moved_to(module, taken))
         with products:
             module(*args, **keywords)
@@ -139,7 +131,9 @@ def _run(module: nn.Module, inputs: Sequence[int] | Inputs, products: Products) 
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         if is_shape:
-            message = f"an image of shape {tuple(inputs)}: give other inputs themselves, not a shape"
+            message = (
+                f"an image of shape {tuple(inputs)}: give other inputs themselves, not a shape"
+            )
         else:
             message = f"the inputs {described(inputs)}"
         raise InputError(f"the net does not take {message} ({error})") from error
@@ -176,5 +170,6 @@ def _uses(layer: nn.Module, inputs: Tensor | PackedSequence, output: Any) -> int
     if isinstance(layer, nn.Linear | SparseLinear | nn.Bilinear):
         return output.numel() // output.shape[-1]
     positions = inputs.data if isinstance(layer, _ConvTransposeNd) else output
-    dimensions = len(layer.shape) if isinstance(layer, SparseLayer) else layer.weight.dim()
+    weight: Any = layer if isinstance(layer, SparseLayer) else layer.weight
+    dimensions = len(weight.shape)
     return positions.numel() // positions.shape[1 - dimensions]

@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -86,7 +85,7 @@ class Products(TorchDispatchMode):
             positions = images if transposed else result
             self._add(len(images) * positions.shape[2:].numel() * weight.numel(), weight)
         elif name in GROUPED:
-            self._count_groups(*args[:2], args[2] if len(args) > 2 else kwargs.get("offs"))
+            self._count_groups(args[1], args[2] if len(args) > 2 else kwargs["offs"])
         elif name in COPIES:
             self._weights.copied(args[0], result, args[1] if name == "aten::index" else None)
         elif self._is_counted(name):
@@ -94,8 +93,8 @@ class Products(TorchDispatchMode):
             rows = query.numel() // query.shape[-1]
             self._add(rows * key.shape[-2] * (query.shape[-1] + value.shape[-1]))
 
-    def _count_groups(self, rows: Tensor, matrices: Tensor, ends: Tensor) -> None:
-        """Each matrix with the rows up to its end, as the experts of a mixture take their tokens."""
+    def _count_groups(self, matrices: Tensor, ends: Tensor) -> None:
+        """Of which each takes the rows up to its end, as experts take their tokens."""
         start = 0
         for matrix, end in zip(matrices.unbind(), ends.tolist(), strict=True):
             self._add((end - start) * matrix.numel(), matrix)

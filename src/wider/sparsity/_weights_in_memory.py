@@ -8,7 +8,7 @@ from jaxtyping import Int32
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from wider.sparsity._matrices import Matrix, stored_parameter, told_matrices
+from wider.sparsity._matrices import Matrix, all_matrices, stored_parameter
 
 Place = tuple[int, int]
 """Of a matrix or a parameter; see `Matrix.place`."""
@@ -138,7 +138,7 @@ def _by_parameter(net: nn.Module) -> dict[tuple[nn.Module, str, str], list[Matri
     """The matrices of each parameter of two or more dimensions; none where no rule covers it."""
     names = {part: name for name, part in net.named_modules()}
     found: dict[tuple[nn.Module, str, str], list[Matrix]] = {}
-    for matrix in told_matrices(net):
+    for matrix in all_matrices(net):
         key = (matrix.module, names[matrix.module], matrix.piece.parameter)
         if not is_lazy(stored_parameter(matrix.module, matrix.piece.parameter)):
             found.setdefault(key, []).append(matrix)
