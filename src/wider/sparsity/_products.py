@@ -102,9 +102,10 @@ class Products(TorchDispatchMode):
 
     def _add(self, total: int, *factors: Tensor) -> None:
         """A product of so many multiply-adds, if it were in full."""
+        if not total:
+            return
         for factor in factors:
-            kept = self._weights.kept(factor) if total else None
-            if kept is not None:
+            if (kept := self._weights.kept(factor)) is not None:
                 uses = total // factor.numel()
                 self.found.update({owner: count * uses for owner, count in kept.items()})
                 return

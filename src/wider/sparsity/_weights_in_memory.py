@@ -35,7 +35,7 @@ class _Known:
 
     def contains(self, view: Tensor) -> bool:
         (first, last), (start, end) = _extent(self.tensor), _extent(view)
-        return first <= start and end <= last
+        return first <= start and end <= last and view.dtype == self.tensor.dtype
 
     def owners_of(self, view: Tensor) -> Int32[Tensor, "..."]:
         """Of every entry of a view: 0 for one that is removed, else its owner."""
@@ -47,9 +47,11 @@ class _Known:
             return self._source
         owners = _laid_out_like(self.tensor).zero_()
         for piece in self._source:
-            kept = True if piece.mask is None else piece.mask.to("cpu")
             rows = owners[piece.rows]
-            rows.copy_(torch.where(torch.as_tensor(kept, device="cpu"), piece.owner, rows))
+            if piece.mask is None:
+                rows.fill_(piece.owner)
+            else:
+                rows.masked_fill_(piece.mask.to("cpu"), piece.owner)
         return owners
 
 
@@ -69,15 +71,13 @@ class WeightsInMemory:
         self._known: dict[int, list[_Known]] = {}
         self._copies: list[list[_Known]] = []
         for (module, name, parameter), matrices in _by_parameter(net).items():
-            place = (id(stored_parameter(module, parameter)), 0)
-            tensor = getattr(module, parameter)
-            if not matrices:
-                self._know(tensor, [_Piece(self._owner(name, place), slice(None), None)])
-                continue
             pieces = [
                 _Piece(self._owner(name, each.place), each.rows, each.mask) for each in matrices
             ]
-            self._know(tensor, pieces)
+            if not pieces:
+                place = (id(getattr(module, parameter)), 0)
+                pieces = [_Piece(self._owner(name, place), slice(None), None)]
+            self._know(getattr(module, parameter), pieces)
 
     def kept(self, view: Tensor) -> dict[Owner, int] | None:
         """How many weights of each owner a tensor holds; None where it holds no weights.
@@ -105,6 +105,8 @@ class WeightsInMemory:
             return
         owners = known.owners_of(view)
         if indices is not None:
+            if copy.is_meta:
+                return  # which entries is not known
             chosen = [slice(None) if each is None else each.to("cpu") for each in indices]
             owners = owners[tuple(chosen)]
         self._copies[-1].append(self._know(copy, _laid_out_like(copy).copy_(owners)))
