@@ -31,8 +31,8 @@ def test_every_sparse_layer_is_there_with_its_numbers():
     assert list(rows) == ["0", "2", "4", "7"]
     first = rows["0"]
     assert (first.num_weights, first.connectivity) == (30, 30 / 144)
-    assert first.multiply_adds == 30 * 25
-    assert rows["7"].multiply_adds == 40
+    assert first.multiply_adds == 3 * 30 * 25
+    assert rows["7"].multiply_adds == 3 * 40
     assert all(row.masked_seconds > 0 for row in rows.values())
     assert {name for name, row in rows.items() if row.native_seconds is None} == {"4"}
     assert rows["2"].native_seconds is not None  # possible, though it does not pay
@@ -69,8 +69,27 @@ def test_the_table_holds_every_number(capsys):
     assert "stays masked" not in out.splitlines()[3]
 
 
-def test_to_native_prints_it_when_it_is_given_images(capsys):
-    to_native(net(), images=torch.zeros(3, 2, 5, 5))
+def test_to_native_prints_it_when_it_is_given_inputs(capsys):
+    to_native(net(), inputs=torch.zeros(3, 2, 5, 5))
     assert "multiply-adds" in capsys.readouterr().out
     to_native(net())
     assert capsys.readouterr().out == ""
+
+
+def test_nets_of_any_inputs_and_layers_that_are_not_called():
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(9, 8)
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.head = nn.Linear(8, 4)
+
+        def forward(self, tokens, *, scale):
+            x = self.embedding(tokens) * scale
+            return self.head(input=x + self.attention(x, x, x)[0])
+
+    tagger = sparsify(Tagger(), num_weights=100, seed=0)
+    inputs = {"tokens": torch.ones(2, 5, dtype=torch.long), "scale": 2.0}
+    (row,) = layer_times(tagger, inputs)  # the projections are of no layer that is called
+    assert row.name == "head"
+    assert row.multiply_adds == 10 * row.num_weights

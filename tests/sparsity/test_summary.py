@@ -55,6 +55,45 @@ def test_it_is_data_too_and_agrees_with_the_count():
     assert native.num_others == found.num_others == 40 + 120 + 40
 
 
+def test_arithmetic_is_a_column_where_inputs_are_given():
+    net = nn.Sequential(
+        nn.Embedding(9, 4), Positions(5, 4), nn.TransformerEncoderLayer(4, 2, 6), nn.Linear(4, 2)
+    )
+    net[3].requires_grad_(False)
+    sparsify(net, num_weights=40, allocation={"2.self_attn.q": 6, "2.linear1": 4}, exclude=["1.*"])
+    found = summary(net, torch.zeros(5, 5, dtype=torch.long))
+    rows = {tensor.name: tensor for tensor in found.tensors}
+    assert rows["0.weight"].multiply_adds == rows["1.table"].multiply_adds == 0
+    assert rows["2.self_attn.q"].multiply_adds == 25 * 6
+    assert rows["2.linear1"].multiply_adds == 25 * 4
+    assert all(row.multiply_adds == 25 * row.kept for row in found.tensors if row.kind == "weights")
+    assert found.products == 5 * 5 * 5 * (4 + 4)
+    assert found.multiply_adds == 25 * 40 + 1000 + 25 * 8
+    assert str(found).splitlines()[-1] == (
+        "2,200 multiply-adds; among them 1,000 in products of activations (attention), 200 in "
+        "frozen tensors"
+    )
+
+
+def test_the_table_of_arithmetic_by_hand():
+    net = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9))
+    net[1].weight = net[0].weight
+    net.append(nn.Linear(9, 2))
+    assert str(summary(net, torch.zeros(3, dtype=torch.long))).splitlines() == [
+        "tensor    shape  kept  connectivity  execution  multiply-adds  not counted",
+        "0.weight  9 x 4  36    1             dense      108            an embedding, or tied to "
+        "one",
+        "2         2 x 9  18    1             dense      54",
+        "18 weights; beside them 36 in embeddings, 11 in biases and other vectors",
+        "162 multiply-adds",
+    ]
+    assert summary(net).multiply_adds is None
+    to_native(sparsify(net, num_weights=4))
+    found = summary(net, torch.zeros(3, dtype=torch.long))
+    assert [tensor.multiply_adds for tensor in found.tensors] == [108, 12]
+    assert summary(nn.Linear(4, 3), (4,)).multiply_adds == 12
+
+
 def test_what_no_rule_covers_is_said_unless_it_is_little_or_left_out():
     assert uncounted(language_model()) == {"1.table": 20}
     with pytest.warns(UncountedWarning, match=r"20 of 70 .* 1\.table\. Leave them out by name"):

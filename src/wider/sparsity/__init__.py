@@ -8,7 +8,15 @@ from wider.sparsity._files import load, save
 from wider.sparsity._layer_times import LayerTimes, layer_times
 from wider.sparsity._layers import WeightLayer, stored_weight, tied_tensors, weight_layers
 from wider.sparsity._mask import Mask
-from wider.sparsity._matrices import Matrix, Piece, exclude, mask_of, matrices, register
+from wider.sparsity._matrices import (
+    Matrix,
+    Piece,
+    all_matrices,
+    exclude,
+    mask_of,
+    matrices,
+    register,
+)
 from wider.sparsity._multiply_adds import multiply_adds
 from wider.sparsity._native import BREAK_EVEN
 from wider.sparsity._pattern import Pattern, draw_mask
@@ -29,6 +37,7 @@ __all__ = [
     "TensorSummary",
     "UncountedWarning",
     "WeightLayer",
+    "all_matrices",
     "allocate",
     "connectivity",
     "count_weights",

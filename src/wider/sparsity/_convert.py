@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import skip_init
 
+from wider.inputs import Inputs
 from wider.native import (
     BatchNormReLU,
     NativeBatchNorm2d,
@@ -26,7 +27,7 @@ NATIVE_NORMS = {nn.BatchNorm2d: NativeBatchNorm2d, BatchNormReLU: NativeBatchNor
 PLAIN_NORMS = {native: plain for plain, native in NATIVE_NORMS.items()}
 
 
-def to_native(module: AnyModule, *, images: Tensor | None = None) -> AnyModule:
+def to_native(module: AnyModule, *, inputs: Inputs | None = None) -> AnyModule:
     """Replaces the sparse layers of a net by layers that store and compute the non-zeros only.
 
     Done in place; outputs stay the same to float32 rounding. Linear and 2-d convolutional layers
@@ -39,14 +40,18 @@ def to_native(module: AnyModule, *, images: Tensor | None = None) -> AnyModule:
 
     Args:
         module: a net that was sparsified.
-        images: a batch such as it will be trained on. If given, each sparse layer is timed, masked
-            and native, and a table of them is printed (see `layer_times`).
+        inputs: a batch such as it will be trained on: a tensor, a tuple (positional arguments) or a
+            mapping (keyword arguments). If given, each sparse layer is timed, masked and native,
+            and a table of them is printed (see `layer_times`).
 
     Returns:
         The same module, or its replacement where it is itself a sparse layer.
+
+    Raises:
+        InputError: the net does not take such inputs.
     """
-    if images is not None:
-        print_table(layer_times(module, images))
+    if inputs is not None:
+        print_table(layer_times(module, inputs))
     return cast(AnyModule, _replaced(module, _native_layer))
 
 

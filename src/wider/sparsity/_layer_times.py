@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 
-from wider.sparsity._matrices import mask_of
-from wider.sparsity._multiply_adds import multiply_adds, watch
+from wider.inputs import Inputs
+from wider.sparsity._matrices import WeightLayer, mask_of
+from wider.sparsity._multiply_adds import multiply_adds
 from wider.sparsity._native import native_layer, reason_to_stay
 
 REPETITIONS = 5
@@ -26,7 +27,7 @@ class LayerTimes:
         name: of the layer.
         connectivity: kept weights / weights of the dense layer.
         num_weights: that it keeps.
-        multiply_adds: for one image.
+        multiply_adds: of a forward pass.
         masked_seconds: of a forward and a backward pass of a batch, median.
         native_seconds: the same of a native layer, None where there is no such.
         stays: why `to_native` leaves it as it is; empty where it replaces it.
@@ -41,26 +42,37 @@ class LayerTimes:
     stays: str
 
 
-def layer_times(module: nn.Module, images: Tensor) -> list[LayerTimes]:
+def layer_times(module: nn.Module, inputs: Inputs) -> list[LayerTimes]:
     """Times every masked layer of a net as it is and as a native layer, side by side.
 
     Args:
         module: a net that was sparsified; it is left as it was.
-        images: a batch such as it will be trained on; only its shape matters.
+        inputs: a batch such as it will be trained on, as `multiply_adds` takes it. What a layer is
+            timed with has the shape that it sees, and other numbers.
 
     Returns:
-        The layers in the order in which they compute.
+        The linear and convolutional layers in the order in which they compute, without those whose
+        weights another module uses in their stead (the `out_proj` of attention).
+
+    Raises:
+        InputError: the net does not take such inputs.
     """
     shapes: dict[str, torch.Size] = {}
+    handles = []
+    for name, layer in module.named_modules():
+        if isinstance(layer, WeightLayer) and mask_of(layer) is not None:
 
-    def remember(name: str, layer: nn.Module, inputs: Tensor, _: Tensor) -> None:
-        if mask_of(layer) is not None:
-            shapes[name] = inputs.shape
+            def remember(_: nn.Module, args: tuple, keywords: dict, name: str = name) -> None:
+                shapes[name] = (*args, *keywords.values())[0].shape
 
-    watch(module, images, remember)
-    arithmetic = multiply_adds(module, images.shape[1:])
+            handles.append(layer.register_forward_pre_hook(remember, with_kwargs=True))
+    try:
+        arithmetic = multiply_adds(module, inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
     return [
-        _timed(name, module.get_submodule(name), shape, arithmetic[name])
+        _timed(name, module.get_submodule(name), shape, arithmetic.get(name, 0))
         for name, shape in shapes.items()
     ]
 

@@ -153,14 +153,17 @@ def embeddings(module: nn.Module) -> dict[int, Tensor]:
 
 def every_matrix(module: nn.Module) -> Iterator[Matrix]:
     """Frozen, tied, embedded and excluded ones, too."""
+    for matrix in all_matrices(module):
+        if not is_excluded(matrix):
+            _check(matrix)
+        yield matrix
+
+
+def all_matrices(module: nn.Module) -> Iterator[Matrix]:
+    """The matrices of all modules that a rule covers, counted or not, refused ones among them."""
     for name, part in module.named_modules():
-        if (rule := _rule_of(part)) is None:
-            continue
-        for piece in rule(part):
-            matrix = Matrix(".".join(filter(None, (name, piece.suffix))), part, piece)
-            if not is_excluded(matrix):
-                _check(matrix)
-            yield matrix
+        for piece in (rule_of(part) or _no_pieces)(part):
+            yield Matrix(".".join(filter(None, (name, piece.suffix))), part, piece)
 
 
 def exclude(module: nn.Module, patterns: Sequence[str]) -> None:
@@ -174,7 +177,9 @@ def exclude(module: nn.Module, patterns: Sequence[str]) -> None:
     Raises:
         InputError: a pattern matches nothing.
     """
-    known = {name: (part, mark) for name, part, mark in [*_named(module), *_other_tensors(module)]}
+    # Of modules that are refused, too: those can be excluded.
+    known = {each.name: (each.module, each.piece.suffix) for each in all_matrices(module)}
+    known |= {name: (part, mark) for name, part, mark in _other_tensors(module)}
     marks = []
     for pattern in patterns:
         named = [place for name, place in known.items() if _matches(name, pattern)]
@@ -186,17 +191,10 @@ def exclude(module: nn.Module, patterns: Sequence[str]) -> None:
         setattr(part, EXCLUDED, getattr(part, EXCLUDED, frozenset()) | {mark})
 
 
-def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """The matrices of modules that are refused, too: those can be excluded."""
-    for name, part in module.named_modules():
-        for piece in (_rule_of(part) or _no_pieces)(part):
-            yield ".".join(filter(None, (name, piece.suffix))), part, piece.suffix
-
-
 def _other_tensors(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Tensors of two or more dimensions that no rule covers, those beside a matrix, too."""
     for name, part in module.named_modules():
-        covered = {piece.parameter for piece in (_rule_of(part) or _no_pieces)(part)}
+        covered = {piece.parameter for piece in (rule_of(part) or _no_pieces)(part)}
         for own, parameter in part.named_parameters(recurse=False):
             if own not in covered and not is_lazy(parameter) and parameter.dim() > 1:
                 yield f"{name}.{own}".removeprefix("."), part, own
@@ -256,7 +254,8 @@ def register(kind: type[nn.Module], rule: Rule) -> None:
     RULES[kind] = rule
 
 
-def _rule_of(module: nn.Module) -> Rule | None:
+def rule_of(module: nn.Module) -> Rule | None:
+    """What tells the matrices of a module; None where nothing does."""
     kind = parametrize.type_before_parametrizations(module)
     known = next((base for base in kind.__mro__ if base in RULES), None)
     return RULES[known] if known else _rule_by_name(kind)
@@ -377,5 +376,6 @@ RULES: dict[type, Rule] = {
     nn.MultiheadAttention: _attention,
     **dict.fromkeys((nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell), _recurrent),
 }
+BUILT_IN_RULES = tuple(RULES.values())
 # By the end of the name of a class.
 TRANSFORMERS: dict[str, Rule] = {"Conv1D": _whole, "Experts": _stacked, "Router": _router}

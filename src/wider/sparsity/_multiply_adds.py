@@ -1,76 +1,111 @@
-"""How much arithmetic a net does for one image."""
+"""How much arithmetic a net does for its inputs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvTransposeNd
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import PackedSequence
 
 from wider.errors import InputError
+from wider.inputs import Inputs, arguments, attention_by_modules, described, moved_to
 from wider.native import SparseLayer, SparseLinear
-from wider.sparsity._layers import WeightLayer
-from wider.sparsity._matrices import mask_of
+from wider.sparsity._matrices import BUILT_IN_RULES, Matrix, rule_of
+from wider.sparsity._products import Products
+from wider.sparsity._weights_in_memory import Owner, Place, WeightsInMemory
 
 
-def multiply_adds(module: nn.Module, image_shape: Sequence[int]) -> dict[str, int]:
-    """The multiplications of a weight with a number in one forward pass of one image.
+def multiply_adds(module: nn.Module, inputs: Sequence[int] | Inputs) -> dict[str, int]:
+    """The multiplications of a forward pass: of weights with numbers, and of attention.
 
     Weights that are masked or not stored count nothing; taps of a convolution that fall on padding
-    count like others. Equal numbers of weights are not equal arithmetic: a convolution uses each
-    weight once per output position.
+    count like others, and so do the products of attention that a mask leaves out. Equal numbers of
+    weights are not equal arithmetic: a convolution uses each weight once per output position. Of
+    experts, those count that a token is sent to. Looking up an embedding counts nothing, nor do
+    products of single numbers, as in gates, normalisation and activation functions.
 
     Args:
         module: any module, which is left as it was.
-        image_shape: of one image, such as (3, 32, 32).
+        inputs: of one image, the shape, such as (3, 32, 32). Or what one forward pass takes, all of
+            which is counted, be it a batch: a tensor, a tuple (positional arguments) or a mapping
+            (keyword arguments). Tensors are moved to the net's device; integers stay integers.
 
     Returns:
-        {layer name: multiply-adds}, with the whole net's under "". Linear, (transposed)
-        convolutional and native layers are counted.
+        {name of a module: multiply-adds}, with the whole net's under "". Weights count under the
+        module that holds them; the products of two activations, which attention consists of, under
+        the module that runs them.
 
     Raises:
-        InputError: the net does not take images of that shape.
+        InputError: the net does not take such inputs.
+
+    Example:
+        >>> multiply_adds(nn.Linear(4, 3), (4,))
+        {'': 12}
+        >>> attention = nn.MultiheadAttention(4, 2)
+        >>> tokens = torch.zeros(5, 1, 4)  # 5 x 4 x 4 a projection, 2 x 5 x 5 x 4 of attention
+        >>> multiply_adds(attention, (tokens, tokens, tokens))
+        {'': 520, 'out_proj': 80}
     """
-    image = torch.zeros(1, *image_shape)
-    counts: dict[str, int] = {}
-
-    def count(name: str, layer: nn.Module, inputs: Tensor, output: Tensor) -> None:
-        counts[name] = counts.get(name, 0) + _kept(layer) * _uses(layer, inputs, output)
-
-    try:
-        watch(module, image, count)
-    except RuntimeError as error:
-        raise InputError(
-            f"the net does not take an image of shape {tuple(image_shape)}: {error}"
-        ) from error
-    return counts | {"": sum(counts.values())}
+    found: Counter[str] = Counter()
+    for (name, _), count in arithmetic(module, inputs).items():
+        found[name] += count
+    return dict(found) | {"": found.total()}
 
 
-def watch(
-    module: nn.Module, images: Tensor, seen: Callable[[str, nn.Module, Tensor, Tensor], None]
-) -> None:
-    """Shows what goes in and out of each layer with weights; leaves the module as it was.
+def arithmetic(module: nn.Module, inputs: Sequence[int] | Inputs) -> Counter[Owner]:
+    """The multiply-adds of a forward pass by module and matrix.
+
+    Layers that PyTorch computes as one are counted by a formula when they are called; within any
+    other module each product of matrices is looked at as it is computed, since nothing else tells
+    what attention, experts or a layer that is used without being called do.
 
     Args:
         module: any module.
-        images: a batch that it takes.
-        seen: called with name, layer, input and output, as often as the layer is.
+        inputs: as `multiply_adds`.
+
+    Returns:
+        {(name of the module, place of the matrix): multiply-adds}; None is the place of products of
+        two activations.
+
+    Raises:
+        InputError: the net does not take such inputs.
     """
-    handles = []
-    for name, layer in module.named_modules():
-        if isinstance(layer, WeightLayer | SparseLayer):
+    with _in_eval_mode(module), torch.no_grad(), parametrize.cached(), attention_by_modules():
+        products = Products(WeightsInMemory(module))
+        handles = list(_hooks(module, products))
+        try:
+            _run(module, inputs, products)
+        finally:
+            for handle in handles:
+                handle.remove()
+    return products.found
 
-            def hook(layer: nn.Module, inputs: tuple, output: Tensor, name: str = name) -> None:
-                seen(name, layer, inputs[0], output)
 
-            handles.append(layer.register_forward_hook(hook))
-    like = next(module.parameters(), torch.empty(0))
-    try:
-        with _in_eval_mode(module), torch.no_grad():
-            module(images.to(like.device, like.dtype))
-    finally:
-        for handle in handles:
-            handle.remove()
+def _hooks(module: nn.Module, products: Products) -> Iterator[Any]:
+    for name, part in module.named_modules():
+        yield from _hooks_of(name, part, products)
+
+
+def _hooks_of(name: str, part: nn.Module, products: Products) -> Iterator[Any]:
+    is_whole = _has_formula(part)
+
+    def start(*_: Any) -> None:
+        products.enter(name, is_whole=is_whole)
+
+    def end(layer: nn.Module, args: tuple, keywords: dict, output: Any) -> None:
+        products.leave(is_whole=is_whole)
+        if is_whole:
+            uses = _uses(layer, (*args, *keywords.values())[0], output)
+            for place, kept in _kept(layer):
+                products.found[name, place] += kept * uses
+
+    yield part.register_forward_pre_hook(start)
+    yield part.register_forward_hook(end, with_kwargs=True)
 
 
 @contextmanager
@@ -85,17 +120,56 @@ def _in_eval_mode(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def _kept(layer: nn.Module) -> int:
+def _run(module: nn.Module, inputs: Any, products: Products) -> None:
+    is_shape = _is_shape(inputs)
+    try:
+        taken = torch.zeros(1, *inputs) if is_shape else inputs
+        args, keywords = arguments(moved_to(module, taken))
+        with products:
+            module(*args, **keywords)
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if is_shape:
+            message = (
+                f"an image of shape {tuple(inputs)}: give other inputs themselves, not a shape"
+            )
+        else:
+            message = f"the inputs {described(inputs)}"
+        raise InputError(f"the net does not take {message} ({error})") from error
+
+
+def _is_shape(inputs: Any) -> bool:
+    return isinstance(inputs, Sequence) and all(
+        isinstance(size, Integral) and not isinstance(size, bool) for size in inputs
+    )
+
+
+def _has_formula(part: nn.Module) -> bool:
+    kinds = nn.Linear | _ConvNd | nn.Bilinear | nn.RNNBase | nn.RNNCellBase
+    # A subclass whose matrices someone else has told may do anything.
+    is_known = isinstance(part, kinds) and rule_of(part) in BUILT_IN_RULES
+    return is_known or isinstance(part, SparseLayer)
+
+
+def _kept(layer: nn.Module) -> Iterator[tuple[Place, int]]:
     if isinstance(layer, SparseLayer):
-        return layer.num_weights
-    assert isinstance(layer, WeightLayer)
-    mask = mask_of(layer)
-    return layer.weight.numel() if mask is None else int(torch.count_nonzero(mask))
+        yield (id(layer.values), 0), layer.num_weights
+        return
+    rule = rule_of(layer)
+    assert rule is not None
+    for matrix in (Matrix("", layer, piece) for piece in rule(layer)):
+        yield matrix.place, matrix.kept
 
 
-def _uses(layer: nn.Module, inputs: Tensor, output: Tensor) -> int:
+def _uses(layer: nn.Module, inputs: Tensor | PackedSequence, output: Any) -> int:
     """How often each weight is used for all of a batch."""
-    if isinstance(layer, nn.Linear | SparseLinear):
+    if isinstance(layer, nn.RNNBase | nn.RNNCellBase):  # once a step, in every layer and direction
+        steps = inputs.data
+        return steps.numel() // steps.shape[-1]
+    if isinstance(layer, nn.Linear | SparseLinear | nn.Bilinear):
         return output.numel() // output.shape[-1]
-    positions = inputs if isinstance(layer, _ConvTransposeNd) else output
-    return len(positions) * positions.shape[2:].numel()
+    positions = inputs.data if isinstance(layer, _ConvTransposeNd) else output
+    weight: Any = layer if isinstance(layer, SparseLayer) else layer.weight
+    dimensions = len(weight.shape)
+    return positions.numel() // positions.shape[1 - dimensions]

@@ -1,12 +1,14 @@
 """Every trainable tensor of a net: counted, or why not."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import nn
 from torch.nn.utils import parametrize
 
+from wider.inputs import Inputs
 from wider.native import SparseLayer
 from wider.sparsity._matrices import (
     Matrix,
@@ -18,6 +20,8 @@ from wider.sparsity._matrices import (
     matrices,
     parametrizations_of,
 )
+from wider.sparsity._multiply_adds import arithmetic
+from wider.sparsity._weights_in_memory import Place
 
 Kind = Literal["weights", "excluded", "embedding", "not known"]
 WORDS: dict[Kind, str] = {
@@ -44,6 +48,7 @@ class TensorSummary:
         size: its entries.
         kept: those that are not removed.
         execution: "dense", "masked" or "native".
+        multiply_adds: of its entries in a forward pass; None where no inputs were given.
     """
 
     name: str
@@ -52,6 +57,7 @@ class TensorSummary:
     size: int
     kept: int
     execution: Literal["dense", "masked", "native"]
+    multiply_adds: int | None = None
 
     @property
     def connectivity(self) -> float:
@@ -66,10 +72,15 @@ class Summary:
     Attributes:
         tensors: in the order of the net.
         num_others: trainable numbers in tensors of one dimension: biases, normalisation.
+        multiply_adds: of a forward pass, those of frozen tensors among them; None where no inputs
+            were given.
+        products: those of them that are products of two activations, as in attention.
     """
 
     tensors: tuple[TensorSummary, ...]
     num_others: int
+    multiply_adds: int | None = None
+    products: int | None = None
 
     def total(self, kind: Kind) -> int:
         """The entries that are kept in all tensors of a kind."""
@@ -81,22 +92,11 @@ class Summary:
         return self.total("weights")
 
     def __str__(self) -> str:
-        header = ("tensor", "shape", "kept", "connectivity", "execution", "not counted")
-        rows = [
-            (
-                tensor.name or "(the net)",
-                " x ".join(map(str, tensor.shape)),
-                f"{tensor.kept:,}",
-                f"{tensor.connectivity:.3g}",
-                tensor.execution,
-                WORDS[tensor.kind],
-            )
-            for tensor in self.tensors
-        ]
-        widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+        rows = [self._header(), *map(self._row, self.tensors)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in [header, *rows]
+            for row in rows
         ]
         beside = [
             f"{self.total(kind):,} {words}" for kind, words in BESIDE.items() if self.total(kind)
@@ -104,20 +104,51 @@ class Summary:
         if self.num_others:
             beside.append(f"{self.num_others:,} in biases and other vectors")
         total = f"{self.num_weights:,} weights"
-        return "\n".join([*lines, f"{total}; beside them {', '.join(beside)}" if beside else total])
+        lines.append(f"{total}; beside them {', '.join(beside)}" if beside else total)
+        return "\n".join([*lines, *self._arithmetic()])
+
+    def _header(self) -> tuple[str, ...]:
+        columns = ("tensor", "shape", "kept", "connectivity", "execution")
+        counted = () if self.multiply_adds is None else ("multiply-adds",)
+        return (*columns, *counted, "not counted")
+
+    def _row(self, tensor: TensorSummary) -> tuple[str, ...]:
+        cells = (
+            tensor.name or "(the net)",
+            " x ".join(map(str, tensor.shape)),
+            f"{tensor.kept:,}",
+            f"{tensor.connectivity:.3g}",
+            tensor.execution,
+        )
+        counted = () if tensor.multiply_adds is None else (f"{tensor.multiply_adds:,}",)
+        return (*cells, *counted, WORDS[tensor.kind])
+
+    def _arithmetic(self) -> list[str]:
+        if self.multiply_adds is None or self.products is None:
+            return []
+        shown = sum(tensor.multiply_adds or 0 for tensor in self.tensors)
+        parts = {
+            "in products of activations (attention)": self.products,
+            "in frozen tensors": self.multiply_adds - self.products - shown,
+        }
+        among = [f"{count:,} {words}" for words, count in parts.items() if count]
+        total = f"{self.multiply_adds:,} multiply-adds"
+        return [f"{total}; among them {', '.join(among)}" if among else total]
 
 
-def summary(module: nn.Module) -> Summary:
+def summary(module: nn.Module, inputs: Sequence[int] | Inputs | None = None) -> Summary:
     """Every trainable tensor of a net, and whether the budget counts it.
 
     Args:
         module: any module.
+        inputs: of which the multiply-adds are counted, as `multiply_adds` takes them: the shape of
+            one image, or a tensor, a tuple (positional arguments) or a mapping (keyword arguments).
 
     Returns:
         The tensors as data; `print` shows them as a table.
 
     Raises:
-        InputError: as `matrices`.
+        InputError: as `matrices`; the net does not take such inputs.
 
     Example:
         >>> print(summary(nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 2))))
@@ -126,25 +157,33 @@ def summary(module: nn.Module) -> Summary:
         1         2 x 4  8     1             dense
         8 weights; beside them 36 in embeddings, 2 in biases and other vectors
     """
+    tensors = _tensors(module)
+    vectors = {id(p): p for p in module.parameters() if p.requires_grad and p.dim() < 2}
+    native = {id(part.values) for part in module.modules() if isinstance(part, SparseLayer)}
+    others = sum(p.numel() for key, p in vectors.items() if key not in native)
+    if inputs is None:
+        return Summary(tuple(each for _, each in tensors), others)
+    counts: Counter[Place | None] = Counter()
+    for (_, place), count in arithmetic(module, inputs).items():
+        counts[place] += count
+    told = (replace(each, multiply_adds=counts[place]) for place, each in tensors)
+    return Summary(tuple(told), others, counts.total(), counts[None])
+
+
+def _tensors(module: nn.Module) -> list[tuple[Place, TensorSummary]]:
     by_module: dict[nn.Module, list[Matrix]] = {}
     for matrix in _listed(module):
         by_module.setdefault(matrix.module, []).append(matrix)
     bare = _bare_tensors(module)
-    tensors: list[TensorSummary] = []
+    tensors: list[tuple[Place, TensorSummary]] = []
     for name, part in module.named_modules():
-        tensors += [_of_matrix(matrix) for matrix in by_module.get(part, ())]
+        tensors += [(each.place, _of_matrix(each)) for each in by_module.get(part, ())]
         if isinstance(part, SparseLayer) and part.values.requires_grad:
-            shape = tuple(part.shape)
-            tensors.append(
-                TensorSummary(
-                    name, "weights", shape, part.shape.numel(), part.num_weights, "native"
-                )
-            )
+            sizes = (tuple(part.shape), part.shape.numel(), part.num_weights)
+            native = TensorSummary(name, "weights", *sizes, "native")
+            tensors.append(((id(part.values), 0), native))
         tensors += bare.get(name, ())
-    vectors = {id(p): p for p in module.parameters() if p.requires_grad and p.dim() < 2}
-    native = {id(part.values) for part in module.modules() if isinstance(part, SparseLayer)}
-    others = sum(p.numel() for key, p in vectors.items() if key not in native)
-    return Summary(tuple(tensors), others)
+    return tensors
 
 
 def uncounted(module: nn.Module) -> dict[str, int]:
@@ -159,7 +198,7 @@ def uncounted(module: nn.Module) -> dict[str, int]:
     return {
         each.name: each.size
         for found in _bare_tensors(module).values()
-        for each in found
+        for _, each in found
         if each.kind == "not known"
     }
 
@@ -191,7 +230,7 @@ def _of_matrix(matrix: Matrix) -> TensorSummary:
     return TensorSummary(matrix.name, kind, matrix.shape, matrix.size, matrix.kept, execution)
 
 
-def _bare_tensors(module: nn.Module) -> dict[str, list[TensorSummary]]:
+def _bare_tensors(module: nn.Module) -> dict[str, list[tuple[Place, TensorSummary]]]:
     """Those that are no matrices, by the module that holds them; tied ones once."""
     covered = set()
     for matrix in every_matrix(module):
@@ -200,7 +239,7 @@ def _bare_tensors(module: nn.Module) -> dict[str, list[TensorSummary]]:
             covered |= {id(parameter) for parameter in steps.parameters()}
         covered.add(id(matrix.stored))
     embedded = set(embeddings(module))
-    found: dict[str, list[TensorSummary]] = {}
+    found: dict[str, list[tuple[Place, TensorSummary]]] = {}
     for name, part in module.named_modules():
         for own, parameter in part.named_parameters(recurse=False):
             is_embedding = id(parameter) in embedded
@@ -215,5 +254,6 @@ def _bare_tensors(module: nn.Module) -> dict[str, list[TensorSummary]]:
                 kind = "excluded"
             full, shape = f"{name}.{own}".removeprefix("."), tuple(parameter.shape)
             size = parameter.numel()
-            found.setdefault(name, []).append(TensorSummary(full, kind, shape, size, size, "dense"))
+            bare = TensorSummary(full, kind, shape, size, size, "dense")
+            found.setdefault(name, []).append(((id(parameter), 0), bare))
     return found

@@ -1,26 +1,26 @@
 """Kernels of one net as it is, by its features or by its gradients."""
 
 import copy
-from collections.abc import Callable
 from typing import Literal
 
 import torch
-from jaxtyping import Float64, Shaped
+from jaxtyping import Float64
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
 
 from wider.errors import InputError
-from wider.theory._rows import feature_rows, jacobian_rows
+from wider.inputs import Inputs, attention_by_modules, described, with_tensors
+from wider.theory._examples import Examples
+from wider.theory._rows import Rows, feature_rows, jacobian_rows, output_of
 
 KernelKind = Literal["conjugate", "tangent"]
-
-Rows = Callable[[Tensor], list[Tensor]]
 
 
 def empirical_kernel(
     module: nn.Module,
-    x: Shaped[Tensor, "p ..."],
-    y: Shaped[Tensor, "q ..."] | None = None,
+    x: Inputs,
+    y: Inputs | None = None,
     *,
     kind: KernelKind = "conjugate",
     layer: str | None = None,
@@ -41,14 +41,16 @@ def empirical_kernel(
     `(one - other).square().mean()`.
 
     Args:
-        module: any net of one input whose outputs for an example depend on that example alone; for
-            "tangent" one that `torch.func` can transform, and that returns a tensor.
-        x: inputs, one per row, as the net takes them; moved to its device.
-        y: the same for the kernel's columns; None for x.
+        module: any net whose outputs for an example depend on that example alone; for "tangent" one
+            that `torch.func.jacrev` can transform, and that returns a tensor or has it as the
+            `logits` of what it returns.
+        x: p inputs as the net takes them: a tensor, a tuple (positional arguments) or a mapping
+            (keyword arguments), in which every tensor has the inputs along its first dimension.
+            Moved to the net's device; integers, such as tokens, stay integers.
+        y: the same for the kernel's q columns; None for x.
         kind: "conjugate" or "tangent".
         layer: name of the layer whose input is the features of the conjugate kernel; None for the
-            linear or convolutional layer that runs last. Where a layer runs more than once, its
-            last input counts.
+            weight layer that runs last. Where a layer runs more than once, its last input counts.
         batch_size: inputs at a time. For "tangent", two batches of Jacobians are held at once, of
             8 batch_size C (parameters) bytes each, and those of y are computed again for every
             batch of x: the larger, the faster.
@@ -58,7 +60,8 @@ def empirical_kernel(
 
     Raises:
         InputError: shapes that do not fit the net or one another, no inputs, an unknown kind or
-            layer, a net without weight layers or without trainable parameters.
+            layer, a net without weight layers or without trainable parameters, one whose last
+            weight layer is not one matrix times its input (attention, recurrent, `nn.Bilinear`).
 
     Example:
         >>> x = torch.tensor([[1.0, 2.0], [0.0, 3.0]])
@@ -70,18 +73,24 @@ def empirical_kernel(
         Jacot et al. 2018 (tangent kernel); Lee et al. 2018 (the process of the last layer).
     """
     _check_options(kind, layer, batch_size)
-    _check_inputs(x, x if y is None else y)
+    rows, columns = Examples(x), None if y is None else Examples(y)
+    _check_inputs(rows, rows if columns is None else columns)
     net = _in_double_precision(module)
-    x_inputs, y_inputs = _inputs(x, net), None if y is None else _inputs(y, net)
-    _check_one_runs(net, x_inputs[:1], needs_tensor=kind == "tangent")
-    rows = feature_rows(net, layer) if kind == "conjugate" else jacobian_rows(net)
-    kernel = _products(rows, x_inputs, y_inputs, batch_size)
-    return kernel.to(x.device)
+    of_x, of_y = _moved(rows, net), None if columns is None else _moved(columns, net)
+    # torch.func knows the plain products of attention, not the kernels that fuse them.
+    with attention_by_modules(), sdpa_kernel(SDPBackend.MATH):
+        _check_one_runs(net, of_x[:1], needs_tensor=kind == "tangent")
+        made = feature_rows(net, layer) if kind == "conjugate" else jacobian_rows(net, of_x[:1])
+        kernel = _products(made, of_x, of_y, batch_size)
+    return kernel.to(rows.tensors[0].device)
 
 
-def _products(rows: Rows, x: Tensor, y: Tensor | None, batch_size: int) -> Float64[Tensor, "p q"]:
+def _products(
+    rows: Rows, x: Examples, y: Examples | None, batch_size: int
+) -> Float64[Tensor, "p q"]:
     columns = x if y is None else y
-    kernel = x.new_empty(len(x), len(columns), dtype=torch.float64)
+    shape, device = (len(x), len(columns)), x.tensors[0].device
+    kernel = torch.empty(shape, dtype=torch.float64, device=device)
     for x_start in range(0, len(x), batch_size):
         x_part = slice(x_start, x_start + batch_size)
         x_rows = rows(x[x_part])
@@ -112,10 +121,13 @@ def _in_double_precision(module: nn.Module) -> nn.Module:
     return net.double().eval()
 
 
-def _inputs(images: Tensor, net: nn.Module) -> Tensor:
-    images = images.detach().to(next(net.parameters(), images).device)
-    # Integers are the names of tokens, and stay.
-    return images.double() if images.is_floating_point() else images
+def _moved(examples: Examples, net: nn.Module) -> Examples:
+    def moved(tensor: Tensor) -> Tensor:
+        tensor = tensor.detach().to(next(net.parameters(), tensor).device)
+        # Integers are the names of tokens, and stay.
+        return tensor.double() if tensor.is_floating_point() else tensor
+
+    return Examples(with_tensors(moved, examples.inputs))
 
 
 def _check_options(kind: str, layer: str | None, batch_size: int) -> None:
@@ -130,26 +142,26 @@ def _check_options(kind: str, layer: str | None, batch_size: int) -> None:
         raise InputError(f"batch_size is {batch_size}; it must be at least 1")
 
 
-def _check_inputs(x: Tensor, y: Tensor) -> None:
-    if x.dim() < 1 or y.dim() < 1 or x.shape[1:] != y.shape[1:]:
+def _check_inputs(x: Examples, y: Examples) -> None:
+    if x.shape_of_one != y.shape_of_one:
         raise InputError(
-            f"x is {tuple(x.shape)} and y {tuple(y.shape)}: both hold inputs of one shape, along "
-            "their first dimension"
+            f"x is {described(x.inputs)} and y {described(y.inputs)}: both hold inputs of one "
+            "shape, along their first dimension"
         )
     if not len(x) or not len(y):
         raise InputError(f"{len(x)} inputs x and {len(y)} inputs y: give at least one of each")
 
 
-def _check_one_runs(net: nn.Module, one: Tensor, *, needs_tensor: bool) -> None:
+def _check_one_runs(net: nn.Module, one: Examples, *, needs_tensor: bool) -> None:
+    args, keywords = one.arguments()
     try:
         with torch.no_grad():
-            outputs = net(one)
-    except (RuntimeError, ValueError, IndexError) as error:
+            outputs = net(*args, **keywords)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise InputError(
-            f"the net does not take inputs of shape {tuple(one.shape[1:])} and type {one.dtype} "
-            f"in float64: {error}"
+            f"the net does not take the inputs {described(one.inputs)} in float64: {error}"
         ) from error
-    if needs_tensor and not isinstance(outputs, Tensor):
+    if needs_tensor and output_of(outputs) is None:
         raise InputError(
             f"the net returns a {type(outputs).__name__}: wrap it in a module that returns the "
             "tensor to be derived"

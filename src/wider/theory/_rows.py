@@ -1,19 +1,22 @@
 """What a net makes of each input: its last features, or the gradients of its outputs."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from jaxtyping import Float64, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
+from torch.nn.utils import parametrize
 
 from wider.errors import InputError
-from wider.sparsity import WeightLayer
+from wider.sparsity import WeightLayer, all_matrices
+from wider.theory._examples import Examples
+
+Rows = Callable[[Examples], list[Tensor]]
+"""From a batch of examples to tensors whose first dimension is the batch."""
 
 
-def feature_rows(
-    net: nn.Module, layer: str | None
-) -> Callable[[Shaped[Tensor, "batch ..."]], list[Float64[Tensor, "batch features"]]]:
+def feature_rows(net: nn.Module, layer: str | None) -> Rows:
     """The features of each input.
 
     Args:
@@ -21,52 +24,68 @@ def feature_rows(
         layer: whose input is the features; None for the weight layer that runs last.
 
     Returns:
-        A function from a batch of inputs to their features, in a list of one.
+        A function from a batch of inputs to their features (batch, features), in a list of one.
 
     Raises:
         InputError: an unknown layer or no weight layer; from the returned function, a layer that
-            does not run or does not see the batch along its first dimension.
+            does not run, does not see the batch along its first dimension, or has no features: its
+            outputs are not one matrix times its input.
     """
-    last: list[Tensor] = []
+    last: list[tuple[str, nn.Module, Any]] = []
 
-    def remember(_part: nn.Module, inputs: tuple, keywords: dict) -> None:
-        # A copy, since what follows may write into it in place.
-        last[:] = [(*inputs, *keywords.values())[0].clone()]
+    def watch(name: str, part: nn.Module) -> None:
+        def remember(_part: nn.Module, inputs: tuple, keywords: dict) -> None:
+            given = next(iter((*inputs, *keywords.values())), None)
+            # A copy, since what follows may write into it in place.
+            last[:] = [(name, part, given.clone() if isinstance(given, Tensor) else given)]
 
-    for part in _watched(net, layer):
         part.register_forward_pre_hook(remember, with_kwargs=True)
 
-    def rows(batch: Tensor) -> list[Tensor]:
+    for name, part in _watched(net, layer).items():
+        watch(name, part)
+
+    def rows(batch: Examples) -> list[Tensor]:
         last.clear()
+        args, keywords = batch.arguments()
         with torch.no_grad():
-            net(batch)
+            net(*args, **keywords)
         if not last:
             which = "no weight layer" if layer is None else f"layer {layer!r} never"
             raise InputError(f"{which} runs in a forward pass: name a layer that does")
-        features = last[0]
-        if len(features) != len(batch):
-            raise InputError(
-                f"the features are {tuple(features.shape)} for {len(batch)} inputs: name a layer "
-                "whose input has the batch as its first dimension"
-            )
-        return [features.reshape(len(batch), -1)]
+        return [_checked(*last[0], len(batch), is_named=layer is not None)]
 
     return rows
 
 
-def jacobian_rows(
-    net: nn.Module,
-) -> Callable[[Shaped[Tensor, "batch ..."]], list[Float64[Tensor, "batch outputs ..."]]]:
+def _checked(name: str, part: nn.Module, given: Any, count: int, *, is_named: bool) -> Tensor:
+    kind = parametrize.type_before_parametrizations(part).__name__
+    if isinstance(part, nn.Bilinear) or not (is_named or _is_one_matrix(part)):
+        raise InputError(
+            f"layer {name!r}, whose input would be the features, is a {kind}: its outputs are not "
+            "one matrix times its input; name another layer"
+        )
+    if not isinstance(given, Tensor) or not given.dim() or len(given) != count:
+        found = tuple(given.shape) if isinstance(given, Tensor) else f"a {type(given).__name__}"
+        raise InputError(
+            f"the features are {found} for {count} inputs: name a layer whose input has the batch "
+            "as its first dimension"
+        )
+    return given.reshape(count, -1)
+
+
+def jacobian_rows(net: nn.Module, one: Examples) -> Rows:
     """The gradients of every output of each input.
 
     Args:
         net: computes in float64; its parameters are frozen, so give it a copy.
+        one: an example.
 
     Returns:
-        A function from a batch of inputs to the Jacobians, one per trainable parameter.
+        A function from a batch of inputs to the Jacobians (batch, outputs, ...), one per trainable
+        parameter.
 
     Raises:
-        InputError: no trainable parameter.
+        InputError: no trainable parameter, or a net that `torch.func` cannot derive.
 
     Source:
         Novak et al. 2022 ("Jacobian contraction"); PyTorch's tutorial on neural tangent kernels.
@@ -83,28 +102,59 @@ def jacobian_rows(
         )
     net.requires_grad_(False)
 
-    def outputs(parameters: dict[str, Tensor], one: Tensor) -> Tensor:
-        return functional_call(net, parameters, (one[None],)).flatten()
+    def outputs(parameters: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:
+        arguments = one.arguments([tensor[None] for tensor in tensors])
+        found = output_of(functional_call(net, parameters, *arguments))
+        assert found is not None
+        return found.flatten()
 
-    jacobians = vmap(jacrev(outputs), in_dims=(None, 0))
-    return lambda batch: list(jacobians(parameters, batch).values())
+    derive = jacrev(outputs)
+
+    def one_by_one(parameters: dict[str, Tensor], tensors: list[Tensor]) -> dict[str, Tensor]:
+        each = [derive(parameters, list(row)) for row in zip(*tensors, strict=True)]
+        return {name: torch.stack([found[name] for found in each]) for name in parameters}
+
+    reason = None
+    # Recurrent layers, and nets that branch on the numbers they see, take no two at a time.
+    for way in (vmap(derive, in_dims=(None, 0)), one_by_one):
+        try:
+            way(parameters, one.tensors)
+        except RuntimeError as error:
+            reason = error
+        else:
+            return lambda batch: list(way(parameters, batch.tensors).values())
+    raise InputError(f"torch.func cannot derive the net by its parameters: {reason}") from reason
 
 
-def _watched(net: nn.Module, layer: str | None) -> list[nn.Module]:
+def output_of(outputs: Any) -> Tensor | None:
+    """The tensor that a net returns, or the logits of what it returns; None where it has none."""
+    found = getattr(outputs, "logits", outputs)
+    return found if isinstance(found, Tensor) else None
+
+
+def _watched(net: nn.Module, layer: str | None) -> dict[str, nn.Module]:
     parts = dict(net.named_modules())
-    found = {name: part for name, part in parts.items() if _is_weight_layer(part)}
+    have_matrices = {matrix.module for matrix in all_matrices(net)}
+    # Native layers are known by their method: theory imports no room but one.
+    found = {
+        name: part
+        for name, part in parts.items()
+        if part in have_matrices or hasattr(part, "dense_weight")
+    }
     if layer is None and not found:
         raise InputError(
             "the net has no linear or convolutional layer whose input would be its features: name "
             "a layer"
         )
     if layer is None:
-        return list(found.values())
+        return found
     if layer not in parts:
         raise InputError(f"unknown layer {layer!r}; the net has " + ", ".join(map(repr, found)))
-    return [parts[layer]]
+    return {layer: parts[layer]}
 
 
-def _is_weight_layer(part: nn.Module) -> bool:
-    # Native layers are known by their method: theory imports no other room.
-    return isinstance(part, WeightLayer) or hasattr(part, "dense_weight")
+def _is_one_matrix(part: nn.Module) -> bool:
+    if isinstance(part, WeightLayer) or hasattr(part, "dense_weight"):
+        return True
+    is_whole = [matrix.piece.suffix == "" for matrix in all_matrices(part) if matrix.module is part]
+    return is_whole == [True] and not isinstance(part, nn.Bilinear)
