@@ -21,10 +21,10 @@ from wider.experiments.charts import (
     GREY,
     ORANGE,
     finish,
-    layered,
     of_seeds,
     width_axis,
 )
+from wider.experiments.drawing import Drawing, layered, together
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.training import Recipe
 
@@ -178,7 +178,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     means, hits = by_width(table), summarise(table)
     if hits.empty:  # all runs diverged
         return []
-    panels: list[Any] = [
+    panels = [
         _panel(rows, hits[(hits["set"] == name) & (hits["base_width"] == base_width)]).properties(
             title=f"{name}, base width {base_width}", width=340, height=180
         )
@@ -190,12 +190,12 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         f"{of_seeds(means).capitalize()}; CIFAR-10 is re-encoded. Upright lines: the width that "
         "each rule picks, side by side where rules agree",
     ]
-    chart = alt.concat(*panels, columns=2).resolve_scale(x="independent", y="independent")
+    chart = together("concat", panels, independent=["x", "y"], columns=2)
     title = "The advised width, and the accuracy that training finds"
     return [Picture("advice", finish(chart, title, subtitle), _finding(hits))]
 
 
-def _panel(rows: pd.DataFrame, hit: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+def _panel(rows: pd.DataFrame, hit: pd.DataFrame) -> Drawing:
     shown = rows.assign(
         low=rows["final_test_accuracy"] - rows["final_test_accuracy_interval"],
         high=rows["final_test_accuracy"] + rows["final_test_accuracy_interval"],
@@ -208,7 +208,7 @@ def _panel(rows: pd.DataFrame, hit: pd.DataFrame) -> alt.LayerChart | alt.FacetC
     }
     base = alt.Chart(shown.assign(line=TRAINED)).encode(x=x, **_by_line())
     lines = base.encode(y=alt.Y("final_test_accuracy:Q", **axis))
-    layers: list[Any] = []
+    layers = []
     for place, (rule, (name, *_)) in enumerate(DRAWN.items()):
         picked = pd.DataFrame({"width": hit[f"{rule}_width"], "line": name})
         drawn = alt.Chart(picked).mark_rule(strokeWidth=2.5, xOffset=APART * (place - 1))
