@@ -126,21 +126,18 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     if table.empty:
         return pd.DataFrame()
     finished = table["status"] == "finished"
-    point = [table[column] for column in by]
-    runs = finished.groupby(point)
-    means = table.groupby(by)[SIZES].first()
-    means["seeds"] = runs.sum()
-    means["diverged"] = runs.size() - means["seeds"]
+    accuracies = {column: table[column].where(finished) for column in ACCURACIES}
+    points = table[[*by, *SIZES]].assign(seeds=finished, **accuracies).groupby(by)
+    means, seeds = points[SIZES].first(), points["seeds"].sum()
+    mean, deviation = points[ACCURACIES].mean(), points[ACCURACIES].std(ddof=1)
     # Of one seed there is neither a deviation nor a quantile: both are NaN.
-    root = np.sqrt(means["seeds"])
-    quantile = -stdtrit(means["seeds"] - 1, 0.025)
-    accuracies = table[ACCURACIES].where(finished).groupby(point)
-    mean, deviation = accuracies.mean(), accuracies.std(ddof=1)
+    interval = deviation.mul(-stdtrit(seeds - 1, 0.025) / np.sqrt(seeds), axis="index")
+    columns = {"seeds": seeds, "diverged": points.size() - seeds}
     for column in ACCURACIES:
-        means[column] = mean[column]
-        means[f"{column}_deviation"] = deviation[column]
-        means[f"{column}_interval"] = quantile * deviation[column] / root
-    return means.reset_index()
+        columns[column] = mean[column]
+        columns[f"{column}_deviation"] = deviation[column]
+        columns[f"{column}_interval"] = interval[column]
+    return means.assign(**columns).reset_index()
 
 
 def _came_out(run: Run) -> dict[str, object]:
