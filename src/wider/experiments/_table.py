@@ -30,7 +30,8 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     Returns:
         A table of plain numbers and strings, which a CSV file can hold. Accuracies are fractions.
     """
-    return pd.DataFrame([asked(run.spec) | _came_out(run) | _origin(run) for run in runs])
+    rows = [asked(run.spec) | _came_out(run) | _origin(run) for run in runs]
+    return _with_plain_text(pd.DataFrame(rows))
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -56,7 +57,12 @@ def read_table(path: Path) -> pd.DataFrame:
     missing = {*asked(RunSpec()), *LATER_COLUMNS} - set(table.columns)
     table = table.assign(**dict.fromkeys(sorted(missing), None))
     # Empty in a file is NaN in a table; these are text, and none of it is the empty text.
-    return table.fillna({name: "" for name in TEXT if name in table})
+    return _with_plain_text(table.fillna({name: "" for name in TEXT if name in table}))
+
+
+def _with_plain_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with text as Python's, of which rows are taken several times faster."""
+    return table.astype(dict.fromkeys(table.select_dtypes("str"), object))
 
 
 def asked(spec: RunSpec) -> dict[str, object]:

@@ -43,6 +43,10 @@ _SETS: dict[str, dict[str, Any]] = {
 SETS: Mapping[str, Preprocessing] = {
     name: Preprocessing(normalisation="pixel", **data) for name, data in _SETS.items()
 }
+NAMES = {
+    (data.dataset, data.shrunk_to, " ".join(map(str, data.classes))): name
+    for name, data in SETS.items()
+}
 BASE_WIDTHS = (4, 8)
 FAMILY = ["set", "base_width"]
 TRAINED = "test accuracy of the last epoch"
@@ -112,16 +116,15 @@ def by_width(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(set=[_set_name(row) for row in table.to_dict("records")])
+    return table.assign(
+        set=list(map(_set_name, table["dataset"], table["shrunk_to"], table["classes"]))
+    )
 
 
-def _set_name(row: dict[Any, Any]) -> str:
-    for name, data in SETS.items():
-        shrunk = None if pd.isna(row["shrunk_to"]) else int(row["shrunk_to"])
-        classes = " ".join(map(str, data.classes))
-        if (data.dataset, data.shrunk_to, classes) == (row["dataset"], shrunk, row["classes"]):
-            return name
-    raise AssertionError(f"a run of no known set: {row}")
+def _set_name(dataset: str, shrunk_to: float, classes: str) -> str:
+    data = (dataset, None if pd.isna(shrunk_to) else int(shrunk_to), classes)
+    assert data in NAMES, f"a run of no known set: {data}"
+    return NAMES[data]
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:

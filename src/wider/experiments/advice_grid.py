@@ -118,7 +118,7 @@ def _picture(table: pd.DataFrame, normalisation: Normalisation, scale: Scale) ->
     ]
     chart = together("hconcat", panels, independent=["color"], spacing=30)
     title = "Distance of the kernel before training, and test error after it"
-    caption = f"{NORMALISATIONS[normalisation]}: {_finding(cells, table)}"
+    caption = f"{NORMALISATIONS[normalisation]}: {_finding(cells, table, found)}"
     return Picture(f"advice-grid-{normalisation}", finish(chart, title, subtitle), caption)
 
 
@@ -176,7 +176,7 @@ def _panel(
     ).properties(width=46 * shown["last_layer"].nunique(), height=30 * 8, title=title)
 
 
-def _finding(cells: pd.DataFrame, table: pd.DataFrame) -> str:
+def _finding(cells: pd.DataFrame, table: pd.DataFrame, found: Correlation) -> str:
     nearest = cells.sort_values("expected_kernel_distance").iloc[0]
     best = cells.sort_values("error").iloc[0]
     sentences = [
@@ -184,7 +184,7 @@ def _finding(cells: pd.DataFrame, table: pd.DataFrame) -> str:
         f"{nearest.output_connectivity:g}, where the test error is {nearest.error:.1%}; the "
         f"smallest error is {best.error:.1%}, at width {best.width:.0f}, last layer "
         f"{best.output_connectivity:g}.",
-        correlation(table).sentence("distance and test error over cells"),
+        found.sentence("distance and test error over cells"),
         correlation(table, "theorem_1").sentence("Theorem 1 as printed and test error"),
     ]
     return " ".join(filter(None, sentences))
