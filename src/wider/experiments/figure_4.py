@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import altair as alt
 import pandas as pd
@@ -133,6 +134,7 @@ def run_of(
     )
 
 
+@cache
 def _exists(width: int, output_connectivity: float) -> bool:
     sizes = {"hidden.0": width * NUM_FEATURES, "output": width * NUM_CLASSES}
     try:

@@ -35,7 +35,7 @@ def costs(section: Section) -> pd.DataFrame:
         index=lowest.index,
     )
     seconds = nets["seconds"].agg(lambda each: f"{each.mean():,.1f}")
-    shown.insert(shown.columns.get_loc("epochs"), "seconds a run", seconds)
+    shown.insert(len(SIZES) - 1, "seconds a run", seconds)
     return shown.assign(engine=nets["engine"].agg(_names), runs=nets.size()).reset_index()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from wider.data import cache_folder
@@ -14,12 +15,12 @@ def javascript() -> str:
     It takes a second or two to put together, so it is kept in the cache folder. Kept code that is
     torn or was edited is not used, and without write access all works the same, only slower.
     """
-    import vl_convert  # noqa: PLC0415 - 30 MB that only a page needs, not every command
-
-    path = cache_folder() / f"vega-{vl_convert.__version__}.js"
+    path = cache_folder() / f"vega-{version('vl-convert-python')}.js"
     kept = _kept(path)
     if kept is not None:
         return kept
+    import vl_convert  # noqa: PLC0415 - 30 MB that not even every page needs
+
     made = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
     with suppress(OSError):
         write_whole(path, f"{_digest(made)}\n{made}".encode())
