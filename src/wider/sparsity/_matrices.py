@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from wider.errors import InputError
+from wider.native import SparseLayer
 from wider.sparsity._linear_in_weight import is_linear_in_weight
 from wider.sparsity._mask import Mask
 
@@ -191,12 +192,14 @@ def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     for name, part in module.named_modules():
         for piece in (_rule_of(part) or _no_pieces)(part):
             yield ".".join(filter(None, (name, piece.suffix))), part, piece.suffix
+        if isinstance(part, SparseLayer):
+            yield name, part, ""
 
 
 def _other_tensors(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Tensors of two or more dimensions of modules that no rule covers."""
     for name, part in module.named_modules():
-        if _rule_of(part) is None:
+        if _rule_of(part) is None and not isinstance(part, SparseLayer):
             for own, parameter in part.named_parameters(recurse=False):
                 if parameter.dim() > 1:
                     yield f"{name}.{own}".removeprefix("."), part, own

@@ -134,18 +134,11 @@ def summary(module: nn.Module) -> Summary:
     tensors: list[TensorSummary] = []
     for name, part in module.named_modules():
         tensors += [_of_matrix(matrix) for matrix in by_module.get(part, ())]
-        if isinstance(part, SparseLayer) and part.values.requires_grad:
-            shape = tuple(part.shape)
-            tensors.append(
-                TensorSummary(
-                    name, "weights", shape, part.shape.numel(), part.num_weights, "native"
-                )
-            )
+        if isinstance(part, SparseLayer):
+            tensors += _of_native(name, part)
         tensors += bare.get(name, ())
     vectors = {id(p): p for p in module.parameters() if p.requires_grad and p.dim() < 2}
-    native = {id(part.values) for part in module.modules() if isinstance(part, SparseLayer)}
-    others = sum(p.numel() for key, p in vectors.items() if key not in native)
-    return Summary(tuple(tensors), others)
+    return Summary(tuple(tensors), sum(p.numel() for p in vectors.values()))
 
 
 def uncounted(module: nn.Module) -> dict[str, int]:
@@ -177,6 +170,14 @@ def _of_matrix(matrix: Matrix) -> TensorSummary:
     return TensorSummary(matrix.name, kind, matrix.shape, matrix.size, matrix.kept, execution)
 
 
+def _of_native(name: str, layer: SparseLayer) -> list[TensorSummary]:
+    kind: Kind = "excluded" if is_left_out(layer, "") else "weights"
+    if kind == "weights" and not layer.values.requires_grad:
+        return []
+    size = layer.shape.numel()
+    return [TensorSummary(name, kind, tuple(layer.shape), size, layer.num_weights, "native")]
+
+
 def _bare_tensors(module: nn.Module) -> dict[str, list[TensorSummary]]:
     """Those that are no matrices, by the module that holds them; tied ones once."""
     covered = set()
@@ -185,6 +186,7 @@ def _bare_tensors(module: nn.Module) -> dict[str, list[TensorSummary]]:
             steps = parametrizations_of(matrix.module, matrix.piece.parameter)
             covered |= {id(parameter) for parameter in steps.parameters()}
         covered.add(id(matrix.stored))
+    covered |= {id(part.values) for part in module.modules() if isinstance(part, SparseLayer)}
     embedded = set(embeddings(module))
     found: dict[str, list[TensorSummary]] = {}
     for name, part in module.named_modules():
