@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wider.native import _conv
-from wider.native._arrays import array_of, bias_array
+from wider.native._arrays import arrays_of, values_and_bias
 from wider.native._autocast import under_autocast
 from wider.native._conv_layouts import Geometry
 from wider.native._structure import dense_from
@@ -43,8 +43,8 @@ def sparse_conv2d(
         (batch, output channels, rows, columns).
     """
     geometry = _geometry(images, kernel, stride, padding)
-    own_bias = bias_array(bias, len(starts) - 1)
-    weights = array_of(values), columns.numpy(), starts.numpy()
+    own_values, own_bias = values_and_bias(values, bias, len(starts) - 1)
+    weights = own_values, columns.numpy(), starts.numpy()
     return torch.from_numpy(_conv.forward(_array(images), *weights, own_bias, geometry))
 
 
@@ -73,10 +73,11 @@ def sparse_conv2d_backward(
     padding: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
     """The gradients of `sparse_conv2d` by its images and its values."""
+    (own_values,) = arrays_of(values)
     image_gradient, value_gradient = _conv.backward(
         _array(gradient),
         _array(images),
-        array_of(values),
+        own_values,
         columns.numpy(),
         starts.numpy(),
         _geometry(images, kernel, stride, padding),

@@ -119,10 +119,9 @@ class SparseLayer(nn.Module):
             return False
         # Other kinds of numbers and devices are computed through the dense weight: exact, and the
         # way to check gradients in double precision.
-        is_single = values.dtype == torch.float32 and (
-            images.dtype == torch.float32 or _is_cast(images)
-        )
-        return images.is_cpu and is_single and not is_transformed()
+        if not images.is_cpu or values.dtype != torch.float32:
+            return False
+        return (images.dtype == torch.float32 or _is_cast(images)) and not is_transformed()
 
     def _load_from_state_dict(
         self,

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wider.native import _linear_arrays
-from wider.native._arrays import array_of, bias_array
+from wider.native._arrays import arrays_of, values_and_bias
 from wider.native._autocast import under_autocast
 from wider.native._linear_plan import structure_for
 from wider.native._structure import dense_from
@@ -29,8 +29,8 @@ def _sparse_linear(
         (batch, out).
     """
     rows, row_starts = images.contiguous().numpy(), starts.numpy()
-    weights = array_of(values), columns.numpy()
-    own_bias = bias_array(bias, len(row_starts) - 1)
+    own_values, own_bias = values_and_bias(values, bias, len(row_starts) - 1)
+    weights = own_values, columns.numpy()
     if len(rows) <= _linear_arrays.FEW:
         return torch.from_numpy(_linear_arrays.forward_few(rows, *weights, row_starts, own_bias))
     structure = structure_for(columns, starts, images.shape[1])
@@ -46,10 +46,11 @@ def _sparse_linear_backward(
     with_images: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `sparse_linear` by its images (none unless asked for), values and bias."""
+    (own_values,) = arrays_of(values)
     gradients = _linear_arrays.backward(
         gradient.contiguous().numpy(),
         images.contiguous().numpy(),
-        array_of(values),
+        own_values,
         structure_for(columns, starts, images.shape[1]),
         with_images,
     )

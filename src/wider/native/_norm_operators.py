@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wider.native import _memory, _norm_kernels
-from wider.native._arrays import array_of
+from wider.native._arrays import arrays_of
 from wider.native._threads import in_parallel, parts
 from wider.native._transforms import refuse_onnx
 
@@ -46,7 +46,8 @@ def batch_norm(
     used_mean, used_variance = mean.clone(), variance.clone()
     used = used_mean.numpy(), used_variance.numpy()
     added = _flat(residual) if residual is not None else flat[:0]
-    given = array_of(weight), array_of(bias), epsilon, training, _lowest(rectify)
+    own_weight, own_bias = arrays_of(weight, bias)
+    given = own_weight, own_bias, epsilon, training, _lowest(rectify)
 
     def task(channels: range) -> None:
         _norm_kernels.forward(out, *used, flat, added, *given, channels.start, channels.stop)
@@ -94,7 +95,8 @@ def batch_norm_backward(
     gated = _memory.empty(flat.shape if rectify and has_residual else (0, *flat.shape[1:]))
     of_weight, of_bias = np.empty(flat.shape[1], np.float32), np.empty(flat.shape[1], np.float32)
     written = result, gated, of_weight, of_bias
-    given = array_of(weight), mean.numpy(), variance.numpy(), epsilon, training, _lowest(rectify)
+    (own_weight,) = arrays_of(weight)
+    given = own_weight, mean.numpy(), variance.numpy(), epsilon, training, _lowest(rectify)
 
     def task(channels: range) -> None:
         edges = channels.start, channels.stop

@@ -21,26 +21,25 @@ def is_transformed() -> bool:
 
 
 def differentiable_gradients(
-    function: Callable[..., Tensor], inputs: Sequence[Tensor | None], gradient: Tensor
-) -> tuple[Tensor | None, ...]:
+    function: Callable[..., Tensor], inputs: Sequence[Tensor], gradient: Tensor
+) -> list[Tensor | None]:
     """Gradients that can be differentiated themselves.
 
     Args:
         function: in PyTorch's operations, of all inputs.
-        inputs: None for what there is not.
+        inputs: of it.
         gradient: of its output.
 
     Returns:
-        Of each input; None where it has none.
+        Of each input; None where it wants none.
     """
     # By aliases: an input may depend on another one, which is not this function's business.
-    aliases = [each if each is None else each.view_as(each) for each in inputs]
-    wanted = [each for each in aliases if each is not None and each.requires_grad]
-    output = function(*aliases)
-    found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=True))
-    return tuple(
-        next(found) if each is not None and each.requires_grad else None for each in aliases
-    )
+    aliases = [each.view_as(each) for each in inputs]
+    wanted = [each for each in aliases if each.requires_grad]
+    if not wanted:
+        return [None] * len(aliases)
+    found = iter(torch.autograd.grad(function(*aliases), wanted, gradient, create_graph=True))
+    return [next(found) if each.requires_grad else None for each in aliases]
 
 
 def refuse_onnx() -> None:
