@@ -3,6 +3,7 @@
 import copy
 import warnings
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -125,7 +126,7 @@ def test_it_computes_the_same_natively(net: Net):
 def test_a_compiled_step_is_the_same(net: Net):
     modules = sparse(net), sparse(net)
     torch.compiler.reset()
-    compiled = torch.compile(modules[1], backend="aot_eager")
+    compiled = cast(nn.Module, torch.compile(modules[1], backend="aot_eager"))
     losses = [
         outputs(net, module, training=True).float().square().mean()
         for module in (modules[0], compiled)
