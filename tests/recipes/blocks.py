@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wider.randomness import default_generator_from
 from wider.sparsity import mask_of, matrices
@@ -29,6 +29,13 @@ def executed(heading: str, folder: Path) -> Any:
         patch.chdir(folder)
         exec(block, names)
     return type("Names", (), names)
+
+
+def removed(layer: nn.Module) -> Tensor:
+    """True where a masked layer has no weight."""
+    mask = mask_of(layer)
+    assert mask is not None
+    return ~mask
 
 
 def assert_same(one: nn.Module, other: nn.Module) -> None:

@@ -50,7 +50,8 @@ def main() -> None:
             each(inputs).square().sum().backward()
             optimiser.step()
             optimiser.zero_grad()
-    state, expected = get_model_state_dict(other, options=WHOLE), one.state_dict()
+    state: Any = get_model_state_dict(other, options=WHOLE)
+    expected = one.state_dict()
     assert list(state) == list(expected)
     for name, tensor in expected.items():
         torch.testing.assert_close(state[name], tensor, rtol=0, atol=1e-3)  # Muon has bfloat16

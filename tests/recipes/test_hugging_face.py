@@ -13,7 +13,7 @@ import wider
 from wider.randomness import default_generator_from
 
 from ..ecosystem.net import library
-from .blocks import assert_same, assert_zeros_in_place, executed
+from .blocks import assert_same, assert_zeros_in_place, executed, removed
 
 # Of the libraries, which warn of what they call themselves.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -63,7 +63,7 @@ def test_from_pretrained_gives_the_dense_net_of_the_same_outputs(tmp_path: Path)
         assert wider.count_weights(net) == size
         weight = net.bert.encoder.layer[0].intermediate.dense.weight
         sparse = names.net.bert.encoder.layer[0].intermediate.dense
-        assert torch.equal(weight == 0, ~wider.sparsity.mask_of(sparse))
+        assert torch.equal(weight == 0, removed(sparse))
     assert torch.equal(names.sparse(tokens).logits, expected)
     assert wider.count_weights(names.sparse) == 2000
     # And the folder into a net that is sparse already, of other masks.
@@ -117,8 +117,8 @@ def test_adapters_train_beside_a_sparse_net_and_merge_into_the_dense_one(tmp_pat
     outputs = names.adapted(names.inputs)
     torch.testing.assert_close(names.merged(names.inputs), outputs)
     part, merged = names.net.hidden[0], names.merged.hidden[0]
-    weight, mask = part.base_layer.weight, wider.sparsity.mask_of(part.base_layer)
-    assert (weight[~mask] == 0).all()
+    weight = part.base_layer.weight
+    assert (weight[removed(part.base_layer)] == 0).all()
     product = part.lora_B["default"].weight @ part.lora_A["default"].weight
     torch.testing.assert_close(merged.weight, weight + part.scaling["default"] * product)
     assert product.abs().max() > 0.01
