@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 import wider
+from wider.randomness import default_generator_from
 from wider.sparsity import UncountedWarning
 
 from .net import Net
-from .table import DOCUMENT, NETS, REFUSED, document
+from .table import DOCUMENT, NETS, REFUSED, document, num_native
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of others; ours are asserted below
 
@@ -80,6 +82,59 @@ def assert_uncovered_tensors_are_said(
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     assert len(said) == (sum(tensors.values()) > 0.01 * trainable)
     assert all(name in message for message in said for name in tensors)
+
+
+def sparse(net: Net) -> nn.Module:
+    module = net.build()
+    return wider.sparsify(module, num_weights=wider.count_weights(module) // 4)
+
+
+def outputs(net: Net, module: nn.Module, *, training: bool = False) -> Tensor:
+    """With the same numbers drawn by dropout each time."""
+    module.train(training)
+    with torch.set_grad_enabled(training), default_generator_from(0, "dropout"):
+        return net.outputs(module)
+
+
+@every_net
+def test_it_comes_back_from_a_file_and_its_dense_form_is_the_plain_net(net: Net, tmp_path: Path):
+    module = sparse(net)
+    expected = outputs(net, module)
+    wider.save(module, tmp_path / "net")
+    found = wider.load(tmp_path / "net", net.build)
+    assert torch.equal(outputs(net, found), expected)
+    assert wider.connectivity(found) == wider.connectivity(module)
+    dense = wider.to_dense(module)
+    torch.testing.assert_close(outputs(net, dense), expected)
+    assert list(dense.state_dict()) == list(net.build().state_dict())
+    assert num_nonzero(net, dense) <= wider.count_weights(module)  # zeros that it started with
+
+
+@every_net
+def test_it_computes_the_same_natively(net: Net):
+    module = sparse(net)
+    native = wider.to_native(copy.deepcopy(module))
+    assert num_native(native) == num_native(wider.to_native(sparse(net)))
+    for training in (False, True):
+        expected = outputs(net, module, training=training)
+        found = outputs(net, native, training=training)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@every_net
+def test_a_compiled_step_is_the_same(net: Net):
+    modules = sparse(net), sparse(net)
+    torch.compiler.reset()
+    compiled = torch.compile(modules[1], backend="aot_eager")
+    losses = [
+        outputs(net, module, training=True).float().square().mean()
+        for module in (modules[0], compiled)
+    ]
+    torch.testing.assert_close(*losses)
+    for loss in losses:
+        loss.backward()
+    for one, other in zip(*(module.parameters() for module in modules), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-5)
 
 
 @every_refused_net

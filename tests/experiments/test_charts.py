@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from wider.experiments import EXPERIMENTS, charts
+from wider.experiments.drawing import Drawing
 from wider.report import runs_in_results, section_of
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -36,10 +37,14 @@ def runs() -> pd.DataFrame:
     return runs_in_results(RESULTS)
 
 
-def drawn(name: str, scale: str, runs: pd.DataFrame) -> list[dict[str, Any]]:
+def charts_of(name: str, scale: str, runs: pd.DataFrame) -> list[Drawing]:
     experiment = EXPERIMENTS[name]
     section = section_of(experiment, experiment.scale(scale), runs)
-    return [picture.chart.to_dict() for picture in section.pictures]
+    return [picture.chart for picture in section.pictures]
+
+
+def drawn(name: str, scale: str, runs: pd.DataFrame) -> list[dict[str, Any]]:
+    return [chart.to_dict() for chart in charts_of(name, scale, runs)]
 
 
 def parts_of(chart: Any) -> Iterator[dict[str, Any]]:
@@ -52,6 +57,15 @@ def parts_of(chart: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(chart, list):
         for part in chart:
             yield from parts_of(part)
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [*COMMITTED, ("figure-2", "paper"), ("figure-8", "paper"), ("figure-10", "paper")],
+)
+def test_charts_are_valid_in_vega_lite(name: str, scale: str, runs: pd.DataFrame):
+    for chart in charts_of(name, scale, runs):
+        chart.to_altair()  # Altair knows the schema
 
 
 @pytest.mark.parametrize(("name", "scale"), COMMITTED)

@@ -1,4 +1,3 @@
-import altair as alt
 import pandas as pd
 import pytest
 
@@ -117,7 +116,6 @@ def test_pictures_show_scale_star_paper_and_finding():
     )
     grid, cut = figure_4.draw(table, SCALE)
     for picture in (grid, cut):
-        assert isinstance(picture.chart, alt.TopLevelMixin)
         assert SCALE.label in picture.chart.to_json()
     assert "96.5% at width 80 (connectivity 0.062, last layer 1)" in grid.caption
     assert "dense baseline 89.0%" in grid.caption

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from wider.evidence import Claim, Evidence, Interval
 from wider.experiments import Picture, find
+from wider.experiments.drawing import layered
 from wider.report import runs_in_results, write_page
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -292,10 +293,11 @@ def test_names_stay_text(browser: Browser, runs: pd.DataFrame, tmp_path: Path):
     def draw(table: pd.DataFrame, scale) -> list[Picture]:
         rows = table[["dataset", "width", "final_test_accuracy"]]
         points = alt.Chart(rows).encode(x="width:Q", y="final_test_accuracy:Q", color="dataset:N")
-        layers = points.mark_point().encode(tooltip="dataset:N") + points.mark_text().encode(
-            text="dataset:N"
+        marks = layered(
+            points.mark_point().encode(tooltip="dataset:N"),
+            points.mark_text().encode(text="dataset:N"),
         )
-        return [Picture("evil", layers.properties(title=EVIL), EVIL)]
+        return [Picture("evil", marks.properties(title=EVIL), EVIL)]
 
     def claim(name: str, effect: Interval | None, unit: str = "points") -> Claim:
         evidence = effect and Evidence(lambda _: effect, 1 if math.isinf(effect.low) else 5, EVIL)

@@ -14,6 +14,7 @@ import pytest
 from wider.data import Preprocessing
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, SUBJECTS, find, verdicts
+from wider.experiments.drawing import layered, single_mark, together
 from wider.report import (
     cells,
     runs_in_results,
@@ -291,7 +292,8 @@ def test_a_legend_of_colours_becomes_a_switch():
     lines = alt.Chart(table).encode(x="x:Q", y="size:Q")
     named = lines.encode(color="net:N")
     dashed = named.mark_line().encode(strokeDash=alt.StrokeDash("net:N", legend=None))
-    chart = alt.hconcat(dashed + named.mark_point(opacity=0.5), lines.mark_line())
+    several = [layered(dashed, named.mark_point(opacity=0.5)), single_mark(lines.mark_line())]
+    chart = together("hconcat", several)
     first, second = interactive_spec(chart)["hconcat"]
     (selection, zoom) = first["layer"][0]["params"]
     assert selection["bind"] == "legend"
@@ -305,11 +307,11 @@ def test_a_legend_of_colours_becomes_a_switch():
 
 
 def test_pictures_without_a_panel_are_left_out():
-    points = alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x="x:Q")
+    points = single_mark(alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x="x:Q"))
     assert shows_something(points)
-    assert shows_something(alt.vconcat(points, points))
-    assert not shows_something(alt.hconcat())
-    assert not shows_something(alt.hconcat(alt.vconcat()))
+    assert shows_something(together("vconcat", [points, points]))
+    assert not shows_something(together("hconcat", []))
+    assert not shows_something(together("hconcat", [together("vconcat", [])]))
 
 
 def test_an_incomplete_experiment_says_so(store: Store, tmp_path: Path):

@@ -8,8 +8,9 @@ import altair as alt
 import pandas as pd
 
 from wider.bench._factor import as_factor
-from wider.bench._suite import CHANNELS_LAST, CSR, DENSE, MASKED, NATIVE, SPARSEPROP, Chart
+from wider.bench._suite import CHANNELS_LAST, CSR, DENSE, MASKED, NATIVE, SPARSEPROP
 from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, finish, log_ticks
+from wider.experiments.drawing import Drawing, layered, together
 
 BLACK, PURPLE = "#000000", "#CC79A7"
 STYLES = {  # shapes too, so that colour is not all that tells lines apart
@@ -47,7 +48,7 @@ class Panel:
 
 def draw(
     panels: Sequence[Panel], *, title: str, subtitle: list[str], x_title: str, y_title: str
-) -> Chart:
+) -> Drawing:
     """Panels side by side, all axes logarithmic.
 
     Args:
@@ -68,13 +69,11 @@ def draw(
         )
         for panel in panels
     ]
-    together = alt.concat(*charts, columns=COLUMNS, bounds="flush", spacing=SPACING)
-    return finish(together, title, subtitle)
+    chart = together("concat", charts, columns=COLUMNS, bounds="flush", spacing=SPACING)
+    return finish(chart, title, subtitle)
 
 
-def _lines(
-    panel: Panel, names: Sequence[str], x_title: str, y_title: str, height: int
-) -> alt.LayerChart | alt.FacetChart:
+def _lines(panel: Panel, names: Sequence[str], x_title: str, y_title: str, height: int) -> Drawing:
     ticks = sorted(panel.points["x"].unique().tolist())
     x = alt.X(
         "x:Q",
@@ -106,7 +105,7 @@ def _lines(
         layers.append(_number_marks(panel.numbers))
     if panel.equal is not None:
         layers += _equal_marks(panel.equal, ticks, height)
-    return alt.layer(*layers)
+    return layered(*layers)
 
 
 def _domain(points: pd.DataFrame, height: int) -> list[float]:

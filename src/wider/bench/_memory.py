@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from wider.bench import _chart
 from wider.bench._factor import as_factor
 from wider.bench._layers import random_images
-from wider.bench._suite import NATIVE, Case, Chart, Suite
+from wider.bench._suite import NATIVE, Case, Suite
 from wider.bench._training import TrainingStep
+from wider.experiments.drawing import Drawing
 
 MOST_PROCESSES = 3
 WARM_UP_BATCH = 16
@@ -73,7 +74,7 @@ class MemorySuite(Suite):
         """What the cells are, in a line."""
         return "megabytes (2**20 bytes)"
 
-    def draw(self, table: pd.DataFrame) -> Chart:
+    def draw(self, table: pd.DataFrame) -> Drawing:
         """A panel for each quantity, all axes logarithmic."""
         first = table.iloc[0]
         panels = [

@@ -7,19 +7,17 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import torch
 
 from wider.bench._measure import torch_threads
 from wider.errors import InputError
+from wider.experiments.drawing import Drawing
 from wider.native import is_available
 from wider.runs import provenance
 
 NATIVE, MASKED, DENSE = "native", "masked PyTorch", "dense PyTorch"
 CHANNELS_LAST, CSR, SPARSEPROP = "dense channels last", "PyTorch CSR", "SparseProp"
-
-Chart = alt.LayerChart | alt.FacetChart | alt.ConcatChart
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Suite(ABC):
         """What the cells are, in a line."""
 
     @abstractmethod
-    def draw(self, table: pd.DataFrame) -> Chart:
+    def draw(self, table: pd.DataFrame) -> Drawing:
         """The table as a chart."""
 
     def remarks(self, table: pd.DataFrame) -> list[str]:  # noqa: ARG002 - for subclasses

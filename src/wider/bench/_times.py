@@ -11,7 +11,8 @@ from wider.bench import _chart
 from wider.bench._break_even import break_even
 from wider.bench._factor import as_factor
 from wider.bench._measure import measure
-from wider.bench._suite import NATIVE, Case, Chart, Suite
+from wider.bench._suite import NATIVE, Case, Suite
+from wider.experiments.drawing import Drawing
 
 SLOW = 0.005  # seconds; from there on milliseconds are easier to read than microseconds
 SECONDS = ["seconds", "seconds_lower", "seconds_upper"]
@@ -83,7 +84,7 @@ class TimeSuite(Suite):
         """How far native is ahead of the fastest rival, and where they are equal, by panel."""
         return [self._remark(panel, part) for panel, part in self._panels(table)]
 
-    def draw(self, table: pd.DataFrame) -> Chart:
+    def draw(self, table: pd.DataFrame) -> Drawing:
         """Median times with their quartiles, both axes logarithmic."""
         name, scale = _unit_of_time(table)
         panels = []

@@ -1,5 +1,6 @@
 """Where the command line starts, and what its exit codes mean."""
 
+import gc
 import os
 from collections.abc import Sequence
 
@@ -9,6 +10,9 @@ from rich.console import Console
 
 from wider.cli import _commands
 from wider.errors import InputError
+
+# What has been imported stays: the garbage collector need not go through it again and again.
+gc.freeze()
 
 DONE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 2, 3, 130
 

@@ -5,7 +5,7 @@ from wider.data._images import ImageData, Split
 from wider.data._index import Index
 from wider.data._known import KNOWN, Known
 from wider.data._large_images import LargeImageData
-from wider.data._load import load, load_for, load_large
+from wider.data._load import cache_folder, load, load_for, load_large
 from wider.data._preprocess import PreparedData, prepare
 from wider.data._preprocessing import Normalisation, Preprocessing
 from wider.data._streamed_data import StreamedData
@@ -28,6 +28,7 @@ __all__ = [
     "Split",
     "StreamedData",
     "TrainingData",
+    "cache_folder",
     "draw_moves",
     "load",
     "load_for",

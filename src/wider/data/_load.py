@@ -46,7 +46,7 @@ def load(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = No
     source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
     plain_name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     cache_file = f"{plain_name}-{source.fingerprint[:16]}.safetensors"
-    data = cached(_cache_folder(cache_dir) / cache_file, name, lambda: decode(source))
+    data = cached((cache_dir or cache_folder()) / cache_file, name, lambda: decode(source))
     check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
     return data
 
@@ -117,8 +117,7 @@ def _check_of_one_size(name: str, data_dir: Path | None) -> None:
         )
 
 
-def _cache_folder(cache_dir: Path | None) -> Path:
-    if cache_dir is not None:
-        return cache_dir
+def cache_folder() -> Path:
+    """What `WIDER_CACHE_DIR` names, or else the user's own cache folder of this package."""
     from_environment = os.environ.get("WIDER_CACHE_DIR")
     return Path(from_environment) if from_environment else platformdirs.user_cache_path("wider")

@@ -54,11 +54,9 @@ def rank_correlation(table: pd.DataFrame, first: str, second: str, *, by: list[s
         second: another.
         by: the columns that name a point. Points that not every seed has are left out.
     """
-    finished = table[table["status"] == "finished"]
-    values = [
-        finished.pivot_table(index="seed", columns=by, values=column).dropna(axis="columns")
-        for column in (first, second)
-    ]
+    finished = table.loc[table["status"] == "finished", ["seed", *by, first, second]]
+    both = finished.groupby(["seed", *by]).mean()
+    values = [both[column].unstack(by).dropna(axis="columns") for column in (first, second)]
     points = values[0].columns.intersection(values[1].columns)
     one, other = (each[points].to_numpy() for each in values)
     seeds = len(one)

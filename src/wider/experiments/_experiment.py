@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import altair as alt
 import pandas as pd
 
 from wider.errors import InputError
 from wider.evidence import Claim
+from wider.experiments.drawing import Drawing
 from wider.runs import RunSpec
 
 IN_PAPER = "accuracy_in_paper"
@@ -59,7 +59,7 @@ class Picture:
     """
 
     name: str
-    chart: alt.TopLevelMixin
+    chart: Drawing
     caption: str
 
 

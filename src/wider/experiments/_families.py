@@ -20,6 +20,7 @@ from wider.experiments._resnet import (
 from wider.experiments._resnet_charts import family_colours, family_labels, panels
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import accuracy_lines
+from wider.experiments.drawing import Drawing
 
 # The paper gives the base widths; of the other widths it shows points, not numbers. Ours are a
 # factor of about 1.4 apart.
@@ -74,7 +75,7 @@ def family_panels(
     y_title: str,
     others: pd.DataFrame | None = None,
     others_name: str = "",
-) -> alt.ConcatChart:
+) -> Drawing:
     """A line per family, a panel per dataset.
 
     Args:

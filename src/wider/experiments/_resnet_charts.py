@@ -1,14 +1,13 @@
 """What the pictures of the experiments with ResNet-18 have in common."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from wider.experiments._experiment import Scale
 from wider.experiments._resnet import DATASETS, dataset_title
 from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, finish, of_seeds
+from wider.experiments.drawing import Drawing, together
 
 WIDTH_TITLE = "width (output channels of the first convolution)"
 BEST_TITLE = "test accuracy, best epoch"
@@ -29,10 +28,10 @@ def picked(means: pd.DataFrame) -> str:
 def panels(
     table: pd.DataFrame,
     means: pd.DataFrame,
-    draw: Callable[[pd.DataFrame], Any],
+    draw: Callable[[pd.DataFrame], Drawing],
     *,
     by_family: bool = False,
-) -> alt.ConcatChart:
+) -> Drawing:
     """A panel for each dataset that has runs, side by side.
 
     Args:
@@ -55,13 +54,13 @@ def panels(
     charts = [draw(rows).properties(title=title) for title, rows in parts]
     columns = 1 if len(charts) == 1 else 2
     size = {"width": 620, "height": 360} if columns == 1 else {"width": 400, "height": 280}
-    drawn: Any = alt.concat(*(chart.properties(**size) for chart in charts), columns=columns)
-    return drawn.resolve_scale(x="independent", y="independent")
+    sized = [chart.properties(**size) for chart in charts]
+    return together("concat", sized, independent=["x", "y"], columns=columns)
 
 
 def resnet_chart(
-    chart: alt.TopLevelMixin, title: str, scale: Scale, table: pd.DataFrame, *lines: str
-) -> Any:
+    chart: Drawing, title: str, scale: Scale, table: pd.DataFrame, *lines: str
+) -> Drawing:
     """A finished chart with what every picture of ResNet-18 has to say under its title.
 
     Args:

@@ -30,7 +30,8 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     Returns:
         A table of plain numbers and strings, which a CSV file can hold. Accuracies are fractions.
     """
-    return pd.DataFrame([asked(run.spec) | _came_out(run) | _origin(run) for run in runs])
+    rows = [asked(run.spec) | _came_out(run) | _origin(run) for run in runs]
+    return _with_plain_text(pd.DataFrame(rows))
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -56,7 +57,12 @@ def read_table(path: Path) -> pd.DataFrame:
     missing = {*asked(RunSpec()), *LATER_COLUMNS} - set(table.columns)
     table = table.assign(**dict.fromkeys(sorted(missing), None))
     # Empty in a file is NaN in a table; these are text, and none of it is the empty text.
-    return table.fillna({name: "" for name in TEXT if name in table})
+    return _with_plain_text(table.fillna({name: "" for name in TEXT if name in table}))
+
+
+def _with_plain_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with text as Python's, of which rows are taken several times faster."""
+    return table.astype(dict.fromkeys(table.select_dtypes("str"), object))
 
 
 def asked(spec: RunSpec) -> dict[str, object]:
@@ -127,21 +133,18 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     if table.empty:
         return pd.DataFrame()
     finished = table["status"] == "finished"
-    point = [table[column] for column in by]
-    runs = finished.groupby(point)
-    means = table.groupby(by)[SIZES].first()
-    means["seeds"] = runs.sum()
-    means["diverged"] = runs.size() - means["seeds"]
+    accuracies = {column: table[column].where(finished) for column in ACCURACIES}
+    points = table[[*by, *SIZES]].assign(seeds=finished, **accuracies).groupby(by)
+    means, seeds = points[SIZES].first(), points["seeds"].sum()
+    mean, deviation = points[ACCURACIES].mean(), points[ACCURACIES].std(ddof=1)
     # Of one seed there is neither a deviation nor a quantile: both are NaN.
-    root = np.sqrt(means["seeds"])
-    quantile = -stdtrit(means["seeds"] - 1, 0.025)
-    accuracies = table[ACCURACIES].where(finished).groupby(point)
-    mean, deviation = accuracies.mean(), accuracies.std(ddof=1)
+    interval = deviation.mul(-stdtrit(seeds - 1, 0.025) / np.sqrt(seeds), axis="index")
+    columns = {"seeds": seeds, "diverged": points.size() - seeds}
     for column in ACCURACIES:
-        means[column] = mean[column]
-        means[f"{column}_deviation"] = deviation[column]
-        means[f"{column}_interval"] = quantile * deviation[column] / root
-    return means.reset_index()
+        columns[column] = mean[column]
+        columns[f"{column}_deviation"] = deviation[column]
+        columns[f"{column}_interval"] = interval[column]
+    return means.assign(**columns).reset_index()
 
 
 def _came_out(run: Run) -> dict[str, object]:

@@ -77,9 +77,9 @@ def _tables_by_scale(experiment: Experiment, runs: pd.DataFrame) -> dict[str, pd
     if not experiment.claims:
         return {}
     return {
-        scale.name: runs[runs["key"].isin(scale.keys)]
+        scale.name: table
         for scale in reversed(list(experiment.scales.values()))
-        if scale.name != TOO_SMALL
+        if scale.name != TOO_SMALL and len(table := runs[runs["key"].isin(scale.keys)])
     }
 
 
@@ -91,7 +91,7 @@ def _verdict(claim: Claim, experiment: Experiment, tables: Mapping[str, pd.DataF
     without_interval = None
     for name, runs in tables.items():
         table = runs if claim.dataset is None else runs[runs["dataset"] == claim.dataset]
-        evidence = None if table.empty else claim.measure(table)
+        evidence = claim.measure(table) if len(table) else None
         if evidence is None:
             continue
         scale, data = experiment.scales[name], _data(table)

@@ -21,10 +21,10 @@ from wider.experiments.charts import (
     GREY,
     ORANGE,
     finish,
-    layered,
     of_seeds,
     width_axis,
 )
+from wider.experiments.drawing import Drawing, layered, together
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.training import Recipe
 
@@ -42,6 +42,10 @@ _SETS: dict[str, dict[str, Any]] = {
 }
 SETS: Mapping[str, Preprocessing] = {
     name: Preprocessing(normalisation="pixel", **data) for name, data in _SETS.items()
+}
+NAMES = {
+    (data.dataset, data.shrunk_to, " ".join(map(str, data.classes))): name
+    for name, data in SETS.items()
 }
 BASE_WIDTHS = (4, 8)
 FAMILY = ["set", "base_width"]
@@ -112,16 +116,15 @@ def by_width(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(set=[_set_name(row) for row in table.to_dict("records")])
+    return table.assign(
+        set=list(map(_set_name, table["dataset"], table["shrunk_to"], table["classes"]))
+    )
 
 
-def _set_name(row: dict[Any, Any]) -> str:
-    for name, data in SETS.items():
-        shrunk = None if pd.isna(row["shrunk_to"]) else int(row["shrunk_to"])
-        classes = " ".join(map(str, data.classes))
-        if (data.dataset, data.shrunk_to, classes) == (row["dataset"], shrunk, row["classes"]):
-            return name
-    raise AssertionError(f"a run of no known set: {row}")
+def _set_name(dataset: str, shrunk_to: float, classes: str) -> str:
+    data = (dataset, None if pd.isna(shrunk_to) else int(shrunk_to), classes)
+    assert data in NAMES, f"a run of no known set: {data}"
+    return NAMES[data]
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
@@ -178,7 +181,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     means, hits = by_width(table), summarise(table)
     if hits.empty:  # all runs diverged
         return []
-    panels: list[Any] = [
+    panels = [
         _panel(rows, hits[(hits["set"] == name) & (hits["base_width"] == base_width)]).properties(
             title=f"{name}, base width {base_width}", width=340, height=180
         )
@@ -190,12 +193,12 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         f"{of_seeds(means).capitalize()}; CIFAR-10 is re-encoded. Upright lines: the width that "
         "each rule picks, side by side where rules agree",
     ]
-    chart = alt.concat(*panels, columns=2).resolve_scale(x="independent", y="independent")
+    chart = together("concat", panels, independent=["x", "y"], columns=2)
     title = "The advised width, and the accuracy that training finds"
     return [Picture("advice", finish(chart, title, subtitle), _finding(hits))]
 
 
-def _panel(rows: pd.DataFrame, hit: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+def _panel(rows: pd.DataFrame, hit: pd.DataFrame) -> Drawing:
     shown = rows.assign(
         low=rows["final_test_accuracy"] - rows["final_test_accuracy_interval"],
         high=rows["final_test_accuracy"] + rows["final_test_accuracy_interval"],
@@ -208,7 +211,7 @@ def _panel(rows: pd.DataFrame, hit: pd.DataFrame) -> alt.LayerChart | alt.FacetC
     }
     base = alt.Chart(shown.assign(line=TRAINED)).encode(x=x, **_by_line())
     lines = base.encode(y=alt.Y("final_test_accuracy:Q", **axis))
-    layers: list[Any] = []
+    layers = []
     for place, (rule, (name, *_)) in enumerate(DRAWN.items()):
         picked = pd.DataFrame({"width": hit[f"{rule}_width"], "line": name})
         drawn = alt.Chart(picked).mark_rule(strokeWidth=2.5, xOffset=APART * (place - 1))

@@ -2,7 +2,8 @@
 
 import altair as alt
 
-from wider.experiments.charts import BLACK, BLUE, GREY, finish, layered, log_ticks, width_axis
+from wider.experiments.charts import BLACK, BLUE, GREY, finish, log_ticks, width_axis
+from wider.experiments.drawing import Drawing, layered
 from wider.theory import Advice
 
 LINES = {
@@ -15,7 +16,7 @@ LEGEND = alt.Legend(
 )
 
 
-def advice_chart(advice: Advice, subtitle: list[str]) -> alt.LayerChart:
+def advice_chart(advice: Advice, subtitle: list[str]) -> Drawing:
     """Distance by width, what the paper's formulas say, and the widths that are as good.
 
     Args:

@@ -12,7 +12,8 @@ from wider.evidence import Correlation, rank_correlation
 from wider.experiments import figure_4
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import finish, layered, of_seeds
+from wider.experiments.charts import finish, of_seeds
+from wider.experiments.drawing import Drawing, layered, together
 from wider.runs import RunSpec
 
 CELL = ["width", "output_connectivity"]
@@ -115,9 +116,9 @@ def _picture(table: pd.DataFrame, normalisation: Normalisation, scale: Scale) ->
         f"{of_seeds(cells, with_interval=False).capitalize()}; framed: the smallest. "
         "White: no such net",
     ]
-    chart = alt.hconcat(*panels, spacing=30).resolve_scale(color="independent")
+    chart = together("hconcat", panels, independent=["color"], spacing=30)
     title = "Distance of the kernel before training, and test error after it"
-    caption = f"{NORMALISATIONS[normalisation]}: {_finding(cells, table)}"
+    caption = f"{NORMALISATIONS[normalisation]}: {_finding(cells, table, found)}"
     return Picture(f"advice-grid-{normalisation}", finish(chart, title, subtitle), caption)
 
 
@@ -137,7 +138,7 @@ def _legend(darkest: str, **ticks: Any) -> alt.Legend:
 
 def _panel(
     cells: pd.DataFrame, column: str, *, title: str, scale: alt.Scale, legend: alt.Legend
-) -> Any:
+) -> Drawing:
     lowest, highest = scale.domain
     middle = math.sqrt(lowest * highest) if scale.type == "log" else (lowest + highest) / 2
     shown = cells.assign(
@@ -167,7 +168,7 @@ def _panel(
         ),
         base.mark_text(fontSize=11).encode(
             text=alt.Text("text:N"),
-            color=alt.condition("datum.dark", alt.value("white"), alt.value("black")),
+            color=alt.ColorValue("black", condition={"test": "datum.dark", "value": "white"}),
         ),
         base.transform_filter("datum.best").mark_rect(
             filled=False, stroke="#D55E00", strokeWidth=3
@@ -175,7 +176,7 @@ def _panel(
     ).properties(width=46 * shown["last_layer"].nunique(), height=30 * 8, title=title)
 
 
-def _finding(cells: pd.DataFrame, table: pd.DataFrame) -> str:
+def _finding(cells: pd.DataFrame, table: pd.DataFrame, found: Correlation) -> str:
     nearest = cells.sort_values("expected_kernel_distance").iloc[0]
     best = cells.sort_values("error").iloc[0]
     sentences = [
@@ -183,7 +184,7 @@ def _finding(cells: pd.DataFrame, table: pd.DataFrame) -> str:
         f"{nearest.output_connectivity:g}, where the test error is {nearest.error:.1%}; the "
         f"smallest error is {best.error:.1%}, at width {best.width:.0f}, last layer "
         f"{best.output_connectivity:g}.",
-        correlation(table).sentence("distance and test error over cells"),
+        found.sentence("distance and test error over cells"),
         correlation(table, "theorem_1").sentence("Theorem 1 as printed and test error"),
     ]
     return " ".join(filter(None, sentences))

@@ -7,6 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from wider.experiments.drawing import Drawing, layered
+
 # Okabe and Ito's colours, told apart by readers with any common colour blindness.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
 PURPLE, BLACK = "#CC79A7", "#1a1a1a"
@@ -31,7 +33,7 @@ THE_PAPER = "the paper"
 BASELINE = "the dense baseline"
 
 
-def finish(chart: Any, title: str, subtitle: list[str]) -> Any:
+def finish(chart: Drawing, title: str, subtitle: list[str]) -> Drawing:
     """Adds the title, the lines under it (the scale among them), and the common look."""
     return chart.properties(
         title=alt.TitleParams(
@@ -140,7 +142,7 @@ def accuracy_lines(
     diamonds_name: str = THE_PAPER,
     dashed: pd.DataFrame | None = None,
     dashed_name: str = BASELINE,
-) -> alt.LayerChart | alt.FacetChart:
+) -> Drawing:
     """A line per kind of net, with the 95% interval over seeds at each point.
 
     Args:
@@ -226,31 +228,3 @@ def _tooltip(shown: pd.DataFrame) -> list[alt.Tooltip]:
         *(alt.Tooltip(name, title=name.replace("_", " ")) for name in plain),
         *(alt.Tooltip(name, title=title, format=",") for name, title in counts.items()),
     ] + [alt.Tooltip(name, title=title, format=".2%") for name, title in titles.items()]
-
-
-def layered(*charts: Any) -> alt.LayerChart:
-    """Layers over each other.
-
-    Altair copies a chart at every step that builds on it, with the hundreds of fields of its axes
-    and legends that nobody has set. Written out, only what is set is left to copy.
-
-    Args:
-        charts: from the lowest.
-    """
-    data = charts[0].data
-    if any(chart.data is not data for chart in charts):
-        data = alt.Undefined
-    return alt.LayerChart(data=data, layer=[_written_out(chart, data) for chart in charts])
-
-
-def _written_out(chart: Any, shared: Any) -> Any:
-    if not isinstance(chart, alt.Chart):
-        return chart
-    copy = chart.copy(deep=False)
-    written = copy.encoding.to_dict(validate=False, context={"data": copy.data})
-    copy.encoding = type(copy.encoding)(**written)
-    if copy.data is shared:
-        copy.data = alt.Undefined
-    if not isinstance(copy.mark, str):
-        copy.mark = copy.mark.to_dict(validate=False)
-    return copy

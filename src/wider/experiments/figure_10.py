@@ -6,7 +6,8 @@ import torch
 
 from wider.experiments._drawn import LAYER_TOOLTIP, equal_shares, level_allocation
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments.charts import BLUE, PAPER, finish, layered
+from wider.experiments.charts import BLUE, PAPER, finish
+from wider.experiments.drawing import Drawing, layered, together
 from wider.families import Family
 from wider.models import ResNet18
 
@@ -34,7 +35,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     panels = [_panel(shown, width, with_names=width == WIDTHS[0]) for width in WIDTHS]
     num_weights = shown[shown["width"] == BASE_WIDTH]["weights_kept"].sum()
     chart = finish(
-        alt.hconcat(*panels, spacing=12),
+        together("hconcat", panels, spacing=12),
         f"ResNet-18 of {num_weights:,} weights: where they are, at several widths",
         [
             f"{NUM_CLASSES} classes (CIFAR-100), base width {BASE_WIDTH}, level allocation; "
@@ -46,7 +47,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     return [Picture("figure-10", chart, _caption(shown))]
 
 
-def _panel(shown: pd.DataFrame, width: int, *, with_names: bool) -> alt.LayerChart | alt.FacetChart:
+def _panel(shown: pd.DataFrame, width: int, *, with_names: bool) -> Drawing:
     rows = shown[shown["width"] == width]
     connectivity = rows["weights_kept"].sum() / rows["weights_stored"].sum()
     weights = shown["weights_stored"]

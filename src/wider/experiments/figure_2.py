@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from wider.bottleneck import LinearBottleneck
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments.charts import BLUE, ORANGE, PAPER, finish, layered
+from wider.experiments.charts import BLUE, ORANGE, PAPER, finish
+from wider.experiments.drawing import Drawing, layered, together
 from wider.families import Family
 from wider.models import MLP
 from wider.randomness import stream
@@ -24,6 +25,7 @@ BASE_WIDTH, WIDTH, NUM_FEATURES, NUM_CLASSES = 6, 15, 12, 6
 CELL = 10  # pixels; all other lengths are in cells
 BETWEEN, BESIDE_STRIPE, STRIPE = 1.0, 2.0, 0.8
 ABOVE, BELOW = 2.0, 3.5
+TOOLTIP = [alt.Tooltip(name) for name in ("layer:N", "output:Q", "input:Q", "state:N")]
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def draw(_table: pd.DataFrame, scale: Scale) -> list[Picture]:
     titles = [_title(name, width, net) for (name, width), net in nets.items()]
     panels = [_panel(chain, title, length) for chain, title in zip(chains, titles, strict=True)]
     chart = finish(
-        alt.vconcat(*panels, spacing=16),
+        together("vconcat", panels, spacing=16),
         f"Three ways from width {BASE_WIDTH} to {WIDTH} at the same number of weights",
         [
             f"MLP with {NUM_FEATURES} inputs, two hidden layers and {NUM_CLASSES} outputs, drawn "
@@ -162,7 +164,7 @@ def _places(chain: list[Matrix]) -> list[float]:
     return [0.0, *itertools.accumulate(lengths)]
 
 
-def _panel(chain: list[Matrix], title: str, length: float) -> alt.LayerChart | alt.FacetChart:
+def _panel(chain: list[Matrix], title: str, length: float) -> Drawing:
     tallest = max(matrix.kept.shape[0] for matrix in chain)
     cells, stripes, labels = [], [], []
     for matrix, left in zip(chain, _places(chain)[:-1], strict=True):
@@ -181,22 +183,21 @@ def _panel(chain: list[Matrix], title: str, length: float) -> alt.LayerChart | a
         scale=alt.Scale(domain=[-ABOVE, tallest + BELOW], reverse=True, nice=False),
         axis=None,
     )
-    kept = alt.datum.state == "kept"
+    x2, y2 = alt.X2("x2:Q"), alt.Y2("y2:Q")
+    kept = "datum.state === 'kept'"
     squares = alt.Chart(pd.DataFrame(cells)).transform_calculate(x2="datum.x + 1", y2="datum.y + 1")
     return layered(
         # A thousand squares, each with a text for screen readers, would drown the caption.
         squares.mark_rect(strokeWidth=0.7, aria=False).encode(
             x=x,
-            x2="x2:Q",
+            x2=x2,
             y=y,
-            y2="y2:Q",
-            fill=alt.condition(kept, alt.value(BLUE), alt.value(PAPER)),
-            stroke=alt.condition(kept, alt.value(PAPER), alt.value("#d0d0d0")),
-            tooltip=["layer:N", "output:Q", "input:Q", "state:N"],
+            y2=y2,
+            fill=alt.FillValue(PAPER, condition={"test": kept, "value": BLUE}),
+            stroke=alt.StrokeValue("#d0d0d0", condition={"test": kept, "value": PAPER}),
+            tooltip=TOOLTIP,
         ),
-        alt.Chart(pd.DataFrame(stripes))
-        .mark_rect(color=ORANGE)
-        .encode(x=x, x2="x2:Q", y=y, y2="y2:Q"),
+        alt.Chart(pd.DataFrame(stripes)).mark_rect(color=ORANGE).encode(x=x, x2=x2, y=y, y2=y2),
         alt.Chart(pd.DataFrame(labels))
         .mark_text(fontSize=11, baseline="top", lineBreak="\n")
         .encode(x=x, y=y, text=alt.Text("text:N")),

@@ -1,9 +1,7 @@
 """Figure 3: ResNet-18 widened by bottlenecks at a constant number of weights."""
 
 from collections.abc import Mapping
-from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from wider.experiments import _bottleneck_claims
@@ -32,6 +30,7 @@ from wider.experiments._resnet_charts import (
 )
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import accuracy_lines, width_axis
+from wider.experiments.drawing import Drawing, together
 from wider.runs import Method, RunSpec
 
 KINDS: dict[Method, str] = {
@@ -84,13 +83,13 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     """Accuracy against width; a column per kind of bottleneck, a row per dataset."""
     means = summarise(table)
-    columns: list[Any] = [
+    columns = [
         _column(table, means, method)
         for method in KINDS
         if ((means["method"] == method) & (means["width"] > means["base_width"])).any()
     ]
     chart = resnet_chart(
-        alt.hconcat(*columns).resolve_scale(color="independent", shape="independent"),
+        together("hconcat", columns, independent=["color", "shape"]),
         "ResNet-18 widened by bottlenecks at a constant number of weights",
         scale,
         table,
@@ -99,7 +98,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     return [Picture("figure-3", chart, _finding(table, means))]
 
 
-def _column(table: pd.DataFrame, means: pd.DataFrame, method: Method) -> alt.VConcatChart:
+def _column(table: pd.DataFrame, means: pd.DataFrame, method: Method) -> Drawing:
     ours = means[means["method"] == method].copy()
     wider = ours[ours["width"] > ours["base_width"]]
     ours = ours[ours["dataset"].isin(wider["dataset"])]  # a baseline alone has nothing to show
@@ -120,7 +119,7 @@ def _column(table: pd.DataFrame, means: pd.DataFrame, method: Method) -> alt.VCo
         for name in DATASETS
         if len(rows := ours[ours["dataset"] == name])
     ]
-    return alt.vconcat(*panels)
+    return together("vconcat", panels)
 
 
 def _finding(table: pd.DataFrame, means: pd.DataFrame) -> str:

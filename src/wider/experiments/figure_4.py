@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import altair as alt
 import pandas as pd
@@ -17,10 +18,10 @@ from wider.experiments.charts import (
     ORANGE,
     accuracy_lines,
     finish,
-    layered,
     of_seeds,
     width_axis,
 )
+from wider.experiments.drawing import Drawing, layered, together
 from wider.models import ACTIVATION_NAMES, Activation
 from wider.runs import ModelSpec, RunSpec, Widening
 from wider.sparsity import allocate
@@ -133,6 +134,7 @@ def run_of(
     )
 
 
+@cache
 def _exists(width: int, output_connectivity: float) -> bool:
     sizes = {"hidden.0": width * NUM_FEATURES, "output": width * NUM_CLASSES}
     try:
@@ -165,9 +167,13 @@ def _grid_picture(cells: pd.DataFrame, scale: Scale) -> Picture:
     panels = [_panel(cells, name) for name in ACTIVATIONS if (cells["activation"] == name).any()]
     chart = finish(
         # Side by side only where both fit the width of a page.
-        alt.concat(
-            *panels, columns=2 if cells["output_connectivity"].nunique() <= 6 else 1, spacing=40
-        ).resolve_scale(color="independent"),
+        together(
+            "concat",
+            panels,
+            independent=["color"],
+            columns=2 if cells["output_connectivity"].nunique() <= 6 else 1,
+            spacing=40,
+        ),
         f"Figure 4: MNIST, MLP of {NUM_WEIGHTS:,} weights at every width",
         [
             f"Every cell is a net of its own; {scale.label}",
@@ -199,7 +205,7 @@ def _finding(cells: pd.DataFrame, activation: Activation) -> str:
     )
 
 
-def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart | alt.FacetChart:
+def _panel(cells: pd.DataFrame, activation: Activation) -> Drawing:
     shown = _panel_table(cells, activation)
     columns = sorted(set(shown["column"]) - {PAPER_COLUMN}, key=float)
     rows = [_row_label(width) for width in sorted(shown["width"].unique(), reverse=True)]
@@ -217,7 +223,7 @@ def _panel(cells: pd.DataFrame, activation: Activation) -> alt.LayerChart | alt.
         ),
         y=alt.Y("row:N", scale=alt.Scale(domain=rows), title="width (connectivity of the net)"),
     )
-    on_cell = alt.condition("datum.dark", alt.value("white"), alt.value("black"))
+    on_cell = alt.ColorValue("black", condition={"test": "datum.dark", "value": "white"})
     colour = alt.Color(
         "percent:Q",
         scale=alt.Scale(scheme="viridis", domain=[lowest, highest], clamp=True),

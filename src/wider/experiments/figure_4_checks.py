@@ -9,7 +9,8 @@ import pandas as pd
 from wider.data import Preprocessing
 from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._table import over_seeds
-from wider.experiments.charts import BLUE, GREY, ORANGE, finish, layered, of_seeds
+from wider.experiments.charts import BLUE, GREY, ORANGE, finish, of_seeds
+from wider.experiments.drawing import Drawing, layered, together
 from wider.experiments.figure_4 import ACTIVATIONS, BASE_WIDTH, NUM_WEIGHTS, PAPER, run_of
 from wider.models import Activation
 from wider.runs import RunSpec
@@ -103,7 +104,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     panels = [_panel(runs, means, cell) for cell in CELLS if len(_of_cell(means, cell))]
     meanings = "; ".join(f"{name}: {meaning}" for name, meaning in CHECKS.items())
     chart = finish(
-        alt.hconcat(*panels, spacing=20),
+        together("hconcat", panels, spacing=20),
         "Figure 4's best cells and its baseline: pixels, BatchNorm, seeds",
         [
             f"MNIST, MLP of {NUM_WEIGHTS:,} weights, last layer dense; {scale.label}",
@@ -124,7 +125,7 @@ def _of_cell(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     return table[(table["activation"] == cell[0]) & (table["width"] == cell[1])]
 
 
-def _panel(runs: pd.DataFrame, means: pd.DataFrame, cell: Cell) -> alt.LayerChart | alt.FacetChart:
+def _panel(runs: pd.DataFrame, means: pd.DataFrame, cell: Cell) -> Drawing:
     activation, width = cell
     x = alt.X(
         "check:N",

@@ -12,7 +12,8 @@ from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._gain import POINTS, accuracies
 from wider.experiments._resnet import GPU, GPU_DATASETS, LAPTOP, resnet_runs, with_baselines
 from wider.experiments._resnet_charts import panels, resnet_chart, titles
-from wider.experiments.charts import BLACK, ORANGE, layered
+from wider.experiments.charts import BLACK, ORANGE
+from wider.experiments.drawing import Drawing, layered, together
 from wider.runs import Method
 
 METHODS: list[Method] = ["sparse", "dense"]
@@ -89,10 +90,8 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     gains = summarise(table)
     if gains.empty:
         return []
-    chart = alt.vconcat(
-        panels(table, gains, _fractions, by_family=True),
-        panels(table, gains, _training, by_family=True),
-    )
+    rows = [panels(table, gains, draw, by_family=True) for draw in (_fractions, _training)]
+    chart = together("vconcat", rows)
     interval = ", with its 95% interval (Fieller)" if gains["seeds"].max() > 1 else ", one seed"
     lines = [
         f"Triangles: (sparse - baseline) / (dense of the same width - baseline), best test "
@@ -107,7 +106,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     ]
 
 
-def _fractions(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+def _fractions(rows: pd.DataFrame) -> Drawing:
     base, values = alt.Chart(rows).encode(x=_factor_axis(rows)), rows["fraction"]
     # Where the dense net gains little, the interval is far wider than anything to be seen.
     domain = [min(0, values.min()) - 0.1, max(1, values.max()) + 0.1]
@@ -127,7 +126,7 @@ def _fractions(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     )
 
 
-def _training(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+def _training(rows: pd.DataFrame) -> Drawing:
     base = alt.Chart(rows).encode(x=_factor_axis(rows))
     y = alt.Y(
         "final_train_accuracy:Q",

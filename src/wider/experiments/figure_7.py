@@ -27,11 +27,11 @@ from wider.experiments.charts import (
     ORANGE,
     accuracy_lines,
     finish,
-    layered,
     log_ticks,
     of_seeds,
     width_axis,
 )
+from wider.experiments.drawing import Drawing, layered, together
 from wider.runs import RunSpec
 
 PAIRS_A_SEED = 1000
@@ -155,10 +155,11 @@ def _distances(table: pd.DataFrame, means: pd.DataFrame, scale: Scale) -> Pictur
     sparse = means[means["method"] == "sparse"]
     shown = _on_the_scale(sparse)
     x = width_axis(sorted(shown["width"].unique().tolist()), "width")
-    chart = alt.vconcat(
+    panels = [
         _distance_panel(shown, x).properties(width=PANEL, height=260),
         _error_panel(shown, x).properties(width=PANEL, height=180),
-    )
+    ]
+    chart = together("vconcat", panels)
     found = correlation(table)
     subtitle = [
         f"MNIST, each pixel normalised, sparse nets of {NUM_WEIGHTS:,} weights; {scale.label}",
@@ -171,7 +172,7 @@ def _distances(table: pd.DataFrame, means: pd.DataFrame, scale: Scale) -> Pictur
     return Picture("figure-7b", finished, _distance_finding(sparse, found))
 
 
-def _distance_panel(sparse: pd.DataFrame, x: alt.X) -> Any:
+def _distance_panel(sparse: pd.DataFrame, x: alt.X) -> Drawing:
     long = sparse.melt(
         id_vars=["width"], value_vars=list(DISTANCES), var_name="kind", value_name="distance"
     )
@@ -200,7 +201,11 @@ def _distance_panel(sparse: pd.DataFrame, x: alt.X) -> Any:
             title="mean squared distance",
         ),
         color=colours,
-        tooltip=["line:N", "width:Q", alt.Tooltip("distance:Q", format=".3g")],
+        tooltip=[
+            alt.Tooltip("line:N"),
+            alt.Tooltip("width:Q"),
+            alt.Tooltip("distance:Q", format=".3g"),
+        ],
     )
     measured = base.transform_filter(alt.datum.kind == "kernel_distance")
     return layered(
@@ -209,7 +214,7 @@ def _distance_panel(sparse: pd.DataFrame, x: alt.X) -> Any:
     )
 
 
-def _error_panel(sparse: pd.DataFrame, x: alt.X) -> Any:
+def _error_panel(sparse: pd.DataFrame, x: alt.X) -> Drawing:
     shown = sparse.assign(
         error=1 - sparse["final_test_accuracy"],
         low=1 - sparse["final_test_accuracy"] - sparse["final_test_accuracy_interval"],

@@ -19,16 +19,20 @@ from wider.experiments.charts import (
     ORANGE,
     diamond_key,
     finish,
-    layered,
     log_ticks,
     of_seeds,
 )
+from wider.experiments.drawing import Drawing, faceted, layered
 from wider.runs import RunSpec
 
 FACTORS = (0.25, 0.5, 1, 2, 4)
 LEGEND = alt.Legend(
     title=None, orient="bottom", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300
 )
+TOOLTIP = [
+    alt.Tooltip(name)
+    for name in ("method:N", "width:Q", "learning_rate:Q", "validation_accuracy:Q", "seeds:Q")
+]
 BEST_RATE = "the best rate"
 POINT = ["method", "width", "learning_rate"]
 
@@ -101,7 +105,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     return [Picture("figure-7-rates", finish(chart, title, subtitle), _finding(means))]
 
 
-def _panels(means: pd.DataFrame) -> alt.FacetChart:
+def _panels(means: pd.DataFrame) -> Drawing:
     # A point at 0 for each rate that diverged would flatten all others.
     shown = means[means["validation_accuracy"] > 0]
     shown = shown.assign(panel="width " + shown["width"].astype(str), key=BEST_RATE)
@@ -124,7 +128,7 @@ def _panels(means: pd.DataFrame) -> alt.FacetChart:
             scale=alt.Scale(domain=["sparse", "dense"], range=[BLUE, ORANGE]),
             legend=LEGEND,
         ),
-        tooltip=["method:N", "width:Q", "learning_rate:Q", "validation_accuracy:Q", "seeds:Q"],
+        tooltip=TOOLTIP,
     )
     best = base.transform_filter("datum.best")
     panel = layered(
@@ -140,7 +144,8 @@ def _panels(means: pd.DataFrame) -> alt.FacetChart:
             strokeWidth=diamond_key(BEST_RATE)
         ),
     ).properties(width=200, height=160)
-    return panel.facet(
+    return faceted(
+        panel,
         facet=alt.Facet(
             "panel:N",
             sort=shown.sort_values("width")["panel"].unique().tolist(),
@@ -148,7 +153,8 @@ def _panels(means: pd.DataFrame) -> alt.FacetChart:
             header=alt.Header(labelFontWeight="bold"),
         ),
         columns=4,
-    ).resolve_scale(x="independent", y="independent")
+        independent=["x", "y"],
+    )
 
 
 def _finding(means: pd.DataFrame) -> str:

@@ -8,7 +8,8 @@ from torch import nn
 
 from wider.experiments._drawn import LAYER_TOOLTIP, equal_shares, level_allocation
 from wider.experiments._experiment import Experiment, Picture, Scale
-from wider.experiments.charts import BLUE, PALE_BLUE, finish, layered
+from wider.experiments.charts import BLUE, PALE_BLUE, finish
+from wider.experiments.drawing import Drawing, layered, together
 from wider.families import Family
 from wider.models import BasicBlock
 from wider.sparsity import weight_layers
@@ -74,7 +75,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         for step, rows in shown.groupby("step")
     ]
     chart = finish(
-        alt.hconcat(*panels, spacing=14),
+        together("hconcat", panels, spacing=14),
         f"Level allocation takes a net from {shown['num_weights'].max():,} weights to "
         f"{shown['num_weights'].min():,}",
         [
@@ -97,9 +98,7 @@ def _step_title(rows: pd.DataFrame, *, last: bool) -> list[str]:
     return [f"{rows['num_weights'].iloc[0]:,} weights", what]
 
 
-def _panel(
-    rows: pd.DataFrame, title: list[str], *, with_names: bool
-) -> alt.LayerChart | alt.FacetChart:
+def _panel(rows: pd.DataFrame, title: list[str], *, with_names: bool) -> Drawing:
     largest = int(rows["weights_stored"].max())
     names = alt.Axis(labelLimit=220, labelPadding=6) if with_names else None
     base = alt.Chart(rows).encode(

@@ -9,6 +9,7 @@ from wider.experiments._imagenet import PRINTED, SCALES, paper_rows, summarise
 from wider.experiments._resnet import dataset_title
 from wider.experiments._resnet_charts import listed, resnet_chart
 from wider.experiments.charts import BLACK, GREY
+from wider.experiments.drawing import single_mark
 
 LINES = ["dense", "dense, paper", "sparse", "sparse, paper"]
 
@@ -25,7 +26,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         for accuracy, count in zip(shown["best_test_accuracy"], shown["num_weights"], strict=True)
     ]
     shown["ours"] = ~shown["line"].str.endswith("paper")
-    chart = (
+    text = (
         alt.Chart(shown)
         .mark_text(fontSize=14)
         .encode(
@@ -40,11 +41,15 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
                 title=None,
             ),
             text=alt.Text("text:N"),
-            color=alt.condition("datum.ours", alt.value(BLACK), alt.value(GREY)),
-            tooltip=["line:N", "width:O", alt.Tooltip("num_weights:Q", format=",")],
+            color=alt.ColorValue(GREY, condition={"test": "datum.ours", "value": BLACK}),
+            tooltip=[
+                alt.Tooltip("line:N"),
+                alt.Tooltip("width:O"),
+                alt.Tooltip("num_weights:Q", format=","),
+            ],
         )
-        .properties(width=110 * shown["width"].nunique(), height=170)
     )
+    chart = single_mark(text).properties(width=110 * shown["width"].nunique(), height=170)
     note = "Top-1 test accuracy in %, best epoch, picked on the test set as in the paper; in "
     lines = [dataset_title(table, "imagenet"), note + "parentheses the number of weights"]
     title = "Table 1: ResNet-18 on ImageNet"

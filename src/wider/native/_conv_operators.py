@@ -6,10 +6,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from wider.native import _conv
-from wider.native._arrays import bias_array
+from wider.native._arrays import arrays_of, values_and_bias
+from wider.native._autocast import under_autocast
 from wider.native._conv_layouts import Geometry
+from wider.native._structure import dense_from
+from wider.native._transforms import differentiable_gradients, refuse_onnx
 
 
 @torch.library.custom_op("wider::sparse_conv2d", mutates_args=())
@@ -27,7 +31,7 @@ def sparse_conv2d(
 
     Args:
         images: (batch, channels, rows, columns), float32 on the CPU.
-        values: the non-zeros, by output channel.
+        values: the non-zeros, by output channel, in any shape.
         columns: place of each in its output channel's flattened weights, int32.
         starts: first non-zero of each output channel, and their number at the end, int64.
         bias: of each output channel, or None.
@@ -39,15 +43,22 @@ def sparse_conv2d(
         (batch, output channels, rows, columns).
     """
     geometry = _geometry(images, kernel, stride, padding)
-    own_bias = bias_array(bias, len(starts) - 1)
-    weights = values.numpy(), columns.numpy(), starts.numpy()
+    own_values, own_bias = values_and_bias(values, bias, len(starts) - 1)
+    weights = own_values, columns.numpy(), starts.numpy()
     return torch.from_numpy(_conv.forward(_array(images), *weights, own_bias, geometry))
+
+
+_library = torch.library.Library("wider", "FRAGMENT")
+_library.impl("sparse_conv2d", under_autocast(sparse_conv2d), "AutocastCPU")
 
 
 @sparse_conv2d.register_fake
 def _(images, values, columns, starts, bias, kernel, stride, padding):
-    geometry = _geometry(images, kernel, stride, padding)
-    return images.new_empty(len(images), len(starts) - 1, *geometry.output)
+    refuse_onnx()
+    # Of numbers that may be symbols: an export leaves the batch, or the images' size, open.
+    sides = zip(images.shape[2:], kernel, stride, padding, strict=True)
+    output = [(side + 2 * pad - taps) // step + 1 for side, taps, step, pad in sides]
+    return images.new_empty(images.shape[0], len(starts) - 1, *output)
 
 
 @torch.library.custom_op("wider::sparse_conv2d_backward", mutates_args=())
@@ -62,15 +73,16 @@ def sparse_conv2d_backward(
     padding: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
     """The gradients of `sparse_conv2d` by its images and its values."""
+    (own_values,) = arrays_of(values)
     image_gradient, value_gradient = _conv.backward(
         _array(gradient),
         _array(images),
-        values.numpy(),
+        own_values,
         columns.numpy(),
         starts.numpy(),
         _geometry(images, kernel, stride, padding),
     )
-    return torch.from_numpy(image_gradient), torch.from_numpy(value_gradient)
+    return torch.from_numpy(image_gradient), torch.from_numpy(value_gradient).view(values.shape)
 
 
 @sparse_conv2d_backward.register_fake
@@ -85,9 +97,25 @@ def _remember(ctx, inputs, output) -> None:
 
 
 def _conv_gradients(ctx, gradient: Float[Tensor, "batch out rows columns"]):
+    if torch.is_grad_enabled():
+        return _differentiable(ctx, gradient)
     by_images, by_values = sparse_conv2d_backward(
         gradient.contiguous(), *ctx.saved_tensors, *ctx.shape_of_the_kernel
     )
+    by_bias = gradient.sum((0, 2, 3)) if ctx.has_bias else None
+    return by_images, by_values, None, None, by_bias, None, None, None
+
+
+def _differentiable(ctx, gradient: Float[Tensor, "batch out rows columns"]):
+    images, values, columns, starts = ctx.saved_tensors
+    kernel, stride, padding = ctx.shape_of_the_kernel
+
+    def outputs(images: Tensor, values: Tensor) -> Tensor:
+        shape = torch.Size([len(starts) - 1, images.shape[1], *kernel])
+        weight = dense_from(values, columns, starts, shape)
+        return functional.conv2d(images, weight, None, stride, padding)
+
+    by_images, by_values = differentiable_gradients(outputs, (images, values), gradient)
     by_bias = gradient.sum((0, 2, 3)) if ctx.has_bias else None
     return by_images, by_values, None, None, by_bias, None, None, None
 

@@ -3,6 +3,7 @@
 import importlib.util
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int32, Int64
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.errors import InputError
-from wider.native._structure import dense_from, row_of_each, structure_of
+from wider.native._state import native_state
+from wider.native._structure import dense_from, places_of, structure_of
+from wider.native._transforms import is_transformed
 
 
 class SlowLayerWarning(UserWarning):
@@ -29,9 +32,16 @@ def is_available() -> bool:
 class SparseLayer(nn.Module):
     """What native layers have in common: values as the parameter, their places as buffers.
 
+    Code that asks for a layer's `weight` gets it. `load_state_dict` takes the state of a dense or
+    masked layer, too. Under autocast on the CPU they compute in float32 and round the outputs to
+    the type that autocast gives. Transforms of `torch.func`, forward-mode differentiation and
+    gradients that are differentiated themselves go through the dense weight: exact, and as slow as
+    a masked layer. ONNX has no such operators: call `to_masked` before an export to it.
+
     Attributes:
-        values: the non-zero weights, by output unit or channel; gradients and the optimiser's
-            state have the same shape.
+        values: the non-zero weights, by output unit or channel, as a column: tools that treat
+            weights by their two dimensions, such as for weight decay, take it for one. Gradients
+            and the optimiser's state have the same shape.
         columns: the place of each in its output's flattened weights.
         starts: the first non-zero of each output, and their number at the end.
         bias: one per output, or None.
@@ -48,6 +58,7 @@ class SparseLayer(nn.Module):
 
     columns: Int32[Tensor, " nonzeros"]
     starts: Int64[Tensor, " out_plus_one"]
+    bias: nn.Parameter | None
 
     def __init__(
         self,
@@ -65,26 +76,36 @@ class SparseLayer(nn.Module):
         self.shape = weight.shape
         self.register_buffer("columns", columns.to(weight.device))
         self.register_buffer("starts", starts.to(weight.device))
-        self.values = nn.Parameter(weight.detach()[mask].clone())
-        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.values = nn.Parameter(self.gathered(weight.detach()))
+        own_bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.register_parameter("bias", own_bias)
 
     @property
     def num_weights(self) -> int:
         """How many weights are stored, all of them."""
         return self.values.numel()
 
+    @property
+    def weight(self) -> Float[Tensor, "out ..."]:
+        """As `dense_weight`: made anew at each read, so what is written into it is lost."""
+        return self.dense_weight()
+
     def dense_weight(self) -> Float[Tensor, "out ..."]:
         """The weight with its zeros; differentiable by `values`."""
         return self.spread(self.values)
 
-    def spread(self, numbers: Float[Tensor, " nonzeros"]) -> Float[Tensor, "out ..."]:
+    def spread(self, numbers: Float[Tensor, "nonzeros 1"]) -> Float[Tensor, "out ..."]:
         """One number for each non-zero, at its place in the dense weight; zeros elsewhere."""
         return dense_from(numbers, self.columns, self.starts, self.shape)
+
+    def gathered(self, dense: Float[Tensor, "out ..."]) -> Float[Tensor, "nonzeros 1"]:
+        """The inverse of `spread`: the numbers at the places of the non-zeros."""
+        return dense.flatten(1)[places_of(self.columns, self.starts)].unsqueeze(1)
 
     def mask(self) -> Bool[Tensor, "out ..."]:
         """True where a weight is kept."""
         flat = torch.zeros(self.shape, dtype=torch.bool, device=self.columns.device).flatten(1)
-        flat[row_of_each(self.starts), self.columns.long()] = True
+        flat[places_of(self.columns, self.starts)] = True
         return flat.reshape(self.shape)
 
     def _computes_natively(self, images: Tensor, values: Tensor) -> bool:
@@ -93,12 +114,29 @@ class SparseLayer(nn.Module):
                 f"{type(self).__name__} computes through a dense weight, as slowly as a masked "
                 "layer, because Numba is not installed: `pip install numba` mends it",
                 SlowLayerWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
             return False
         # Other kinds of numbers and devices are computed through the dense weight: exact, and the
         # way to check gradients in double precision.
-        return images.is_cpu and images.dtype == values.dtype == torch.float32
+        if not images.is_cpu or values.dtype != torch.float32:
+            return False
+        return (images.dtype == torch.float32 or _is_cast(images)) and not is_transformed()
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        own = native_state(self, state_dict, prefix, error_msgs)
+        super()._load_from_state_dict(
+            own, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 class SparseLinear(SparseLayer):
@@ -106,6 +144,15 @@ class SparseLinear(SparseLayer):
 
     See `SparseLayer` for arguments and attributes; the weight is (out, in).
     """
+
+    def __init__(
+        self,
+        weight: Float[Tensor, "out in"],
+        mask: Bool[Tensor, "out in"],
+        bias: Float[Tensor, " out"] | None,
+    ) -> None:
+        super().__init__(weight, mask, bias)
+        self.out_features, self.in_features = weight.shape
 
     def forward(self, images: Float[Tensor, "... in"]) -> Float[Tensor, "... out"]:
         """The layer's outputs."""
@@ -143,6 +190,9 @@ class SparseConv2d(SparseLayer):
         InputError: the weight has not four dimensions.
     """
 
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
     def __init__(
         self,
         weight: Float[Tensor, "out in rows columns"],
@@ -155,17 +205,23 @@ class SparseConv2d(SparseLayer):
         super().__init__(weight, mask, bias)
         if weight.dim() != 4:
             raise InputError(f"the weight has {weight.dim()} dimensions; a 2-d convolution's has 4")
-        self.stride = (stride[0], stride[1])
-        self.padding = (padding[0], padding[1])
+        # All attributes of the layer that it stands for.
+        out_channels, in_channels, rows, columns = weight.shape
+        steps, zeros = (stride[0], stride[1]), (padding[0], padding[1])
+        plain = nn.Conv2d(in_channels, out_channels, (rows, columns), steps, zeros, device="meta")
+        own = vars(self)
+        own.update({name: value for name, value in vars(plain).items() if name not in own})
 
     def forward(
-        self, images: Float[Tensor, "batch in rows columns"]
-    ) -> Float[Tensor, "batch out out_rows out_columns"]:
+        self, images: Float[Tensor, "*batch in rows columns"]
+    ) -> Float[Tensor, "*batch out out_rows out_columns"]:
         """The layer's outputs."""
+        if images.dim() == 3:
+            return self.forward(images.unsqueeze(0)).squeeze(0)
         if images.dim() != 4 or images.shape[1] != self.shape[1]:
             raise InputError(
                 f"the input is {tuple(images.shape)}; the layer takes (batch, {self.shape[1]}, "
-                "rows, columns)"
+                f"rows, columns) or ({self.shape[1]}, rows, columns)"
             )
         if not self._computes_natively(images, self.values):
             return functional.conv2d(
@@ -190,3 +246,8 @@ class SparseConv2d(SparseLayer):
 
 def _kept(layer: SparseLayer) -> str:
     return f"{layer.num_weights:,} of {layer.shape.numel():,} weights"
+
+
+def _is_cast(images: Tensor) -> bool:
+    """Whether autocast, under which the operators take other numbers, changes images at all."""
+    return torch.is_autocast_enabled("cpu") and images.dtype != torch.float64

@@ -3,10 +3,14 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from wider.native import _linear_arrays
-from wider.native._arrays import bias_array
+from wider.native._arrays import arrays_of, values_and_bias
+from wider.native._autocast import under_autocast
 from wider.native._linear_plan import structure_for
+from wider.native._structure import dense_from
+from wider.native._transforms import differentiable_gradients, refuse_onnx
 
 
 def _sparse_linear(
@@ -16,7 +20,7 @@ def _sparse_linear(
 
     Args:
         images: (batch, in), float32 on the CPU.
-        values: the non-zeros, row by row.
+        values: the non-zeros, row by row, in any shape.
         columns: input unit of each, int32.
         starts: first non-zero of each output unit, and their number at the end, int64.
         bias: of each output unit, or None.
@@ -25,8 +29,8 @@ def _sparse_linear(
         (batch, out).
     """
     rows, row_starts = images.contiguous().numpy(), starts.numpy()
-    weights = values.numpy(), columns.numpy()
-    own_bias = bias_array(bias, len(row_starts) - 1)
+    own_values, own_bias = values_and_bias(values, bias, len(row_starts) - 1)
+    weights = own_values, columns.numpy()
     if len(rows) <= _linear_arrays.FEW:
         return torch.from_numpy(_linear_arrays.forward_few(rows, *weights, row_starts, own_bias))
     structure = structure_for(columns, starts, images.shape[1])
@@ -42,15 +46,16 @@ def _sparse_linear_backward(
     with_images: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `sparse_linear` by its images (none unless asked for), values and bias."""
+    (own_values,) = arrays_of(values)
     gradients = _linear_arrays.backward(
         gradient.contiguous().numpy(),
         images.contiguous().numpy(),
-        values.numpy(),
+        own_values,
         structure_for(columns, starts, images.shape[1]),
         with_images,
     )
     by_images, by_values, by_bias = (torch.from_numpy(each) for each in gradients)
-    return by_images, by_values, by_bias
+    return by_images, by_values.view(values.shape), by_bias
 
 
 # What `torch.library.custom_op` does, without its layers of Python around every call: they cost as
@@ -62,16 +67,18 @@ for _function in (_sparse_linear, _sparse_linear_backward):
     _library.impl(_name, _function, "CPU")
 sparse_linear = torch.ops.wider.sparse_linear.default
 sparse_linear_backward = torch.ops.wider.sparse_linear_backward.default
+_library.impl("sparse_linear", under_autocast(sparse_linear), "AutocastCPU")
 
 
 @torch.library.register_fake("wider::sparse_linear", lib=_library)
 def _(images, values, columns, starts, bias):
-    return images.new_empty(len(images), len(starts) - 1)
+    refuse_onnx()
+    return images.new_empty(images.shape[0], len(starts) - 1)
 
 
 @torch.library.register_fake("wider::sparse_linear_backward", lib=_library)
 def _(gradient, images, values, columns, starts, with_images):
-    by_images = images.new_empty(len(images) if with_images else 0, images.shape[1])
+    by_images = images.new_empty(images.shape[0] if with_images else 0, images.shape[1])
     return by_images, torch.empty_like(values), images.new_empty(len(starts) - 1)
 
 
@@ -83,6 +90,8 @@ def _remember(ctx, inputs, output) -> None:
 
 def _linear_gradients(ctx, gradient: Float[Tensor, "batch out"]):
     with_images = ctx.needs_input_grad[0]
+    if torch.is_grad_enabled():
+        return _differentiable(ctx, gradient)
     by_images, by_values, by_bias = sparse_linear_backward(
         gradient, *ctx.saved_tensors, with_images
     )
@@ -93,6 +102,17 @@ def _linear_gradients(ctx, gradient: Float[Tensor, "batch out"]):
         None,
         by_bias if ctx.has_bias else None,
     )
+
+
+def _differentiable(ctx, gradient: Float[Tensor, "batch out"]):
+    images, values, columns, starts = ctx.saved_tensors
+
+    def outputs(images: Tensor, values: Tensor) -> Tensor:
+        shape = torch.Size([len(starts) - 1, images.shape[1]])
+        return functional.linear(images, dense_from(values, columns, starts, shape))
+
+    by_images, by_values = differentiable_gradients(outputs, (images, values), gradient)
+    return by_images, by_values, None, None, gradient.sum(0) if ctx.has_bias else None
 
 
 torch.library.register_autograd(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.native._layers import is_available
+from wider.native._transforms import is_transformed
 
 Features = Float[Tensor, "batch channels rows columns"]
 
@@ -53,7 +54,7 @@ def _computes_natively(norm: nn.BatchNorm2d, features: Features) -> bool:
     # One number per channel has no variance: PyTorch's own says so.
     enough = features.dim() == 4 and features.numel() > features.shape[1] == norm.num_features
     plain = norm.affine and norm.running_mean is not None and norm.weight.dtype == torch.float32
-    return is_available() and on_cpu and enough and plain
+    return is_available() and on_cpu and enough and plain and not is_transformed()
 
 
 def _computed(

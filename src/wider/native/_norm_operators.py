@@ -8,7 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wider.native import _memory, _norm_kernels
+from wider.native._arrays import arrays_of
 from wider.native._threads import in_parallel, parts
+from wider.native._transforms import refuse_onnx
 
 FEWEST_NUMBERS = 1 << 17  # that are worth another thread
 
@@ -44,7 +46,8 @@ def batch_norm(
     used_mean, used_variance = mean.clone(), variance.clone()
     used = used_mean.numpy(), used_variance.numpy()
     added = _flat(residual) if residual is not None else flat[:0]
-    given = weight.numpy(), bias.numpy(), epsilon, training, _lowest(rectify)
+    own_weight, own_bias = arrays_of(weight, bias)
+    given = own_weight, own_bias, epsilon, training, _lowest(rectify)
 
     def task(channels: range) -> None:
         _norm_kernels.forward(out, *used, flat, added, *given, channels.start, channels.stop)
@@ -55,6 +58,7 @@ def batch_norm(
 
 @batch_norm.register_fake
 def _(features, residual, weight, bias, mean, variance, epsilon, training, rectify):
+    refuse_onnx()
     out = features.new_empty(features.shape)
     return out, torch.empty_like(mean), torch.empty_like(variance)
 
@@ -91,7 +95,8 @@ def batch_norm_backward(
     gated = _memory.empty(flat.shape if rectify and has_residual else (0, *flat.shape[1:]))
     of_weight, of_bias = np.empty(flat.shape[1], np.float32), np.empty(flat.shape[1], np.float32)
     written = result, gated, of_weight, of_bias
-    given = weight.numpy(), mean.numpy(), variance.numpy(), epsilon, training, _lowest(rectify)
+    (own_weight,) = arrays_of(weight)
+    given = own_weight, mean.numpy(), variance.numpy(), epsilon, training, _lowest(rectify)
 
     def task(channels: range) -> None:
         edges = channels.start, channels.stop
@@ -110,7 +115,7 @@ def batch_norm_backward(
 def _(gradient, outputs, features, weight, mean, variance, epsilon, training, has_residual):
     empty = outputs is None or not has_residual
     of_features = features.new_empty(features.shape)
-    of_residual = features.new_empty(0 if empty else len(features), *features.shape[1:])
+    of_residual = features.new_empty(0 if empty else features.shape[0], *features.shape[1:])
     return of_features, of_residual, torch.empty_like(weight), torch.empty_like(weight)
 
 

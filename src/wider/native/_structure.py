@@ -23,18 +23,21 @@ def structure_of(
     return rows.nonzero()[:, 1].to(torch.int32), starts
 
 
-def row_of_each(starts: Int64[Tensor, " out_plus_one"]) -> Int64[Tensor, " nonzeros"]:
-    """The row that each non-zero belongs to."""
+def places_of(
+    columns: Int32[Tensor, " nonzeros"], starts: Int64[Tensor, " out_plus_one"]
+) -> tuple[Int64[Tensor, " nonzeros"], Int64[Tensor, " nonzeros"]]:
+    """The row of each non-zero, and its place in it."""
     rows = torch.arange(len(starts) - 1, device=starts.device)
-    return rows.repeat_interleave(starts.diff())
+    # With the number of the result, which an export could not know.
+    return rows.repeat_interleave(starts.diff(), output_size=len(columns)), columns.long()
 
 
 def dense_from(
-    values: Float[Tensor, " nonzeros"],
+    values: Float[Tensor, "nonzeros *one"],
     columns: Int32[Tensor, " nonzeros"],
     starts: Int64[Tensor, " out_plus_one"],
     shape: torch.Size,
 ) -> Float[Tensor, "out ..."]:
     """The dense weight of that shape, with zeros elsewhere; differentiable by the values."""
     flat = values.new_zeros(len(starts) - 1, shape[1:].numel())
-    return flat.index_put((row_of_each(starts), columns.long()), values).reshape(shape)
+    return flat.index_put(places_of(columns, starts), values.reshape(-1)).reshape(shape)

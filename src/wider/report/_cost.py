@@ -10,6 +10,7 @@ SIZES = {
     "num_weights": "weights",
     "num_effective_weights": "effective weights",
     "multiply_adds": "multiply-adds an image",
+    "epochs_trained": "epochs",
 }
 
 
@@ -27,23 +28,22 @@ def costs(section: Section) -> pd.DataFrame:
     if table.empty:
         return pd.DataFrame()
     by = [name for name in NETS if table[name].nunique(dropna=False) > 1 or name == "width"]
-    rows = []
-    for net, group in table.groupby(by, dropna=False):
-        row: dict[str, object] = dict(zip(by, net, strict=True))
-        row |= {words: _range(group[name]) for name, words in SIZES.items()}
-        row |= {
-            "seconds a run": f"{group['seconds'].mean():,.1f}",
-            "epochs": _range(group["epochs_trained"]),
-            "engine": ", ".join(sorted(group["engine"].dropna().unique())),
-            "runs": len(group),
-        }
-        rows.append(row)
-    return pd.DataFrame(rows)
+    nets = table.groupby(by, dropna=False)
+    lowest, highest = nets[list(SIZES)].min(), nets[list(SIZES)].max()
+    shown = pd.DataFrame(
+        {words: list(map(_range, lowest[name], highest[name])) for name, words in SIZES.items()},
+        index=lowest.index,
+    )
+    seconds = nets["seconds"].agg(lambda each: f"{each.mean():,.1f}")
+    shown.insert(len(SIZES) - 1, "seconds a run", seconds)
+    return shown.assign(engine=nets["engine"].agg(_names), runs=nets.size()).reset_index()
 
 
-def _range(values: pd.Series) -> str:
-    known = values.dropna()
-    if known.empty:
+def _range(lowest: float, highest: float) -> str:
+    if pd.isna(lowest):
         return "-"
-    lowest, highest = int(known.min()), int(known.max())
-    return f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
+    return f"{lowest:,.0f}" if lowest == highest else f"{lowest:,.0f} to {highest:,.0f}"
+
+
+def _names(engines: pd.Series) -> str:
+    return ", ".join(sorted(engines.dropna().unique()))

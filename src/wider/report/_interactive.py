@@ -1,15 +1,11 @@
 """Charts as a reader of the page can touch them."""
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Any
-
-import altair as alt
 
 from wider.experiments.charts import BLACK, BLUE, GREEN, GREY, ORANGE, PALE_BLUE, PAPER, PURPLE
+from wider.experiments.drawing import Drawing, Spec
 
-Spec = dict[str, Any]
 SEVERAL_VIEWS = ("hconcat", "vconcat", "concat")
 FADED = 0.08  # opacity of lines that the reader has switched off
 # With Shift alone, so that the wheel and a finger still scroll the page.
@@ -25,19 +21,15 @@ INKS = {
     PALE_BLUE: "--pale-blue",
     PAPER: "--page",
 }
-DATA = "page"  # names the way in which tables are written
 WHEEL = "wheel![event.shiftKey]"
 
 
-def shows_something(chart: Any) -> bool:
+def shows_something(chart: Drawing) -> bool:
     """Whether there is a panel to draw; a picture of too few runs may have none."""
-    for kind in SEVERAL_VIEWS:
-        if isinstance(parts := getattr(chart, kind, None), list):
-            return any(shows_something(part) for part in parts)
-    return True
+    return any(True for _ in _views(chart.spec))
 
 
-def interactive_spec(chart: alt.TopLevelMixin) -> Spec:
+def interactive_spec(chart: Drawing) -> Spec:
     """A chart whose legend entries can be picked by clicking, and that Shift and the wheel zoom.
 
     Only what is named in a legend of colours is touched; other charts stay as they are.
@@ -45,19 +37,10 @@ def interactive_spec(chart: alt.TopLevelMixin) -> Spec:
     Args:
         chart: as an experiment draws it, of any composition.
     """
-    with alt.data_transformers.enable(DATA):
-        spec = chart.to_dict(validate=False)  # tests do, and it takes long
+    spec = chart.to_dict()
     for number, view in enumerate(_views(spec)):
         _make_interactive(view, f"view_{number}", can_zoom="facet" not in spec)
     return spec
-
-
-def _values(table: Any) -> Any:
-    # A table of pandas in one go, and with null for NaN, which JSON does not know.
-    return {"values": json.loads(table.to_json(orient="records", double_precision=15))}
-
-
-alt.data_transformers.register(DATA, _values)
 
 
 def _make_interactive(view: Spec, name: str, *, can_zoom: bool) -> None:

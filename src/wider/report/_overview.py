@@ -7,7 +7,8 @@ import altair as alt
 import pandas as pd
 
 from wider.experiments import IN_PAPER, Picture, dataset_title
-from wider.experiments.charts import BLUE, GREY, ORANGE, finish, layered
+from wider.experiments.charts import BLUE, GREY, ORANGE, finish
+from wider.experiments.drawing import Drawing, layered, together
 from wider.report._sections import Section
 
 SPARSE, DENSE = "sparse: as many weights at every width", "dense: more weights the wider"
@@ -53,12 +54,13 @@ def overview(sections: Sequence[Section]) -> Picture | None:
         return None
     found = [panels[dataset] for dataset in sorted(panels, key=ORDER.index)]
     width = min(WIDEST, ACROSS // len(found))
-    chart = alt.concat(*(_drawn(panel, width) for panel in found), columns=len(found), spacing=28)
+    drawings = [_drawn(panel, width) for panel in found]
+    chart = together("concat", drawings, independent=["x", "y"], columns=len(found), spacing=28)
     marks = "Line: mean over seeds. Bars: 95% intervals. Dashed: the dense net of as many weights."
     if any(len(panel.paper) for panel in found):
         marks += " Diamonds: the paper."
     finished_chart = finish(
-        chart.resolve_scale(x="independent", y="independent"),
+        chart,
         "Test accuracy against width",
         [marks, "Best epoch, picked on the test set as in the paper"],
     )
@@ -110,7 +112,7 @@ def _range(values: Sequence[int]) -> str:
     return f"{values[0]}" if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
-def _drawn(panel: Panel, width: int) -> alt.LayerChart:
+def _drawn(panel: Panel, width: int) -> Drawing:
     widths = sorted({*panel.ours["width"], *panel.paper["width"]})
     ends = [0.8 * widths[0], 1.25 * widths[-1]]
     x = alt.X(

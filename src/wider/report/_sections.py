@@ -67,9 +67,9 @@ def section_of(experiment: Experiment, scale: Scale, runs: pd.DataFrame) -> Sect
     keys = scale.keys
     if runs.empty:
         return Section(experiment, scale, runs, len(keys))
-    by_key = runs.set_index("key", drop=False)
-    found = by_key.loc[[key for key in keys if key in by_key.index]]
-    return Section(experiment, scale, found.reset_index(drop=True), len(keys))
+    places = pd.Index(runs["key"]).get_indexer(pd.Index(keys, dtype="str"))
+    found = runs.take(places[places >= 0]).reset_index(drop=True)
+    return Section(experiment, scale, found, len(keys))
 
 
 def sections_of(runs: pd.DataFrame, experiments: Iterable[Experiment]) -> Iterator[Section]:

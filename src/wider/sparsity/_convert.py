@@ -1,24 +1,23 @@
 """From masked to native execution and back."""
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import torch
-from torch import nn
-from torch.nn.utils import skip_init
+from torch import Tensor, nn
 
+from wider.errors import InputError
 from wider.inputs import Inputs
 from wider.native import (
     BatchNormReLU,
     NativeBatchNorm2d,
     NativeBatchNormReLU,
-    SparseConv2d,
     SparseLayer,
 )
 from wider.sparsity._layer_times import layer_times, print_table
 from wider.sparsity._mask import Mask
-from wider.sparsity._masked import put_mask
-from wider.sparsity._matrices import mask_of
+from wider.sparsity._masked import drop_masks_hooks, put_mask
+from wider.sparsity._matrices import mask_of, stored_parameter
 from wider.sparsity._native import native_layer, reason_to_stay
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -31,10 +30,12 @@ def to_native(module: AnyModule, *, inputs: Inputs | None = None) -> AnyModule:
     """Replaces the sparse layers of a net by layers that store and compute the non-zeros only.
 
     Done in place; outputs stay the same to float32 rounding. Linear and 2-d convolutional layers
-    of a connectivity up to their `BREAK_EVEN` are replaced. Others stay as they are: denser ones,
+    of a connectivity up to their `BREAK_EVEN` become native. Others stay as they are: denser ones,
     which PyTorch computes faster, convolutions with groups, dilation or another padding than
-    zeros, and subclasses, whose forward may do more. A replaced layer keeps its name and its bias;
-    its parameter `parametrizations.weight.original` becomes `values`, so make the optimiser
+    zeros, subclasses, whose forward may do more, and layers with a second parametrisation, a
+    parametrised bias, a hook on the weight itself, or a weight shared with one that stays. Each is
+    the same object afterwards, with its bias, hooks, modes, gradients, and what you have put into
+    it; its parameter `parametrizations.weight.original` becomes `values`, so make the optimiser
     afterwards. BatchNorm layers (`nn.BatchNorm2d`, `BatchNormReLU`) keep all parameters and only
     compute natively from then on.
 
@@ -45,14 +46,26 @@ def to_native(module: AnyModule, *, inputs: Inputs | None = None) -> AnyModule:
             and a table of them is printed (see `layer_times`).
 
     Returns:
-        The same module, or its replacement where it is itself a sparse layer.
+        The same module.
 
     Raises:
         InputError: the net does not take such inputs.
     """
     if inputs is not None:
         print_table(layer_times(module, inputs))
-    return cast(AnyModule, _replaced(module, _native_layer))
+    parts = list(module.modules())
+    for part in parts:
+        if type(part) in NATIVE_NORMS:
+            part.__class__ = NATIVE_NORMS[type(part)]
+    ready = [part for part in parts if mask_of(part) is not None and not reason_to_stay(part)]
+    users = Counter(id(each) for part in parts for each in part.parameters(recurse=False))
+    ready_users = Counter(id(stored_parameter(layer, "weight")) for layer in ready)
+    shared: dict[int, nn.Parameter] = {}
+    for layer in ready:
+        key = id(stored_parameter(layer, "weight"))
+        if users[key] == ready_users[key]:
+            shared[key] = _make_native(layer, shared.get(key))
+    return module
 
 
 def has_native_form(module: nn.Module) -> bool:
@@ -70,58 +83,72 @@ def to_masked(module: AnyModule) -> AnyModule:
         module: any net.
 
     Returns:
-        The same module, or its replacement where it is itself a native layer.
+        The same module.
+
+    Raises:
+        InputError: a hook was registered on the `values` of a layer.
     """
-    return cast(AnyModule, _replaced(module, _masked_layer))
-
-
-def _replaced(module: nn.Module, replacement: Callable[[nn.Module], nn.Module | None]) -> nn.Module:
-    if (new := replacement(module)) is not None:
-        return new
-    new_layers: dict[nn.Module, nn.Module | None] = {}
-    for name, layer in list(module.named_modules(remove_duplicate=False)):
-        if layer not in new_layers:  # a layer under two names becomes one layer under two names
-            new_layers[layer] = replacement(layer)
-        if name and (new := new_layers[layer]) is not None:
-            module.set_submodule(name, new)
+    shared: dict[int, nn.Parameter] = {}
+    for part in list(module.modules()):
+        if type(part) in PLAIN_NORMS:
+            part.__class__ = PLAIN_NORMS[type(part)]
+        elif isinstance(part, SparseLayer):
+            key = id(part.values)
+            shared[key] = _make_masked(part, shared.get(key))
     return module
 
 
-def _native_layer(layer: nn.Module) -> nn.Module | None:
-    if type(layer) in NATIVE_NORMS:
-        return _as_class(layer, NATIVE_NORMS[type(layer)])
-    if mask_of(layer) is None or reason_to_stay(layer):
-        return None
+def _make_native(layer: Any, values: nn.Parameter | None) -> nn.Parameter:
+    """Makes a masked layer compute natively, as the object that it is.
+
+    Args:
+        layer: that may become native.
+        values: of a layer that it shares its weight with, None of the first one.
+
+    Returns:
+        Its values.
+    """
     native = native_layer(layer)
-    return None if native is None else native.train(layer.training)
+    assert native is not None
+    stored, bias = stored_parameter(layer, "weight"), layer.bias
+    if values is None:
+        values = _like(native.values, stored, native.gathered)
+    del layer.parametrizations, layer.bias
+    drop_masks_hooks(layer)
+    layer.__class__ = type(native)
+    own = vars(layer)
+    own.update({name: value for name, value in vars(native).items() if name not in own})
+    for name, buffer in native.named_buffers():
+        layer.register_buffer(name, buffer)
+    layer.values = values
+    layer.register_parameter("bias", bias)  # the same: its gradient, its hooks, its ties
+    return values
 
 
-def _as_class(layer: nn.Module, kind: type[nn.Module]) -> nn.Module:
-    """The layer itself, which from now on computes as its other class does."""
-    layer.__class__ = kind  # parameters, buffers and hooks stay, as in torch's parametrize
-    return layer
+def _make_masked(layer: Any, weight: nn.Parameter | None) -> nn.Parameter:
+    """The inverse of `_make_native`."""
+    kind = nn.Linear if len(layer.shape) == 2 else nn.Conv2d
+    mask, values = layer.mask(), layer.values
+    if values._backward_hooks or values._post_accumulate_grad_hooks:
+        raise InputError(
+            "the values of a native layer have a hook, which would not know the masked weight: "
+            "remove the hook before to_masked"
+        )
+    if weight is None:
+        weight = _like(nn.Parameter(layer.dense_weight().detach()), values, layer.spread)
+    del layer.values, layer.columns, layer.starts, layer.shape
+    layer.__class__ = kind
+    layer.weight = weight
+    # In the order that they have in a plain layer.
+    layer._parameters = {"weight": weight, **layer._parameters}
+    put_mask(layer, "weight", Mask(mask))
+    return weight
 
 
-def _masked_layer(layer: nn.Module) -> nn.Module | None:
-    if type(layer) in PLAIN_NORMS:
-        return _as_class(layer, PLAIN_NORMS[type(layer)])
-    if not isinstance(layer, SparseLayer):
-        return None
-    options: dict[str, Any] = {
-        "bias": layer.bias is not None,
-        "device": layer.values.device,
-        "dtype": layer.values.dtype,
-    }
-    if isinstance(layer, SparseConv2d):
-        out_channels, in_channels, *kernel = layer.shape
-        options |= {"stride": layer.stride, "padding": layer.padding}
-        made = skip_init(nn.Conv2d, in_channels, out_channels, tuple(kernel), **options)
-    else:
-        made = skip_init(nn.Linear, layer.shape[1], layer.shape[0], **options)
-    masked = cast(nn.Linear | nn.Conv2d, made)
-    with torch.no_grad():
-        masked.weight.copy_(layer.dense_weight())
-        if layer.bias is not None and masked.bias is not None:
-            masked.bias.copy_(layer.bias)
-    put_mask(masked, "weight", Mask(layer.mask()))
-    return masked.train(layer.training)
+def _like(new: nn.Parameter, old: nn.Parameter, moved: Callable[[Tensor], Tensor]) -> nn.Parameter:
+    """The new parameter with all that the old one had but its numbers."""
+    new.requires_grad_(old.requires_grad)
+    vars(new).update(vars(old))
+    if old.grad is not None:
+        new.grad = moved(old.grad)
+    return new

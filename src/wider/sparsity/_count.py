@@ -6,7 +6,7 @@ from torch import nn
 
 from wider.errors import InputError
 from wider.native import SparseLayer
-from wider.sparsity._matrices import Matrix, matrices
+from wider.sparsity._matrices import Matrix, is_left_out, matrices
 
 
 def count_weights(module: nn.Module) -> int:
@@ -59,7 +59,11 @@ def _counted(module: nn.Module) -> dict[str, _Counted]:
         by_module.setdefault(matrix.module, []).append(matrix)
     found = {}
     for name, part in module.named_modules():
-        if isinstance(part, SparseLayer) and part.values.requires_grad:
+        if (
+            isinstance(part, SparseLayer)
+            and part.values.requires_grad
+            and not is_left_out(part, "")
+        ):
             found[name] = _Counted(part.num_weights, part.shape.numel())
         for matrix in by_module.get(part, ()):
             found[matrix.name] = _Counted(matrix.kept, matrix.size)

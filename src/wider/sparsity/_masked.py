@@ -76,14 +76,19 @@ def remove_masks(module: nn.Module) -> None:
     order = cast(tuple[str, ...], getattr(module, ORDER))
     module.__class__ = parametrize.type_before_parametrizations(module)
     del module._modules["parametrizations"]
-    delattr(module, ORDER)
     module._parameters = {name: parameters[name] for name in [*order, *parameters]}
+    drop_masks_hooks(module)
+    if isinstance(module, nn.RNNBase):
+        read_weights_once(module)
+
+
+def drop_masks_hooks(module: nn.Module) -> None:
+    """Has a module that was masked forget how it stored its masks."""
+    delattr(module, ORDER)
     for hooks in (module._state_dict_hooks, module._load_state_dict_pre_hooks):
         for key, hook in list(hooks.items()):
             if getattr(hook, "hook", hook) in (_under_plain_names, _from_plain_names):
                 del hooks[key]
-    if isinstance(module, nn.RNNBase):
-        read_weights_once(module)
 
 
 def scale_up(matrix: Matrix, mask: Bool[Tensor, "..."], scaled: set[tuple[int, int]]) -> None:

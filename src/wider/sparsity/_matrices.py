@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from wider.errors import InputError
+from wider.native import SparseLayer
 from wider.sparsity._kind import kind_of
 from wider.sparsity._linear_in_weight import is_linear_in_weight
 from wider.sparsity._mask import Mask
@@ -180,6 +181,9 @@ def exclude(module: nn.Module, patterns: Sequence[str]) -> None:
     """
     # Of modules that are refused, too: those can be excluded.
     known = {each.name: (each.module, each.piece.suffix) for each in all_matrices(module)}
+    known |= {
+        name: (part, "") for name, part in module.named_modules() if isinstance(part, SparseLayer)
+    }
     known |= {name: (part, mark) for name, part, mark in _other_tensors(module)}
     marks = []
     for pattern in patterns:
@@ -196,6 +200,8 @@ def _other_tensors(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Tensors of two or more dimensions that no rule covers, those beside a matrix, too."""
     for name, part in module.named_modules():
         covered = {piece.parameter for piece in (rule_of(part) or _no_pieces)(part)}
+        if isinstance(part, SparseLayer):
+            continue
         for own, parameter in part.named_parameters(recurse=False):
             if own not in covered and not is_lazy(parameter) and parameter.dim() > 1:
                 yield f"{name}.{own}".removeprefix("."), part, own

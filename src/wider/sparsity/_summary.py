@@ -159,8 +159,7 @@ def summary(module: nn.Module, inputs: Sequence[int] | Inputs | None = None) -> 
     """
     tensors = _tensors(module)
     vectors = {id(p): p for p in module.parameters() if p.requires_grad and p.dim() < 2}
-    native = {id(part.values) for part in module.modules() if isinstance(part, SparseLayer)}
-    others = sum(p.numel() for key, p in vectors.items() if key not in native)
+    others = sum(p.numel() for p in vectors.values())
     if inputs is None:
         return Summary(tuple(each for _, each in tensors), others)
     counts: Counter[Place | None] = Counter()
@@ -178,10 +177,8 @@ def _tensors(module: nn.Module) -> list[tuple[Place, TensorSummary]]:
     tensors: list[tuple[Place, TensorSummary]] = []
     for name, part in module.named_modules():
         tensors += [(each.place, _of_matrix(each)) for each in by_module.get(part, ())]
-        if isinstance(part, SparseLayer) and part.values.requires_grad:
-            sizes = (tuple(part.shape), part.shape.numel(), part.num_weights)
-            native = TensorSummary(name, "weights", *sizes, "native")
-            tensors.append(((id(part.values), 0), native))
+        if isinstance(part, SparseLayer):
+            tensors += [((id(part.values), 0), each) for each in _of_native(name, part)]
         tensors += bare.get(name, ())
     return tensors
 
@@ -230,6 +227,14 @@ def _of_matrix(matrix: Matrix) -> TensorSummary:
     return TensorSummary(matrix.name, kind, matrix.shape, matrix.size, matrix.kept, execution)
 
 
+def _of_native(name: str, layer: SparseLayer) -> list[TensorSummary]:
+    kind: Kind = "excluded" if is_left_out(layer, "") else "weights"
+    if kind == "weights" and not layer.values.requires_grad:
+        return []
+    size = layer.shape.numel()
+    return [TensorSummary(name, kind, tuple(layer.shape), size, layer.num_weights, "native")]
+
+
 def _bare_tensors(module: nn.Module) -> dict[str, list[tuple[Place, TensorSummary]]]:
     """Those that are no matrices, by the module that holds them; tied ones once."""
     covered = set()
@@ -238,6 +243,7 @@ def _bare_tensors(module: nn.Module) -> dict[str, list[tuple[Place, TensorSummar
             steps = parametrizations_of(matrix.module, matrix.piece.parameter)
             covered |= {id(parameter) for parameter in steps.parameters()}
         covered.add(id(matrix.stored))
+    covered |= {id(part.values) for part in module.modules() if isinstance(part, SparseLayer)}
     embedded = set(embeddings(module))
     found: dict[str, list[tuple[Place, TensorSummary]]] = {}
     for name, part in module.named_modules():

@@ -41,7 +41,7 @@ class NativeLayersTrainer(Trainer):
     def _restart(self, momentum: Mapping[str, Tensor]) -> None:
         # Of a layer that stays masked, what is added here has no taker.
         native = {
-            _native_name(name): momentum[key][mask]
+            _native_name(name): momentum[key][mask].unsqueeze(1)
             for name, layer in self.model.named_modules()
             if (mask := mask_of(layer)) is not None and (key := _masked_name(name)) in momentum
         }
