@@ -31,9 +31,9 @@ def executed(heading: str, folder: Path) -> Any:
     return type("Names", (), names)
 
 
-def removed(layer: nn.Module) -> Tensor:
+def removed(layer: nn.Module, parameter: str = "weight") -> Tensor:
     """True where a masked layer has no weight."""
-    mask = mask_of(layer)
+    mask = mask_of(layer, parameter)
     assert mask is not None
     return ~mask
 
@@ -53,6 +53,6 @@ def assert_zeros_in_place(net: nn.Module) -> None:
     assert any(matrix.kept < matrix.size for matrix in masked)
     for matrix in masked:
         weight = getattr(matrix.module, matrix.piece.parameter)
-        mask = mask_of(matrix.module, matrix.piece.parameter)
-        assert (weight[~mask] == 0).all()
-        assert (weight[mask] != 0).all()
+        gone = removed(matrix.module, matrix.piece.parameter)
+        assert (weight[gone] == 0).all()
+        assert (weight[~gone] != 0).all()

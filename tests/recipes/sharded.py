@@ -56,7 +56,7 @@ def main() -> None:
     for name, tensor in expected.items():
         torch.testing.assert_close(state[name], tensor, rtol=0, atol=1e-3)  # Muon has bfloat16
     for number, layer in ((0, one[0]), (2, one[2])):
-        mask = wider.sparsity.mask_of(layer)
+        mask: Any = wider.sparsity.mask_of(layer)
         assert torch.equal(state[f"{number}.weight"] != 0, mask)
         weight = other[number].weight
         assert torch.equal(weight.full_tensor(), state[f"{number}.weight"])

@@ -59,9 +59,11 @@ def test_an_exported_net_takes_batches_of_any_size(tmp_path: Path):
     for count in (1, 2, 7, 64):
         assert torch.equal(names.loaded(images(count)), names.net(images(count)))
         assert torch.equal(names.exported.module()(images(count)), names.net(images(count)))
-    dense = wider.to_dense(names.net)
-    exported = torch.export.export(dense, (images(2),), dynamic_shapes=names.sizes)
-    assert torch.equal(exported.module()(images(7)), names.net(images(7)))
+    native = wider.to_native(names.family.sparse(32, seed=0)).eval()
+    assert isinstance(native.hidden[0], wider.native.SparseLinear)
+    for net in (wider.to_dense(names.net), native):
+        exported = torch.export.export(net, (images(2),), dynamic_shapes=names.sizes)
+        assert torch.equal(exported.module()(images(7)), net(images(7)))
 
 
 def test_onnx_gives_the_same_outputs_for_batches_of_any_size(tmp_path: Path):

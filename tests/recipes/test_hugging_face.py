@@ -72,6 +72,17 @@ def test_from_pretrained_gives_the_dense_net_of_the_same_outputs(tmp_path: Path)
     assert_same(other, names.net)
 
 
+def test_a_native_net_is_saved_as_a_dense_one_and_otherwise_reported_as_missing(tmp_path: Path):
+    names = executed("save_pretrained and from_pretrained", tmp_path)
+    native, build = wider.to_native(names.sparse), type(names.net)
+    native.save_pretrained(tmp_path, state_dict=wider.to_dense(native).state_dict())
+    tokens = torch.arange(16).view(2, 8)
+    assert torch.equal(build.from_pretrained(tmp_path)(tokens).logits, names.net(tokens).logits)
+    native.save_pretrained(tmp_path)
+    _, report = build.from_pretrained(tmp_path, output_loading_info=True)
+    assert "bert.pooler.dense.weight" in report["missing_keys"]
+
+
 def test_from_pretrained_reports_the_masks_and_misses_nothing(tmp_path: Path):
     names = executed("save_pretrained and from_pretrained", tmp_path)
     for folder, unexpected in (("with-masks", 7), ("plain", 0)):
