@@ -147,6 +147,22 @@ def test_adapters_are_never_lost_in_a_merge(merge: str, safe: bool):
     assert torch.equal(adapted(numbers()), outputs)
 
 
+def test_adapters_stay_when_their_net_becomes_native():
+    outputs = with_adapters(sparse_mlp())(numbers())
+    native = wider.to_native(with_adapters(sparse_mlp()))
+    assert isinstance(native.get_base_model().hidden[0].base_layer, wider.native.SparseLinear)
+    torch.testing.assert_close(native(numbers()), outputs)
+    merged = wider.to_dense(native).merge_and_unload()
+    torch.testing.assert_close(merged(numbers()), outputs)
+
+
+@pytest.mark.xfail(reason="a write to the weight of a native layer is lost in silence")
+def test_adapters_are_never_lost_in_a_merge_into_native_layers():
+    native = wider.to_native(with_adapters(sparse_mlp()))
+    with pytest.raises(wider.InputError):
+        native.merge_and_unload()
+
+
 def test_adapters_on_native_layers_are_refused_by_peft():
     with pytest.raises(ValueError, match=r"SparseLinear.* is not supported"):
         with_adapters(wider.to_native(sparse_mlp()))
