@@ -17,7 +17,7 @@ from wider.files import write_whole
 from wider.native import SparseLayer
 from wider.randomness import default_generator_from
 from wider.sparsity._convert import to_masked, to_native
-from wider.sparsity._mask import Mask
+from wider.sparsity._mask import Mask, is_sharded
 from wider.sparsity._masked import masked_parameters, put_mask
 from wider.sparsity._matrices import EXCLUDED
 
@@ -40,12 +40,17 @@ def save(module: nn.Module, path: Path | str) -> None:
         path: of the file, which is there whole or not at all.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or the net is sharded over several processes.
 
     Example:
         >>> save(net, "net.safetensors")
         >>> net = load("net.safetensors", lambda: MLP(80, in_features=784, num_classes=10))
     """
+    if any(map(is_sharded, module.parameters())):
+        raise InputError(
+            "each process has a part of this net (FSDP): load its full state dict into a whole net "
+            "and save that, as docs/recipes.md shows"
+        )
     if any(isinstance(part, SparseLayer) for part in module.modules()):
         module = to_masked(copy.deepcopy(module))
     described, tensors = _described(module)

@@ -46,6 +46,23 @@ for _name in WRITING:
     setattr(MaskedWeight, _name, _refuse_to_write)
 
 
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether it is a DTensor, of which each process has a part, as FSDP makes of parameters."""
+    return hasattr(tensor, "placements")
+
+
+def in_shards(whole: Tensor, like: Tensor) -> Tensor:
+    """A tensor that every process has whole, in shards where another tensor is in shards."""
+    if is_sharded(whole) or not is_sharded(like):
+        return whole
+    from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415 (takes a second)
+
+    sharded: Any = like
+    return distribute_tensor(
+        whole.to(like.device), sharded.device_mesh, sharded.placements, src_data_rank=None
+    )
+
+
 class Mask(nn.Module):
     """Puts zeros in the removed places of a weight tensor (masked execution: zeros are stored).
 
@@ -67,7 +84,7 @@ class Mask(nn.Module):
 
     def forward(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """The weight with its removed entries at zero."""
-        masked = torch.where(self.mask, weight, 0.0)
+        masked = torch.where(in_shards(self.mask, weight), weight, 0.0)
         # A compiler sees plain tensors only, and so do torch's function transforms.
         if torch.compiler.is_compiling() or type(masked) is not Tensor:
             return masked
@@ -75,4 +92,4 @@ class Mask(nn.Module):
 
     def right_inverse(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """What is stored when a weight is assigned: nothing of the removed entries."""
-        return torch.where(self.mask, weight, 0.0)
+        return torch.where(in_shards(self.mask, weight), weight, 0.0)

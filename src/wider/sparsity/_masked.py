@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wider.errors import InputError
-from wider.sparsity._mask import Mask
+from wider.sparsity._mask import Mask, in_shards, is_sharded
 from wider.sparsity._matrices import Matrix, every_matrix, parametrizations_of, stored_parameter
 from wider.sparsity._recurrent import read_weights_anew, read_weights_once
 
@@ -132,10 +132,10 @@ def _under_plain_names(module: nn.Module, state: dict[str, Any], prefix: str, *_
         stored = state.pop(prefix + _stored_name(name), None)
         if stored is None:
             continue
-        if type(stored) in (Tensor, nn.Parameter):
+        if type(stored) in (Tensor, nn.Parameter) or is_sharded(stored):
             # In place, so that who writes to a state dict's tensors, as averages of weights do,
             # still writes to the net. Through `data`, as a graph may be waiting for its gradient.
-            stored.data.masked_fill_(~mask.mask, 0)
+            stored.data.masked_fill_(~in_shards(mask.mask, stored), 0)
         state[prefix + name] = stored
     order = [prefix + name for name in getattr(module, ORDER)]
     own = [key for key in state if key.startswith(prefix)]
@@ -148,9 +148,10 @@ def _from_plain_names(module: nn.Module, state: dict[str, Any], prefix: str, *_:
         plain, stored, kept = (
             prefix + each for each in (name, _stored_name(name), _mask_name(name))
         )
-        if plain not in state or stored in state:
+        if plain not in state:
             continue
-        state[stored] = state.pop(plain)
+        # Beside it torch's `set_model_state_dict` may have put what the net stores already.
+        state[stored] = in_shards(state.pop(plain), stored_parameter(module, name))
         if kept not in state and state[stored].shape == mask.mask.shape:
             state[stored] = mask(state[stored].to(mask.mask.device))
             state[kept] = mask.mask

@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 
 from wider.errors import InputError
 from wider.native import SparseLayer
+from wider.sparsity._kind import kind_of
 from wider.sparsity._linear_in_weight import is_linear_in_weight
 from wider.sparsity._mask import Mask
 
@@ -262,7 +263,7 @@ def register(kind: type[nn.Module], rule: Rule) -> None:
 
 def rule_of(module: nn.Module) -> Rule | None:
     """What tells the matrices of a module; None where nothing does."""
-    kind = parametrize.type_before_parametrizations(module)
+    kind = kind_of(module)
     known = next((base for base in kind.__mro__ if base in RULES), None)
     return RULES[known] if known else _rule_by_name(kind)
 
@@ -289,7 +290,7 @@ def _check(matrix: Matrix) -> None:
             "spectral_norm, prune): use torch.nn.utils.parametrizations, remove the hook, or leave "
             f"the layer out with exclude=[{matrix.name!r}]"
         )
-    kind = parametrize.type_before_parametrizations(module)
+    kind = kind_of(module)
     base = next((base for base in kind.__mro__ if base in RULES), kind)
     if mask_of(module, parameter) is not None:
         return  # it was tried before it was masked
@@ -331,7 +332,7 @@ def _attention(module: nn.MultiheadAttention) -> Iterable[Piece]:
 
 def _recurrent(module: nn.RNNBase | nn.RNNCellBase) -> Iterable[Piece]:
     """Each gate's matrices."""
-    kind = parametrize.type_before_parametrizations(module).__name__
+    kind = kind_of(module).__name__
     gates = GATES.get(str(getattr(module, "mode", kind)), ("",))
     for parameter, _ in _parameters_before(module):
         if not parameter.startswith("weight"):
