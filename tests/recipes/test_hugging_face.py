@@ -156,7 +156,6 @@ def test_adapters_stay_when_their_net_becomes_native():
     torch.testing.assert_close(merged(numbers()), outputs)
 
 
-@pytest.mark.xfail(reason="a write to the weight of a native layer is lost in silence")
 def test_adapters_are_never_lost_in_a_merge_into_native_layers():
     native = wider.to_native(with_adapters(sparse_mlp(), "hidden.0"))
     with pytest.raises(wider.InputError):

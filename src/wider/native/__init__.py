@@ -1,5 +1,6 @@
 """Layers and nets that store and compute only the non-zero weights."""
 
+from wider.native._computed_weight import computed_weight
 from wider.native._layers import (
     SlowLayerWarning,
     SparseConv2d,
@@ -21,5 +22,6 @@ __all__ = [
     "SparseLayer",
     "SparseLinear",
     "SparseMLP",
+    "computed_weight",
     "is_available",
 ]

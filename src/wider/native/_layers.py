@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.errors import InputError
+from wider.native._computed_weight import computed_weight
 from wider.native._state import native_state
 from wider.native._structure import dense_from, places_of, structure_of
 from wider.native._transforms import is_transformed
@@ -87,8 +88,8 @@ class SparseLayer(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "out ..."]:
-        """As `dense_weight`: made anew at each read, so what is written into it is lost."""
-        return self.dense_weight()
+        """As `dense_weight`; made anew at each read, so writing into it raises."""
+        return computed_weight(self.dense_weight())
 
     def dense_weight(self) -> Float[Tensor, "out ..."]:
         """The weight with its zeros; differentiable by `values`."""

@@ -6,44 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from wider.errors import InputError
-
-# Methods of a tensor that write to it, but for those that change no number.
-HARMLESS = {"requires_grad_", "detach_", "share_memory_", "rename_"}
-OPERATORS = ["add", "and", "floordiv", "lshift", "matmul", "mod", "mul", "or", "pow", "rshift"]
-OPERATORS += ["sub", "truediv", "xor"]
-WRITING = {name for name in dir(Tensor) if name.endswith("_") and not name.endswith("__")}
-WRITING = WRITING - HARMLESS | {f"__i{name}__" for name in OPERATORS} | {"__setitem__"}
-
-
-class MaskedWeight(Tensor):
-    """A weight as a masked layer computes with it, made anew each time: writes to it raise.
-
-    What is computed from it is a plain tensor.
-    """
-
-    __torch_function__: Any = torch._C._disabled_torch_function_impl
-
-    @property
-    def data(self) -> Tensor:
-        """The same without its history."""
-        return self.detach().as_subclass(MaskedWeight)
-
-    @data.setter
-    def data(self, _: Tensor) -> None:
-        _refuse_to_write(self)
-
-
-def _refuse_to_write(weight: MaskedWeight, *_: object, **__: object) -> None:
-    raise InputError(
-        f"this weight of {tuple(weight.shape)} is computed from what a masked layer stores, so "
-        "what is written to it would be lost: assign it whole (layer.weight = tensor; the mask is "
-        "applied), call layer.reset_parameters(), or start from wider.to_dense(net)"
-    )
-
-
-for _name in WRITING:
-    setattr(MaskedWeight, _name, _refuse_to_write)
+from wider.native import computed_weight
 
 
 def is_sharded(tensor: Tensor) -> bool:
@@ -84,11 +47,7 @@ class Mask(nn.Module):
 
     def forward(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """The weight with its removed entries at zero."""
-        masked = torch.where(in_shards(self.mask, weight), weight, 0.0)
-        # A compiler sees plain tensors only, and so do torch's function transforms.
-        if torch.compiler.is_compiling() or type(masked) is not Tensor:
-            return masked
-        return masked.as_subclass(MaskedWeight)
+        return computed_weight(torch.where(in_shards(self.mask, weight), weight, 0.0))
 
     def right_inverse(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """What is stored when a weight is assigned: nothing of the removed entries."""
