@@ -16,9 +16,13 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 @pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")  # the README says so
-def test_python_examples_run_and_give_the_numbers_they_show():
+def test_python_examples_run_and_give_the_numbers_they_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
     names: dict = {}
-    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+    *first, serve = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    for block in first:
         exec(block, names)
     net, family = names["net"], names["family"]
     assert wider.count_weights(net) == family.num_weights == 3970
@@ -28,6 +32,11 @@ def test_python_examples_run_and_give_the_numbers_they_show():
     )
     assert wider.count_weights(family.dense(width=80)) == 63_520
     assert net(torch.zeros(1, 784)).shape == (1, 10)
+    exec(serve, names)
+    served = names["net"]
+    assert isinstance(served.hidden[0], wider.native.SparseLinear)
+    image = torch.ones(1, 784)
+    torch.testing.assert_close(names["plain"](image), served(image))
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\(((?:\w+/)?[\w-]+\.\w+)\)", README))))
