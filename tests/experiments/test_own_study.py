@@ -295,6 +295,10 @@ def test_runs_that_all_diverged_can_be_drawn():
             {"num_hidden_layers": 2, "shrunk_to": 4, "grey": True, "classes": (3, 5)},
             "digits, classes 3 5, grey yes, shrunk to 4: MLP with 2 hidden layers, base width 4",
         ),
+        (
+            {"exclude": ["output"]},
+            "digits: MLP with 1 hidden layer, base width 4, output dense and not counted",
+        ),
     ],
 )
 def test_titles_say_which_images_and_net(fields: dict[str, Any], title: str):

@@ -71,7 +71,9 @@ def _title(table: pd.DataFrame) -> str:
         model = "ResNet-18"
     images = f"{'re-encoded ' if lossy else ''}{run['dataset']}"
     changes = _listed(_unusual(run, IMAGES))
-    return f"{', '.join(filter(None, [images, changes]))}: {model}, base width {run['base_width']}"
+    left_out = f"{run['exclude']} dense and not counted" if run["exclude"] else ""
+    family = filter(None, [model, f"base width {run['base_width']}", left_out])
+    return f"{', '.join(filter(None, [images, changes]))}: {', '.join(family)}"
 
 
 def _in_common(table: pd.DataFrame) -> str:
