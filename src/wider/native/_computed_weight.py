@@ -18,7 +18,9 @@ WRITING = WRITING - HARMLESS | {f"__i{name}__" for name in OPERATORS} | {"__seti
 class ComputedWeight(Tensor):
     """A weight that a sparse layer makes anew each time: writes to it raise.
 
-    What is computed from it is a plain tensor.
+    What is computed from it is a plain tensor, so a write through a view of it
+    (`layer.weight.view(-1).zero_()`, `layer.weight.detach().add_(1)`) cannot be told and is lost:
+    write `layer.weight = tensor`.
     """
 
     __torch_function__: Any = torch._C._disabled_torch_function_impl
