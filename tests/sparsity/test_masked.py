@@ -5,6 +5,7 @@ import io
 import multiprocessing
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
@@ -149,14 +150,10 @@ def test_a_net_can_be_pickled_and_saved_whole(make: Make):
     assert_same_net(copy.deepcopy(found), found, make)
 
 
-def weights_in(net: nn.Module) -> int:
-    return wider.count_weights(net)
-
-
 def test_a_net_goes_to_another_process():
     net = sparse(Layers.linear)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(weights_in, (net,)) == wider.count_weights(net)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(wider.count_weights, net).result() == wider.count_weights(net)
 
 
 def test_tied_layers_stay_tied_in_a_pickle():
