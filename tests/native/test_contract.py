@@ -2,6 +2,7 @@
 
 import copy
 import operator
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
@@ -311,6 +312,6 @@ def test_a_native_net_can_be_sent_to_a_new_process():
     layers = nn.Conv2d(4, 6, 3), BatchNormReLU(6), nn.BatchNorm2d(6), nn.Flatten(), nn.Linear(54, 6)
     net = to_native(sparsify(nn.Sequential(*layers), num_weights=120).eval()).requires_grad_(False)
     images = torch.randn(5, 4, 5, 5)
-    with get_context("spawn").Pool(1) as pool:
-        found: Any = pool.apply(operator.call, (net, images))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        found: Any = pool.submit(operator.call, net, images).result()
     assert torch.equal(found, net(images))
