@@ -148,7 +148,7 @@ def _is_launched() -> bool:
 
 def _digest(tensors: Mapping[str, Tensor]) -> bytes:
     digest = hashlib.sha256()
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):  # files give them in any order
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.digest()

@@ -136,7 +136,8 @@ class Trainer(Engine):
         return copy.deepcopy(self.model) if self._speed.compiled and self._shape else self.model
 
     def _start(self, momentum: Mapping[str, Tensor]) -> None:
-        self._processes.check_same({**self.model.state_dict(), **momentum})
+        held = {f"momentum.{name}": value for name, value in momentum.items()}
+        self._processes.check_same({**self.model.state_dict(), **held})
         self._net, recipe = self._computing_net(), self._recipe
         if self._speed.channels_last:
             self._net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
