@@ -12,12 +12,12 @@ from wider.native import _conv
 from wider.native._arrays import arrays_of, values_and_bias
 from wider.native._autocast import under_autocast
 from wider.native._conv_layouts import Geometry
+from wider.native._eager import with_short_way
 from wider.native._structure import dense_from
 from wider.native._transforms import differentiable_gradients, refuse_onnx
 
 
-@torch.library.custom_op("wider::sparse_conv2d", mutates_args=())
-def sparse_conv2d(
+def _sparse_conv2d(
     images: Tensor,
     values: Tensor,
     columns: Tensor,
@@ -48,11 +48,12 @@ def sparse_conv2d(
     return torch.from_numpy(_conv.forward(_array(images), *weights, own_bias, geometry))
 
 
+_operator = torch.library.custom_op("wider::sparse_conv2d", _sparse_conv2d, mutates_args=())
 _library = torch.library.Library("wider", "FRAGMENT")
-_library.impl("sparse_conv2d", under_autocast(sparse_conv2d), "AutocastCPU")
+_library.impl("sparse_conv2d", under_autocast(_operator), "AutocastCPU")
 
 
-@sparse_conv2d.register_fake
+@_operator.register_fake
 def _(images, values, columns, starts, bias, kernel, stride, padding):
     refuse_onnx()
     # Of numbers that may be symbols: an export leaves the batch, or the images' size, open.
@@ -120,7 +121,8 @@ def _differentiable(ctx, gradient: Float[Tensor, "batch out rows columns"]):
     return by_images, by_values, None, None, by_bias, None, None, None
 
 
-sparse_conv2d.register_autograd(_conv_gradients, setup_context=_remember)
+_operator.register_autograd(_conv_gradients, setup_context=_remember)
+sparse_conv2d = with_short_way(_operator, _sparse_conv2d, _remember, _conv_gradients)
 
 
 def _array(images: Tensor) -> np.ndarray:

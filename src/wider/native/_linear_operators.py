@@ -8,6 +8,7 @@ from torch.nn import functional
 from wider.native import _linear_arrays
 from wider.native._arrays import arrays_of, values_and_bias
 from wider.native._autocast import under_autocast
+from wider.native._eager import with_short_way
 from wider.native._linear_plan import structure_for
 from wider.native._structure import dense_from
 from wider.native._transforms import differentiable_gradients, refuse_onnx
@@ -65,9 +66,9 @@ for _function in (_sparse_linear, _sparse_linear_backward):
     _name = _function.__name__.removeprefix("_")
     _library.define(_name + torch.library.infer_schema(_function, mutates_args=()))
     _library.impl(_name, _function, "CPU")
-sparse_linear = torch.ops.wider.sparse_linear.default
-sparse_linear_backward = torch.ops.wider.sparse_linear_backward.default
-_library.impl("sparse_linear", under_autocast(sparse_linear), "AutocastCPU")
+_operator = torch.ops.wider.sparse_linear.default
+_backward_operator = torch.ops.wider.sparse_linear_backward.default
+_library.impl("sparse_linear", under_autocast(_operator), "AutocastCPU")
 
 
 @torch.library.register_fake("wider::sparse_linear", lib=_library)
@@ -92,9 +93,7 @@ def _linear_gradients(ctx, gradient: Float[Tensor, "batch out"]):
     with_images = ctx.needs_input_grad[0]
     if torch.is_grad_enabled():
         return _differentiable(ctx, gradient)
-    by_images, by_values, by_bias = sparse_linear_backward(
-        gradient, *ctx.saved_tensors, with_images
-    )
+    by_images, by_values, by_bias = _backward_operator(gradient, *ctx.saved_tensors, with_images)
     return (
         by_images if with_images else None,
         by_values,
@@ -118,3 +117,4 @@ def _differentiable(ctx, gradient: Float[Tensor, "batch out"]):
 torch.library.register_autograd(
     "wider::sparse_linear", _linear_gradients, setup_context=_remember, lib=_library
 )
+sparse_linear = with_short_way(_operator, _sparse_linear, _remember, _linear_gradients)
