@@ -189,6 +189,8 @@ def first_place(tensors: dict[str, Tensor], value: int) -> None:
 DAMAGES: dict[str, tuple[Callable, str]] = {
     "version": (lambda about, _: about.update(version=2), "has version 2 .* this wider reads 1"),
     "no parts": (lambda about, _: about.pop("sparse"), "none that wider.save wrote"),
+    "no name": (lambda about, _: about["same"].update(a=["b"]), "none that wider.save wrote"),
+    "no list": (lambda about, _: about["excluded"].update(output=5), "none that wider.save wrote"),
     "values": (
         lambda _, tensors: tensors.update({"hidden.0.weight:values": torch.ones(5)}),
         "is damaged: the places of 'hidden.0.weight' make no sense",

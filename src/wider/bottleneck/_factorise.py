@@ -51,11 +51,10 @@ def factorise(module: AnyModule, ranks: Mapping[str, int], *, seed: int = 0) -> 
     """Replaces layers of a freshly initialised net by linear bottlenecks, in place.
 
     A linear layer (the `Conv1D` of transformers, too) becomes `down` without and `up` with a bias,
-    where it had one. A k x k
-    convolution becomes one of k x k to r channels, which keeps stride, padding and dilation, and
-    one of 1 x 1 with the bias. Both parts start as PyTorch's default for their own fan-in,
-    U(-a, a) with a = 1/sqrt(fan_in), whatever the layer held, so this is done before training.
-    Layers that are not named stay as they are.
+    where it had one. A k x k convolution becomes one of k x k to r channels, which keeps stride,
+    padding and dilation, and one of 1 x 1 with the bias. Both parts start as PyTorch's default for
+    their own fan-in, U(-a, a) with a = 1/sqrt(fan_in), whatever the layer held, so this is done
+    before training. Layers that are not named stay as they are.
 
     Args:
         module: any net.

@@ -95,7 +95,7 @@ def load(
     module.load_state_dict(state)
     for name, part in module.named_modules():
         if marks := described["excluded"].get(name):
-            setattr(part, EXCLUDED, frozenset(map(str, marks)))
+            setattr(part, EXCLUDED, frozenset(marks))
     return cast(AnyModule, to_native(module) if native else module)
 
 
@@ -190,8 +190,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise InputError(f"cannot read {str(path)!r} as a net: {error}") from error
     try:
         described = json.loads(header or "")
-        version, parts = described["version"], ("sparse", "same", "excluded")
-        if version == VERSION and not all(isinstance(described[part], dict) for part in parts):
+        version = described["version"]
+        if version == VERSION and not _is_well_formed(described):
             raise ValueError
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -204,6 +204,17 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{VERSION}: update wider"
         )
     return described, tensors
+
+
+def _is_well_formed(described: Mapping[str, Any]) -> bool:
+    sparse, same, excluded = (described[part] for part in ("sparse", "same", "excluded"))
+    if not all(isinstance(part, dict) for part in (sparse, same, excluded)):
+        return False
+    marks = list(excluded.values())
+    names = [*same.values(), *(mark for each in marks if isinstance(each, list) for mark in each)]
+    return all(isinstance(each, list) for each in marks) and all(
+        isinstance(name, str) for name in names
+    )
 
 
 def _unpacked(
