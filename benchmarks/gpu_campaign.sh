@@ -5,9 +5,9 @@
 #   OUT=FOLDER DATA=FOLDER WIDER_COMMIT=HASH bash benchmarks/gpu_campaign.sh [--dry-run]
 #
 # OUT           where tables (EXPERIMENT-gpu.csv, as `wider results` prints them) and the logs go
-# DATA          datasets, one folder each (default: shared/data); steps without theirs are left out
+# DATA          datasets, one folder each (default: shared/data); runs without theirs are left out
 # SECONDS_LEFT  of this slice (default: 540)
-# JOBS          runs that share the card (default: 8)
+# JOBS          runs that share the card (default: 12)
 # WIDER_COMMIT  the commit of this source, where it is a copy outside its repository
 # --dry-run     every step on the CPU, at scale smoke
 #
@@ -16,8 +16,8 @@
 # step failed or there is no GPU.
 set -euo pipefail
 out=${OUT:?name a folder for the tables}
-left=$((${SECONDS_LEFT:-540} - 25)) # tables take a few seconds
-jobs=${JOBS:-8}
+left=$((${SECONDS_LEFT:-540} - 40)) # to end the runs and to write the tables takes a while
+jobs=${JOBS:-12}
 scale=gpu where=(--device cuda --precision bfloat16)
 [ "${1:-}" = --dry-run ] && scale=smoke where=(--device cpu) jobs=2
 mkdir -p "$out"
@@ -28,9 +28,10 @@ work=${WORK:-runs/gpu}
 mkdir -p "$work"
 export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}" WIDER_CACHE_DIR="$work/cache" PYTHONUNBUFFERED=1
 export TORCHINDUCTOR_CACHE_DIR="$work/compiled" # what one run compiled serves the next
-export TORCHINDUCTOR_COMPILE_THREADS=4 # of each of the runs that start at once
+export TORCHINDUCTOR_COMPILE_THREADS=2 # of each of the runs that start at once
 exec > >(tee "$out/log.txt") 2>&1
-failed=() unfinished=() absent=()
+failed=() unfinished=()
+experiments=(figure-1 figure-3 figure-5 figure-6 figure-9 allocations)
 
 if [ $scale = gpu ]; then
     nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv || true
@@ -56,27 +57,22 @@ step() {
     timeout --signal=INT --kill-after=20 "$limit" "$@" || code=$?
     echo "== $name: exit code $code at $SECONDS s"
     case $code in
-        0 | 3) touch "$work/$scale-$name.done" ;; # 3: a run diverged, and is in the table as such
-        124 | 137) unfinished+=("$name") ;;
+        0) touch "$work/$scale-$name.done" ;;
+        3) ;; # what is left has no data here, and was named
+        124 | 130 | 137) unfinished+=("$name") ;;
         *) failed+=("$name") ;;
     esac
 }
 
-# train EXPERIMENT DATASET: the runs, and the table of what is there, also where it was cut off.
-train() {
-    local experiment=$1 dataset=$2
-    [ $scale = smoke ] && dataset=cifar10 # the only one that smoke has
-    [ -e "$data/$dataset" ] || { absent+=("$experiment $dataset"); return 0; }
-    step "$experiment-$dataset" python3 -m wider.cli run "$experiment" --scale $scale \
-        --datasets "$dataset" --jobs "$jobs" --data-dir "$data" --store "$work/store" \
-        --known results "${where[@]}"
-}
-
+# table EXPERIMENT: all runs of it that are there, also where they were cut off; none is no failure.
 table() {
-    compgen -G "$work/store/*/result.json" >/dev/null || return 0 # nothing has been trained
     python3 -m wider.cli results "$1" --scale $scale --store "$work/store" --known results \
-        --format csv >"$work/table.csv" || { failed+=("table $1"); return 0; }
-    cp "$work/table.csv" "$out/$1-$scale.csv"
+        --format csv >"$work/$1.csv" 2>"$work/$1.txt" || {
+        cat "$work/$1.txt"
+        grep -q "holds no run" "$work/$1.txt"
+        return
+    }
+    cp "$work/$1.csv" "$out/$1-$scale.csv"
 }
 
 # Beside the first runs: it takes a minute of the processor, and hardly any of the card.
@@ -85,23 +81,19 @@ if [ ! -e "$work/$scale-checks.done" ]; then
         touch "$work/$scale-checks.done"; } &
     checks=$!
 fi
-train figure-6 cifar100 # which has all runs of Figures 1, 5, 11 and 13
-train figure-3 cifar10
-train figure-9 cifar100
-train figure-5 svhn_10k
-train figure-6 cifar10
-train figure-3 cifar100
-train figure-9 cifar10
+step runs python3 benchmarks/gpu_runs.py --scale $scale --jobs "$jobs" --data-dir "$data" \
+    --store "$work/store" --known results "${where[@]}"
 if [ $scale = gpu ]; then
     step gpu-epoch python3 benchmarks/gpu_epoch.py --data-dir "$data" --output "$out/gpu-epoch.csv"
 else
     step gpu-epoch python3 benchmarks/gpu_epoch.py --device cpu --num-images 60 --base-width 1 \
         --width 2 --workers 1 --repetitions 1 --sharing 1 --output "$out/gpu-epoch.csv"
 fi
-for experiment in figure-1 figure-3 figure-5 figure-6 figure-9; do table $experiment; done
+tables=()
+for experiment in "${experiments[@]}"; do table "$experiment" & tables+=($!); done
+for i in "${!tables[@]}"; do wait "${tables[i]}" || failed+=("table ${experiments[i]}"); done
 [ -z "${checks:-}" ] || wait "$checks" || failed+=(checks)
 
-for name in "${absent[@]}"; do echo "no data for: $name"; done
 for name in "${unfinished[@]}"; do echo "left for the next slice: $name"; done
 for name in "${failed[@]}"; do echo "FAILED: $name"; done
 ((${#failed[@]} == 0))
