@@ -438,7 +438,7 @@ def test_every_committed_table_is_of_runs_that_its_experiment_has():
             assert set(pd.read_csv(path)["key"]) <= set(runs["key"])
 
 
-def test_an_experiment_that_only_shares_runs_of_others_is_not_shown():
+def test_an_experiment_that_shares_all_its_runs_with_another_is_not_shown():
     """Figure 5 starts with runs of Figure 1, and says nothing before it has one of its own."""
     runs = runs_in_results(RESULTS)
     figure_1 = runs[runs["key"].isin({spec.key for spec in find("figure-1").scale().specs()})]
@@ -448,6 +448,15 @@ def test_an_experiment_that_only_shares_runs_of_others_is_not_shown():
     begun = pd.concat([figure_1, figure_1.iloc[:1].assign(key=own.key)])
     anchors = [section.anchor for section in sections_of(begun, shown)]
     assert anchors == ["figure-1-laptop", "figure-5-laptop"]
+    # Figures 1 and 9 have each a family of Figure 5, which neither of them shows beside the other.
+    both = {
+        spec.key for name in ("figure-1", "figure-9") for spec in find(name).scale("gpu").specs()
+    }
+    anchors = {
+        section.anchor
+        for section in sections_of(runs[runs["key"].isin(both)], EXPERIMENTS.values())
+    }
+    assert {"figure-1-gpu", "figure-5-gpu", "figure-9-gpu"} <= anchors
     # Alone, they are all that there is to see.
     assert [section.anchor for section in sections_of(figure_1, [find("figure-5")])] == [
         "figure-5-laptop"

@@ -70,10 +70,15 @@ def resnet_chart(
         table: one row per run.
         lines: what else there is to say.
     """
-    told = [f"ResNet-18, {scale.label}", *lines]
-    if len(table) < (wanted := len(scale.keys)):
-        told.append(f"So far {len(table)} of {wanted} runs: some points have fewer seeds")
-    return finish(chart, title, told)
+    return finish(chart, title, [f"ResNet-18, {scale.label}", *lines, *so_far(table, scale)])
+
+
+def so_far(table: pd.DataFrame, scale: Scale) -> list[str]:
+    """A line for under the title where runs are missing, and none where all are there."""
+    wanted = len(scale.keys)
+    if len(table) == wanted:
+        return []
+    return [f"So far {len(table)} of {wanted} runs: some points have fewer seeds"]
 
 
 def family_labels(means: pd.DataFrame) -> dict[int, str]:

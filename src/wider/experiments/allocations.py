@@ -11,6 +11,7 @@ from wider.experiments import three_ways
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._gain import accuracies, single
 from wider.experiments._resnet import GPU, dataset_title, resnet_runs
+from wider.experiments._resnet_charts import so_far
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import (
     BLUE,
@@ -84,6 +85,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
     subtitle = [
         f"{data}, {model} of {means['num_weights'].iloc[0]:,} weights; {scale.label}",
         of_seeds(means).capitalize(),
+        *so_far(table, scale),
     ]
     title = "How many weights each layer keeps: three allocations"
     return [Picture("allocations", finish(chart, title, subtitle), _finding(means))]

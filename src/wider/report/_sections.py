@@ -76,8 +76,8 @@ def sections_of(runs: pd.DataFrame, experiments: Iterable[Experiment]) -> Iterat
     """Each experiment and scale that needs no run, is complete, or has been begun.
 
     Of an experiment the largest scale comes first, which says the most.
-    Experiments share runs. One that lacks some, and whose others all belong to complete ones, has
-    not been begun.
+    Experiments share runs. One that lacks some, and whose others all belong to a single complete
+    one, has not been begun: all of it is seen there.
     """
     every = (
         section_of(experiment, scale, runs)
@@ -85,12 +85,11 @@ def sections_of(runs: pd.DataFrame, experiments: Iterable[Experiment]) -> Iterat
         for scale in reversed(list(experiment.scales.values()))
     )
     sections = [section for section in every if section.is_complete or len(section.table)]
-    complete = {
-        key
+    complete = [
+        set(section.table["key"])
         for section in sections
         if section.is_complete and section.num_runs
-        for key in section.table["key"]
-    }
+    ]
     for section in sections:
-        if section.is_complete or not set(section.table["key"]) <= complete:
+        if section.is_complete or not any(set(section.table["key"]) <= keys for keys in complete):
             yield section
