@@ -13,6 +13,7 @@ from wider.report import runs_in_results
 from wider.runs import read_study
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 @pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")  # the README says so
@@ -104,13 +105,46 @@ def test_the_resnet_numbers_are_those_of_the_committed_runs():
         (("cifar10", 18, 36), "{:.1f} ± {:.1f}% at width 36"),
         (("cifar100", 8, 8), "Re-encoded CIFAR-100: {:.1f}% dense"),
         (("cifar100", 8, 32), "{:.1f} ± {:.1f}% at width 32"),
-        (("cifar100", 18, 18), "(two seeds so far) {:.1f}% dense"),
-        (("cifar100", 18, 72), "{:.1f}% at width 72"),
+        (("cifar100", 18, 18), "with 897,462 weights {:.1f}% dense"),
+        (("cifar100", 18, 72), "{:.1f} ± {:.1f}% at width 72"),
     ):
         assert words.format(*families[net]) in text, net
     dense = accuracies("figure-1", "figure-1-gpu", ["dataset", "method", "width"], best)
     assert f"has {dense['cifar10', 'dense', 36][0]:.1f}%" in text
-    assert f"and {dense['cifar100', 'dense', 72][0]:.1f}% for the dense net of that width" in text
+    parts = EXPERIMENTS["figure-6"].summarise(read_table(RESULTS / "figure-6-gpu.csv"))
+    of_net = (parts["dataset"] == "cifar100") & (parts["base_width"] == 18) & (parts["width"] == 72)
+    (part,) = parts[of_net].to_dict("records")
+    assert (
+        f"and {dense['cifar100', 'dense', 72][0]:.1f}% for the dense net of that width, so that "
+        f"{part['fraction']:.0%} of its gain is due to width alone "
+        f"([{100 * part['low']:.0f} to {100 * part['high']:.0f}]"
+    ) in text
+    by = ["dataset", "method", "base_width", "width"]
+    nets = accuracies("figure-3", "figure-3-gpu", by, best)
+    for dataset, words in (
+        ("cifar10", "at best {:.1f} ± {:.1f}%"),
+        ("cifar100", "{:.1f} ± {:.1f}%"),
+    ):
+        linear = [nets[dataset, "linear_bottleneck", 8, width] for width in (8, 16, 32)]
+        assert words.format(*max(linear)) in text
+
+
+def test_the_patterns_are_those_of_the_committed_runs():
+    text = " ".join(README.split())
+    by = ["dataset", "pattern", "width"]
+    nets = accuracies("figure-9", "figure-9-gpu", by, "best_test_accuracy")
+    largest = {
+        dataset: max(
+            abs(nets[dataset, "uniform", width][0] - nets[dataset, "io", width][0])
+            for width in (16, 32, 64)
+        )
+        for dataset in ("cifar10", "cifar100")
+    }
+    assert f"differ by at most {largest['cifar10']:.1f} points on re-encoded CIFAR-10" in text
+    widest = [nets["cifar100", pattern, 64] for pattern in ("uniform", "io")]
+    assert largest["cifar100"] == widest[0][0] - widest[1][0]
+    words = " and ".join(f"{mean:.1f} ± {half:.1f}%" for mean, half in widest)
+    assert f"by {largest['cifar100']:.1f} on re-encoded CIFAR-100 ({words} at width 64)" in text
 
 
 def test_the_three_ways_are_those_of_the_committed_runs():

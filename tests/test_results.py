@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from wider.experiments import EXPERIMENTS, read_table
@@ -37,8 +38,22 @@ def test_committed_runs_keep_their_keys(name: str):
 @pytest.mark.parametrize("name", COMMITTED)
 def test_a_table_that_holds_all_runs_of_its_scale_is_complete(name: str):
     # Parts are committed too, and `results/README.md` says which.
-    part = {"advice-paper"}
-    part |= {f"figure-{number}-gpu" for number in (1, 3, 5, 6)}
+    part = {"advice-paper", "allocations-gpu"}
+    part |= {f"figure-{number}-gpu" for number in (3, 5, 6)}
     table = read_table(RESULTS / f"{name}.csv")
     if name not in part:
         assert set(table["key"]) == {spec.key for spec in TABLES[name].specs()}
+
+
+def test_the_means_that_the_readme_of_the_results_lists_are_those_of_the_tables():
+    text = (RESULTS / "README.md").read_text()
+    names = [f"figure-{number}-gpu.csv" for number in (1, 3, 9)]
+    runs = pd.concat([read_table(RESULTS / name) for name in names]).drop_duplicates("key")
+    nets = runs.groupby(["dataset", "method", "pattern", "base_width", "width"], as_index=False)
+    accuracies = nets["best_test_accuracy"].agg(["count", "mean", "std"])
+    listed = accuracies[
+        (accuracies["base_width"] == 8) | accuracies["method"].isin(["sparse", "dense"])
+    ]
+    assert (listed["count"] == 3).all()
+    for mean, deviation in zip(100 * listed["mean"], 100 * listed["std"], strict=True):
+        assert f"{mean:.2f} ({deviation:.2f})".replace("(0.", "(.") in text
