@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml constraints.txt
+.venv/.ready: pyproject.toml constraints.txt hatch_build.py $(wildcard src/wider/native/kernels/*.[ch])
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
@@ -35,5 +35,5 @@ bench: setup
 	$(BIN)/wider bench --output bench-results
 
 clean:
-	find src -name '*.nb[ci]' -delete
+	rm -f src/wider/native/kernels/*.so src/wider/native/kernels/*.dylib
 	rm -rf .venv demo-runs demo-report.html bench-results

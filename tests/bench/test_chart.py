@@ -45,7 +45,7 @@ def made_up(*, slowest: float = 0.016) -> pd.DataFrame:
         repetitions=7,
         machine="a machine",
         torch="2",
-        numba="1",
+        kernels="avx2",
     )
 
 
@@ -137,7 +137,7 @@ def test_a_panel_for_each_quantity_of_memory_that_is_known():
             for width in (8, 64)
             for name, size in (("native", 2**20), ("masked PyTorch", width * 2**20))
         ]
-    ).assign(machine="a machine", torch="2", numba="1", optimiser_bytes=1, file_bytes=1)
+    ).assign(machine="a machine", torch="2", kernels="avx2", optimiser_bytes=1, file_bytes=1)
     unknown = table.assign(peak_bytes=float("nan"))
     assert len(suite.draw(unknown).to_dict()["concat"]) == 3
     known = table.assign(peak_bytes=5, peak_bytes_lower=4, peak_bytes_upper=6)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import tyro
 
-from wider.bench import SUITES, _memory
+from wider.bench import SUITES, _memory, first_step
 from wider.cli._bench import bench
 from wider.errors import InputError
 
@@ -18,7 +18,8 @@ def tiny_suites(monkeypatch: pytest.MonkeyPatch) -> None:
     for suite in TINY:
         monkeypatch.setitem(SUITES, suite.name, suite)
     # A process of its own takes seconds to start; test_memory.py starts one.
-    monkeypatch.setattr(_memory, "_in_fresh_process", lambda run, _: run())
+    for module in (_memory, first_step):
+        monkeypatch.setattr(module, "in_fresh_process", lambda run, _: run())
 
 
 def call(*arguments: object) -> bool:

@@ -47,7 +47,7 @@ def test_where_the_peak_is_not_told_it_is_not_a_number(monkeypatch: pytest.Monke
 
 def test_a_process_of_its_own_on_as_many_threads_as_asked(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2])  # where the process finds this module
-    found = _memory._in_fresh_process(where, 2)
+    found = _memory.in_fresh_process(where, 2)
     assert found["peak_bytes"] != os.getpid()
     assert found["file_bytes"] == 2
 
@@ -55,7 +55,7 @@ def test_a_process_of_its_own_on_as_many_threads_as_asked(monkeypatch: pytest.Mo
 def test_a_process_for_each_contestant_and_repetition_up_to_three(monkeypatch: pytest.MonkeyPatch):
     peaks = iter((5.0, 1.0, 3.0, 7.0, 7.0, 7.0))
     monkeypatch.setattr(
-        _memory, "_in_fresh_process", lambda _, used: {"peak_bytes": next(peaks), "used": used}
+        _memory, "in_fresh_process", lambda _, used: {"peak_bytes": next(peaks), "used": used}
     )
     contestants = [Contestant("native", where), Contestant("masked PyTorch", where, max_threads=1)]
     case = Case({"width": 1}, lambda: contestants)
@@ -68,7 +68,7 @@ def test_a_process_for_each_contestant_and_repetition_up_to_three(monkeypatch: p
 
 
 def test_a_native_net_is_smaller_in_memory_and_on_disk(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_memory, "_in_fresh_process", lambda run, _: run())
+    monkeypatch.setattr(_memory, "in_fresh_process", lambda run, _: run())
     table = run_suite(resnet.memory_suite(widths=(4,), **SMALL), threads=1, repetitions=1)
     assert table["contestant"].tolist() == ["native", "masked PyTorch"]
     assert {"width", "repetitions", "machine", *_memory.QUANTITIES} <= set(table.columns)

@@ -24,7 +24,7 @@ PROMISED = {
     "machine",
     "commit",
     "torch",
-    "numba",
+    "kernels",
     "wider",
 }
 THREADS_SEEN: list[int] = []
@@ -54,7 +54,7 @@ FAKE = TimeSuite(
     ],
     rivals=("masked PyTorch",),
 )
-TIMED = [suite for suite in TINY if isinstance(suite, TimeSuite)]
+TIMED = [suite for suite in TINY if type(suite) is TimeSuite]
 
 
 def check(table: pd.DataFrame, suite: TimeSuite) -> None:
@@ -141,7 +141,7 @@ def test_nothing_is_measured_on_no_thread_or_never(threads: int, repetitions: in
         run_suite(FAKE, threads=threads, repetitions=repetitions)
 
 
-def test_without_numba_there_is_nothing_to_measure(monkeypatch: pytest.MonkeyPatch):
+def test_without_kernels_there_is_nothing_to_measure(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("wider.bench._suite.is_available", lambda: False)
-    with pytest.raises(InputError, match="pip install numba"):
+    with pytest.raises(InputError, match="pip install ziglang"):
         run_suite(FAKE, threads=1, repetitions=1)

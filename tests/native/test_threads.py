@@ -1,13 +1,17 @@
 """Threads for compiled code."""
 
+import ctypes
 import threading
 
 import pytest
 import torch
+from torch import nn
 
 from wider.bench import torch_threads
 from wider.native import SparseConv2d, _threads
-from wider.native._threads import in_parallel, parts
+from wider.native._library import Job, whole_numbers
+from wider.native._threads import DONE, NOT_RUN
+from wider.sparsity import to_native
 
 
 @pytest.fixture(params=["PyTorch's team", "a pool"])
@@ -16,46 +20,39 @@ def team(request, monkeypatch):
         monkeypatch.setattr(_threads, "_torch_team", lambda: None)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_each_number_is_called_once(team, count):
-    seen = []
-    in_parallel(seen.append, count)
-    assert sorted(seen) == list(range(count))
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_every_share_is_done(team, threads):
+    features = torch.randn(40, 64, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch_threads(threads):
+        norm = to_native(nn.BatchNorm2d(64))
+        outputs = norm(features)
+    torch.testing.assert_close(outputs, nn.BatchNorm2d(64)(features))
 
 
-def test_tasks_run_at_the_same_time(team):
-    meeting = threading.Barrier(2, timeout=30)
-    in_parallel(lambda _: meeting.wait(), 2)  # one after the other would break the barrier
+def test_shares_are_done_at_the_same_time_by_threads_of_their_own(team, monkeypatch):
+    meeting = threading.Barrier(2, timeout=30)  # one share after the other would break it
+
+    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
+    def task(_, number):
+        meeting.wait()
+        return 0
+
+    monkeypatch.setattr(_threads, "kernel", lambda _: task)
+    _threads.run_shares("", _Nothing(), 2)
 
 
-def test_an_error_reaches_the_caller_after_all_tasks_ended(team):
-    seen = []
-
-    def task(number: int) -> None:
-        seen.append(number)
-        if number == 1:
-            raise ValueError("one")
-
-    with pytest.raises(ValueError, match="one"):
-        in_parallel(task, 3)
-    assert sorted(seen) == [0, 1, 2]
+@pytest.mark.parametrize("result", [NOT_RUN, 1])
+def test_a_share_that_failed_is_noticed(team, monkeypatch, result):
+    task = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)(
+        lambda _, number: result if number == 1 else DONE
+    )
+    monkeypatch.setattr(_threads, "kernel", lambda _: task)
+    with pytest.raises(MemoryError):
+        _threads.run_shares("", _Nothing(), 2)
 
 
-def test_a_task_that_never_began_is_noticed(monkeypatch):
-    monkeypatch.setattr(_threads, "_share", lambda *_: None)
-    monkeypatch.setattr(_threads, "_pool", lambda _: _NoPool())
-    with pytest.raises(KeyboardInterrupt):
-        in_parallel(lambda _: None, 2)
-
-
-class _NoPool:
-    def map(self, *_):
-        return ()
-
-
-def test_parts_cover_everything_in_order():
-    assert parts(7, 3) == [range(2), range(2, 4), range(4, 7)]
-    assert parts(2, 2) == [range(1), range(1, 2)]
+class _Nothing(Job):
+    _fields_ = whole_numbers("nothing")
 
 
 @pytest.mark.parametrize("count", [16, 35, 100])

@@ -7,9 +7,8 @@ from torch import nn
 from wider.errors import InputError
 from wider.families import Family
 from wider.models import MLP, ResNet18
-from wider.native import SparseConv2d, SparseLayer, SparseLinear
+from wider.native import NativeConv2d, SparseConv2d, SparseLayer, SparseLinear
 from wider.sparsity import (
-    BREAK_EVEN,
     connectivity,
     count_weights,
     mask_of,
@@ -64,13 +63,35 @@ def test_counts_do_not_depend_on_the_execution():
 
 
 def test_layers_beyond_the_break_even_stay_as_they_are():
-    net = nn.Sequential(nn.Linear(20, 20), nn.Linear(20, 20))
-    few = int(400 * BREAK_EVEN[nn.Linear])
-    many = few + 1
-    sparsify(net, num_weights=few + many, allocation={"0": few, "1": many})
+    net = nn.Sequential(nn.Linear(200, 200), nn.Linear(200, 200))
+    sparsify(net, num_weights=40_000, allocation={"0": 4_000, "1": 36_000})
     to_native(net)
     assert isinstance(net[0], SparseLinear)
     assert mask_of(net[1]) is not None
+
+
+def test_what_layers_gain_depends_on_what_they_see():
+    def net() -> nn.Sequential:
+        torch.manual_seed(0)
+        return sparsify(nn.Sequential(nn.Conv2d(64, 64, 1)), num_weights=2_048, seed=0)
+
+    many = to_native(net(), inputs=torch.zeros(32, 64, 16, 16))
+    one_place = to_native(net(), inputs=torch.zeros(1, 64, 1, 1))  # most lanes would be idle
+    assert isinstance(many[0], SparseConv2d)
+    assert not isinstance(one_place[0], SparseConv2d)
+
+
+def test_a_convolution_that_keeps_its_weights_computes_natively_where_that_is_faster():
+    net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(64, 64, 3, padding=1))
+    images = torch.randn(4, 3, 32, 32)
+    expected, state = net(images), net.state_dict()
+    to_native(net)
+    assert isinstance(net[0], NativeConv2d)
+    assert type(net[1]) is nn.Conv2d  # of many channels, as PyTorch likes them
+    assert net.state_dict().keys() == state.keys()
+    torch.testing.assert_close(net(images), expected)
+    to_masked(net)
+    assert type(net[0]) is nn.Conv2d
 
 
 @pytest.mark.parametrize(

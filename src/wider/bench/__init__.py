@@ -1,6 +1,6 @@
 """Native against masked execution on this machine, side by side in one process."""
 
-from wider.bench import convolution, inference, linear, mlp, resnet
+from wider.bench import convolution, first_step, inference, layer_costs, linear, mlp, resnet
 from wider.bench._break_even import break_even
 from wider.bench._measure import measure, torch_threads
 from wider.bench._memory import MemorySuite
@@ -32,6 +32,8 @@ SUITES: dict[str, Suite] = {
         resnet.STEP,
         inference.INFERENCE,
         resnet.MEMORY,
+        layer_costs.LAYER_COSTS,
+        first_step.FIRST_STEP,
     )
 }
 

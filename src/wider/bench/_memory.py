@@ -2,20 +2,18 @@
 
 import gc
 import math
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import safetensors.torch
-import torch
 from torch import Tensor, nn
 
 from wider.bench import _chart
 from wider.bench._factor import as_factor
+from wider.bench._fresh import in_fresh_process
 from wider.bench._layers import random_images
 from wider.bench._suite import NATIVE, Case, Suite
 from wider.bench._training import TrainingStep
@@ -50,7 +48,7 @@ class MemorySuite(Suite):
         rows = []
         for contestant in case.contestants():
             used = contestant.threads(threads)
-            found = pd.DataFrame([_in_fresh_process(contestant.run, used) for _ in range(count)])
+            found = pd.DataFrame([in_fresh_process(contestant.run, used) for _ in range(count)])
             row = {
                 "contestant": contestant.name,
                 "threads": used,
@@ -88,7 +86,7 @@ class MemorySuite(Suite):
             subtitle=[
                 self.details,
                 "Each contestant in a process of its own; peak without the code that was loaded",
-                f"{first.machine}; torch {first.torch}, numba {first.numba}",
+                f"{first.machine}; torch {first.torch}, {first.kernels}",
             ],
             x_title=self.along.replace("_", " "),
             y_title="megabytes",
@@ -143,18 +141,6 @@ def training_memory(
         "file_bytes": len(safetensors.torch.save(state)),
         "peak_bytes": peak,
     }
-
-
-def _in_fresh_process(run: Callable[[], dict[str, float]], threads: int) -> dict[str, float]:
-    # Spawned: a fork would inherit the memory of this process.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_on_threads, run, threads).result()
-
-
-def _on_threads(run: Callable[[], dict[str, float]], threads: int) -> dict[str, float]:
-    torch.set_num_threads(threads)
-    return run()
 
 
 def _resident_bytes(field: str) -> float:

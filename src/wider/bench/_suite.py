@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -13,7 +12,7 @@ import torch
 from wider.bench._measure import torch_threads
 from wider.errors import InputError
 from wider.experiments.drawing import Drawing
-from wider.native import is_available
+from wider.native import NO_KERNELS, is_available, kernels
 from wider.runs import provenance
 
 NATIVE, MASKED, DENSE = "native", "masked PyTorch", "dense PyTorch"
@@ -121,7 +120,7 @@ def run_suite(
         if value < 1:
             raise InputError(f"{name} is {value}; use at least 1")
     if not is_available():
-        raise InputError("there is no native code to measure without Numba: pip install numba")
+        raise InputError(f"there is no native code to measure: {NO_KERNELS}")
     rows = []
     with torch_threads(threads):
         for case in suite.cases:
@@ -139,6 +138,6 @@ def _provenance_columns() -> dict[str, str | None]:
         "machine": provenance.machine(torch.device("cpu")),
         "commit": provenance.commit(),
         **provenance.versions(),
-        "numba": version("numba"),
+        "kernels": kernels(),
         "measured": datetime.now().astimezone().isoformat(timespec="seconds"),
     }

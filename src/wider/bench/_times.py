@@ -151,7 +151,7 @@ class TimeSuite(Suite):
         return [
             "; ".join(filter(None, (self.details, self.note))),
             numbers + ("; dashed: equal" if self.has_break_even else ""),
-            f"{first.machine}; {_threads(table)}; torch {first.torch}, numba {first.numba}",
+            f"{first.machine}; {_threads(table)}; torch {first.torch}, {first.kernels}",
         ]
 
 

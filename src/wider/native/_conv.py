@@ -1,35 +1,48 @@
-"""Sparse convolution as functions of arrays."""
+"""Sparse convolution as functions of tensors."""
 
-import threading
-from collections import OrderedDict
+import ctypes
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from wider.native import _conv_columns, _conv_kernels, _memory
-from wider.native._conv_kernels import Layout, Sparse
-from wider.native._conv_layouts import Geometry, Layouts
+from wider.native._conv_layouts import Geometry, Layout
 from wider.native._conv_plan import Plan, plan_for
-from wider.native._threads import in_parallel, parts
-from wider.native._vectors import LANES
+from wider.native._library import LANES, LIBRARY, Job, pointers, whole_numbers
+from wider.native._memory import empty
+from wider.native._threads import run_shares
 
-Array = NDArray[np.float32]
 
-# Blocks of one slab, kept from call to call: fresh memory costs a page fault every 4 kB. Nothing
-# ever writes to the zeros around an image, so they stay. One set for each thread that calls.
-_kept = threading.local()
-MOST_BLOCKS = 96  # three for each layer of a net, with different image sizes
+class _Layout(Job):
+    _fields_ = (*pointers("places", "holes"), *whole_numbers("num_holes", "row", "plane", "size"))
+
+
+class _Tiling(Job):
+    _fields_ = whole_numbers("rows", "columns", "step", "stride")
+
+
+class _Convolution(Job):
+    _fields_ = (
+        *pointers("result", "images", "gradient", "values", "offsets", "starts", "bias"),
+        *pointers("weight_sums"),
+        *((name, _Layout) for name in ("source", "output", "slopes")),
+        ("tiling", _Tiling),
+        *pointers("grids"),
+        *whole_numbers("num_images", "in_channels", "height", "width"),
+        *whole_numbers("out_channels", "out_height", "out_width"),
+        *whole_numbers("num_groups", "num_classes", "num_values", "num_shares"),
+        *whole_numbers("columns_as_lanes", "as_it_lies", "column_stride"),
+        *whole_numbers("first_position", "position_rows", "position_columns"),
+    )
 
 
 def forward(
-    images: Array,
-    values: Array,
-    columns: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    bias: Array,
+    images: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    starts: Tensor,
+    bias: Tensor | None,
     geometry: Geometry,
-) -> Array:
+) -> Tensor:
     """The convolution of images.
 
     Args:
@@ -37,117 +50,95 @@ def forward(
         values: the non-zero weights, by output channel.
         columns: place of each in its output channel's dense weights, ascending.
         starts: first non-zero of each output channel, and their number at the end.
-        bias: of each output channel.
+        bias: of each output channel, or None.
         geometry: of the convolution.
 
     Returns:
         (images, output channels, rows, columns).
     """
-    plan = plan_for(columns, starts, geometry)
-    layouts, out_channels, num_images = plan.layouts, len(starts) - 1, len(images)
-    images = _whole_slabs(images, layouts)
-    result = _memory.empty((len(images), out_channels, *geometry.output))
-    shares = _shares(len(images), layouts)
-    sources = _blocks("source", layouts.source, geometry.in_channels, plan, len(shares))
-    weights = Sparse(values, plan.forward_offsets, plan.forward_starts)
-    outputs = _blocks("output", layouts.output, out_channels, plan, len(shares))
-
-    stride = geometry.stride[1]
-
-    def task(number: int) -> None:
-        own = shares[number]
-        given = result[own], layouts.forward, images[own], sources[number], layouts.source
-        if layouts.columns_as_lanes:
-            _conv_columns.forward_pass(stride, *given, weights, bias, layouts.output, layouts.size)
-        else:
-            _conv_kernels.forward_pass(*given, weights, bias, outputs[number], layouts.output)
-
-    in_parallel(task, len(shares))
-    return result[:num_images]
+    plan = plan_for(columns, starts, geometry, len(images))
+    layouts = plan.layouts
+    result = empty((len(images), plan.out_channels, *geometry.output))
+    job = _described(plan, len(images))
+    job.result, job.images, job.values = (each.data_ptr() for each in (result, images, values))
+    job.offsets, job.starts = plan.forward_offsets.data_ptr(), plan.forward_starts.data_ptr()
+    job.bias = 0 if bias is None else bias.data_ptr()
+    job.source = _in_memory(layouts.source, geometry.in_channels)
+    job.output = _in_memory(layouts.output, plan.out_channels)
+    job.tiling = _Tiling(*layouts.forward)
+    job.num_groups = plan.forward_starts.shape[1] - 1
+    run_shares("convolution_forward", job, job.num_shares)
+    return result
 
 
 def backward(
-    gradient: Array,
-    images: Array,
-    values: Array,
-    columns: NDArray[np.int32],
-    starts: NDArray[np.int64],
+    gradient: Tensor,
+    images: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    starts: Tensor,
     geometry: Geometry,
-) -> tuple[Array, Array]:
-    """The gradients of images and values; arguments as in `forward`."""
-    plan = plan_for(columns, starts, geometry)
-    layouts, in_channels, num_images = plan.layouts, geometry.in_channels, len(images)
-    images, gradient = _whole_slabs(images, layouts), _whole_slabs(gradient, layouts)
-    result = _memory.empty(images.shape)
-    shares = _shares(len(images), layouts)
-    count = len(shares)
-    role = "source" if layouts.own is layouts.source else "own"
-    sources = _blocks(role, layouts.own, in_channels, plan, count)
-    slopes = _blocks("gradient", layouts.gradient, len(starts) - 1, plan, count)
-    outputs = _blocks("source gradient", layouts.own, in_channels, plan, count)
-    totals = np.empty((count, len(plan.backward_order)), np.float32)
-    weight_sums = [_memory.empty((len(plan.backward_order) * LANES,)) for _ in shares]
-    weights = Sparse(values[plan.backward_order], plan.backward_offsets, plan.backward_starts)
-    stride = geometry.stride[1]
+    with_images: bool,
+) -> tuple[Tensor, Tensor]:
+    """The gradients of images and values; that of the images is empty if not asked for.
 
-    def task(number: int) -> None:
-        own = shares[number]
-        weight_sums[number].fill(0)
-        given = (
-            result[own],
-            layouts.backward,
-            layouts.grids,
-            images[own],
-            sources[number],
-            layouts.own,
-            gradient[own],
-            slopes[number],
-            layouts.gradient,
-            weights,
-            weight_sums[number],
-            outputs[number],
-        )
-        if layouts.columns_as_lanes:
-            _conv_columns.backward_pass(stride, *given)
-        else:
-            _conv_kernels.backward_pass(*given)
-        _conv_kernels.sum_lanes(totals[number], weight_sums[number])
-
-    in_parallel(task, count)
-    value_gradient = np.zeros_like(values)
-    value_gradient[plan.backward_order] = totals.sum(0)
-    return result[:num_images], value_gradient
+    Other arguments as in `forward`.
+    """
+    plan = plan_for(columns, starts, geometry, len(images))
+    layouts = plan.layouts
+    result = empty((len(images) if with_images else 0, *images.shape[1:]))
+    job = _described(plan, len(images))
+    count = len(plan.backward_order)
+    ordered = values.reshape(-1)[plan.backward_order]
+    weight_sums = [empty((count, LANES)) for _ in range(job.num_shares)]
+    addresses = (ctypes.c_void_p * job.num_shares)(*(each.data_ptr() for each in weight_sums))
+    job.result = result.data_ptr() if with_images else 0
+    job.images = images.data_ptr()
+    job.gradient, job.values = gradient.data_ptr(), ordered.data_ptr()
+    job.offsets, job.starts = plan.backward_offsets.data_ptr(), plan.backward_starts.data_ptr()
+    job.weight_sums = ctypes.addressof(addresses)
+    job.source = _in_memory(layouts.own, geometry.in_channels)
+    job.slopes = _in_memory(layouts.gradient, plan.out_channels)
+    job.tiling = _Tiling(*layouts.backward)
+    job.grids = layouts.grids.data_ptr()
+    job.num_groups, job.num_classes, _ = plan.backward_starts.shape
+    job.num_values = count
+    run_shares("convolution_backward", job, job.num_shares)
+    value_gradient = torch.zeros(values.shape)
+    by_order = value_gradient.data_ptr(), plan.backward_order.data_ptr()
+    LIBRARY.convolution_weight_sums(ctypes.byref(job), *map(ctypes.c_void_p, by_order))
+    return result, value_gradient
 
 
-def _slab(layouts: Layouts) -> int:
-    return 1 if layouts.columns_as_lanes else LANES
+def _described(plan: Plan, num_images: int) -> _Convolution:
+    geometry, layouts = plan.geometry, plan.layouts
+    slab = 1 if layouts.columns_as_lanes else LANES
+    return _Convolution(
+        num_images=num_images,
+        in_channels=geometry.in_channels,
+        height=geometry.image[0],
+        width=geometry.image[1],
+        out_channels=plan.out_channels,
+        out_height=geometry.output[0],
+        out_width=geometry.output[1],
+        num_shares=max(1, min(torch.get_num_threads(), -(-num_images // slab))),
+        columns_as_lanes=layouts.columns_as_lanes,
+        as_it_lies=layouts.own.places is None,
+        column_stride=geometry.stride[1],
+        position_rows=layouts.size[0],
+        position_columns=layouts.size[1],
+    )
 
 
-def _whole_slabs(images: Array, layouts: Layouts) -> Array:
-    missing = -len(images) % _slab(layouts)
-    if not missing:
-        return images
-    return np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.float32)])
-
-
-def _shares(num_images: int, layouts: Layouts) -> list[slice]:
-    """Which images each thread takes, whole slabs."""
-    slab = _slab(layouts)
-    num_slabs = num_images // slab
-    count = max(1, min(torch.get_num_threads(), num_slabs))
-    return [slice(part.start * slab, part.stop * slab) for part in parts(num_slabs, count)]
-
-
-def _blocks(role: str, layout: Layout, num_channels: int, plan: Plan, count: int) -> list[Array]:
-    """Memory for blocks, of each thread; none for what is used as it lies."""
-    if len(layout.places) == 0:
-        return [_memory.zeros(0)] * count
-    if not hasattr(_kept, "blocks"):
-        _kept.blocks = OrderedDict()
-    key = (role, plan.geometry, num_channels, plan.layouts.columns_as_lanes)
-    blocks = _kept.blocks.setdefault(key, [])
-    blocks += [_memory.zeros(layout.plane * num_channels) for _ in range(count - len(blocks))]
-    _kept.blocks.move_to_end(key)
-    while len(_kept.blocks) > MOST_BLOCKS:  # images of ever new sizes must not fill the memory
-        _kept.blocks.popitem(last=False)
-    return blocks
+def _in_memory(layout: Layout, num_channels: int) -> _Layout:
+    """Blocks of so many channels; none for what is used as it lies."""
+    if layout.places is None:
+        return _Layout(row=layout.row, plane=layout.plane)
+    return _Layout(
+        layout.places.data_ptr(),
+        layout.holes.data_ptr(),
+        len(layout.holes),
+        layout.row,
+        layout.plane,
+        layout.plane * num_channels,
+    )

@@ -4,12 +4,44 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Int64
 from numpy.typing import NDArray
+from torch import Tensor
 
-from wider.native._conv_kernels import Layout, Tiling
-from wider.native._vectors import LANES
+from wider.native._library import LANES, MOST_PAIRS, MOST_SUMS
 
-FORWARD_TILE, BACKWARD_TILE = 16, 8  # vectors: as many as the registers hold
+
+class Layout(NamedTuple):
+    """Where the numbers of one slab of images lie: [channel][row][column][lane], zeros around.
+
+    Attributes:
+        places: of each position of a plane, row by row, from the start of its channel; of the first
+            of each row where columns are lanes. None where numbers are used as they lie.
+        holes: of the vectors of a plane in which no image lies.
+        row: from one row to the next.
+        plane: from one channel to the next.
+    """
+
+    places: Int64[Tensor, " positions"] | None
+    holes: Int64[Tensor, " holes"] | None
+    row: int
+    plane: int
+
+
+class Tiling(NamedTuple):
+    """How a pass goes over the positions.
+
+    Attributes:
+        rows, columns: of a tile, powers of two.
+        step: the stride along columns, in vectors; 1 or 2 if there are several columns.
+        stride: along rows.
+    """
+
+    rows: int
+    columns: int
+    step: int
+    stride: int
 
 
 class Geometry(NamedTuple):
@@ -37,15 +69,16 @@ class Layouts(NamedTuple):
     """What follows from the geometry alone.
 
     Attributes:
-        columns_as_lanes: whether the 16 numbers of a vector are neighbours in a row of one image,
-            rather than one number of each of 16 images.
+        columns_as_lanes: whether the numbers of a vector are neighbours in a row of one image,
+            rather than one number of each of as many images.
         source: layout of the input in the forward pass.
         output: layout of the output.
         gradient: layout of the output's gradient, with zeros around it.
         own: layout of the input and of its gradient in the backward pass.
         forward, backward: how the passes go over the positions.
         size: rows of the output, and vectors in a row.
-        grids: see `backward_pass`.
+        grids: of each class of input positions, those that meet the same taps: place of the first,
+            number of rows and of columns.
         down, right: what each tap adds to a place, along rows and along columns.
         forward_reach, backward_reach: numbers of one channel that one tile reads, by all its taps.
     """
@@ -58,7 +91,7 @@ class Layouts(NamedTuple):
     forward: Tiling
     backward: Tiling
     size: tuple[int, int]
-    grids: NDArray[np.int64]
+    grids: Int64[Tensor, "classes 3"]
     down: "Taps"
     right: "Taps"
     forward_reach: int
@@ -107,13 +140,13 @@ class _Axis(NamedTuple):
 
 
 def images_as_lanes(geometry: Geometry) -> Layouts:
-    """Layouts in which a vector holds one number of each of 16 images: any geometry."""
+    """Layouts in which a vector holds one number of each of several images: any geometry."""
     _, kernel, stride, padding, image = geometry
-    forward_tile = _square_tile(geometry.output[1], FORWARD_TILE)
-    backward_tile = _square_tile(-(-image[1] // stride[1]), BACKWARD_TILE)
+    forward_tile = _full_tile(MOST_SUMS, geometry.output[1], stride[1])
+    backward_tile = _full_tile(MOST_PAIRS, -(-image[1] // stride[1]), stride[1])
     down, right = (
         _axis(image[i], geometry.output[i], kernel[i], stride[i], padding[i],
-              len(forward_tile[i]), len(backward_tile[i]))
+              forward_tile[i], backward_tile[i])
         for i in range(2)
     )  # fmt: skip
     source = _blocks(image, padding, down.image_size, right.image_size)
@@ -126,8 +159,8 @@ def images_as_lanes(geometry: Geometry) -> Layouts:
         output=_blocks(geometry.output, (0, 0), down.output_size, right.output_size),
         gradient=gradient,
         own=source,
-        forward=Tiling(*forward_tile, (0,) * stride[1], stride[0]),
-        backward=Tiling(*backward_tile, (0,) * stride[1], stride[0]),
+        forward=Tiling(*forward_tile, stride[1], stride[0]),
+        backward=Tiling(*backward_tile, stride[1], stride[0]),
         size=geometry.output,
         grids=_grids(
             [(padding[0] + i) * source.row for i in range(stride[0])],
@@ -155,7 +188,7 @@ def fits_columns(geometry: Geometry) -> bool:
 
 
 def columns_as_lanes(geometry: Geometry) -> Layouts:
-    """Layouts in which a vector holds 16 neighbours of a row, where `fits_columns`.
+    """Layouts in which a vector holds neighbours of a row, where `fits_columns`.
 
     The columns of a class lie side by side, with a vector of zeros before, between and after them.
     """
@@ -163,10 +196,11 @@ def columns_as_lanes(geometry: Geometry) -> Layouts:
     height, width = geometry.output
     num_columns = image[1] // stride[1]  # of a class
     class_heights = [-(-(image[0] - i) // stride[0]) for i in range(min(stride[0], image[0]))]
-    forward_tile = _whole_tile(FORWARD_TILE, [height], width // LANES)
-    backward_tile = _whole_tile(BACKWARD_TILE, class_heights, num_columns // LANES)
-    down = _axis(image[0], height, kernel[0], stride[0], padding[0],
-                 len(forward_tile[0]), len(backward_tile[0]))  # fmt: skip
+    forward_tile = _whole_tile(MOST_SUMS, [height], width // LANES)
+    backward_tile = _whole_tile(MOST_PAIRS, class_heights, num_columns // LANES)
+    down = _axis(
+        image[0], height, kernel[0], stride[0], padding[0], forward_tile[0], backward_tile[0]
+    )
     right = _axis(image[1], width, kernel[1], stride[1], padding[1], 1, 1)
     shifts = right.shifts - right.margin
     pitch = num_columns + LANES  # from one class to the next
@@ -181,8 +215,8 @@ def columns_as_lanes(geometry: Geometry) -> Layouts:
         output=_as_it_lies(geometry.output),
         gradient=gradient,
         own=own,
-        forward=Tiling(*forward_tile, (0,), stride[0]),
-        backward=Tiling(*backward_tile, (0,), stride[0]),
+        forward=Tiling(*forward_tile, 1, stride[0]),
+        backward=Tiling(*backward_tile, 1, stride[0]),
         size=(height, width // LANES),
         grids=_grids(
             [(first_row + i) * own.row for i in range(stride[0])],
@@ -204,21 +238,28 @@ def columns_as_lanes(geometry: Geometry) -> Layouts:
     )
 
 
-def _touched(tile: tuple[tuple[int, ...], tuple[int, ...]]) -> int:
-    """Numbers in the lines of a row that a tile and its neighbours to either side touch."""
-    return (len(tile[1]) + 2) * LANES
+def _touched(tile: tuple[int, int]) -> int:
+    """Numbers in the vectors of a row that a tile and its neighbours to either side touch."""
+    return (tile[1] + 2) * LANES
 
 
 def _as_it_lies(image: tuple[int, int]) -> Layout:
-    return Layout(np.zeros(0, np.int64), image[1], image[0] * image[1])
+    return Layout(None, None, image[1], image[0] * image[1])
 
 
 def _rows(height: int, rows: int, first: int, pitch: int, num_classes: int) -> Layout:
     """Places are those of the first column of each row, in its first class."""
     row = pitch * num_classes
-    plane = (rows * row // LANES + 1 | 1) * LANES  # an odd number of lines, as in `_blocks`
+    plane = (rows * row // LANES + 1 | 1) * LANES  # an odd number of vectors, as in `_blocks`
     places = (np.arange(height) + first) * row + LANES
-    return Layout(places.astype(np.int64), row, plane)
+    own_classes = np.arange(num_classes)[:, None] * pitch
+    filled = (own_classes + np.arange(0, pitch - LANES, LANES)).reshape(-1)
+    return _layout(places, places[:, None] + filled, row, plane)
+
+
+def _layout(places: NDArray[np.int64], filled: NDArray[np.int64], row: int, plane: int) -> Layout:
+    holes = np.setdiff1d(np.arange(0, plane, LANES), filled)
+    return Layout(torch.from_numpy(places), torch.from_numpy(holes), row, plane)
 
 
 def _axis(
@@ -248,19 +289,16 @@ def _axis(
     )
 
 
-def _square_tile(width: int, positions: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    columns = min(positions, 1 << max(0, math.ceil(math.log2(width))))
-    return (0,) * (positions // columns), (0,) * columns
+def _full_tile(positions: int, width: int, stride: int) -> tuple[int, int]:
+    """A tile of so many positions; of one column where the stride is one of those not compiled."""
+    columns = min(positions, 1 << math.ceil(math.log2(width))) if stride <= 2 else 1
+    return positions // columns, columns
 
 
-def _whole_tile(
-    vectors: int, heights: list[int], width: int
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _whole_tile(vectors: int, heights: list[int], width: int) -> tuple[int, int]:
     """A tile, at most so many vectors, with which heights and width are covered exactly."""
-    columns = max(count for count in range(1, vectors + 1) if width % count == 0)
-    common = math.gcd(*heights)
-    rows = max(count for count in range(1, vectors // columns + 1) if common % count == 0)
-    return (0,) * rows, (0,) * columns
+    columns = math.gcd(width, vectors)  # which is a power of two
+    return math.gcd(*heights, vectors // columns), columns
 
 
 def _blocks(image: tuple[int, int], origin: tuple[int, int], rows: int, columns: int) -> Layout:
@@ -270,16 +308,16 @@ def _blocks(image: tuple[int, int], origin: tuple[int, int], rows: int, columns:
     plane = (rows * columns | 1) * LANES
     height, width = image
     places = (np.arange(height)[:, None] + origin[0]) * row
-    places = places + (np.arange(width)[None, :] + origin[1]) * LANES
-    return Layout(places.reshape(-1).astype(np.int64), row, plane)
+    places = (places + (np.arange(width)[None, :] + origin[1]) * LANES).reshape(-1)
+    return _layout(places, places, row, plane)
 
 
 def _grids(
     rows: list[int], columns: list[int], heights: list[int], widths: list[int]
-) -> NDArray[np.int64]:
+) -> Int64[Tensor, "classes 3"]:
     grids = [
         (row + column, height, width)
         for row, height in zip(rows, heights, strict=False)
         for column, width in zip(columns, widths, strict=False)
     ]
-    return np.array(grids, np.int64)
+    return torch.tensor(grids)

@@ -1,15 +1,15 @@
 """The native convolution as PyTorch operators, known to autograd and torch.compile."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from wider.native import _conv
-from wider.native._arrays import arrays_of, values_and_bias
 from wider.native._autocast import under_autocast
 from wider.native._conv_layouts import Geometry
 from wider.native._eager import with_short_way
@@ -43,9 +43,8 @@ def _sparse_conv2d(
         (batch, output channels, rows, columns).
     """
     geometry = _geometry(images, kernel, stride, padding)
-    own_values, own_bias = values_and_bias(values, bias, len(starts) - 1)
-    weights = own_values, columns.numpy(), starts.numpy()
-    return torch.from_numpy(_conv.forward(_array(images), *weights, own_bias, geometry))
+    weights = values.contiguous(), columns, starts
+    return _conv.forward(images.contiguous(), *weights, bias, geometry)
 
 
 _operator = torch.library.custom_op("wider::sparse_conv2d", _sparse_conv2d, mutates_args=())
@@ -62,8 +61,7 @@ def _(images, values, columns, starts, bias, kernel, stride, padding):
     return images.new_empty(images.shape[0], len(starts) - 1, *output)
 
 
-@torch.library.custom_op("wider::sparse_conv2d_backward", mutates_args=())
-def sparse_conv2d_backward(
+def _sparse_conv2d_backward(
     gradient: Tensor,
     images: Tensor,
     values: Tensor,
@@ -72,23 +70,23 @@ def sparse_conv2d_backward(
     kernel: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
+    with_images: bool,
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of `sparse_conv2d` by its images and its values."""
-    (own_values,) = arrays_of(values)
-    image_gradient, value_gradient = _conv.backward(
-        _array(gradient),
-        _array(images),
-        own_values,
-        columns.numpy(),
-        starts.numpy(),
-        _geometry(images, kernel, stride, padding),
-    )
-    return torch.from_numpy(image_gradient), torch.from_numpy(value_gradient).view(values.shape)
+    """The gradients of `sparse_conv2d` by its images (none unless asked for) and its values."""
+    given = (each.contiguous() for each in (gradient, images, values))
+    geometry = _geometry(images, kernel, stride, padding)
+    return _conv.backward(*given, columns, starts, geometry, with_images)
 
 
-@sparse_conv2d_backward.register_fake
-def _(gradient, images, values, columns, starts, kernel, stride, padding):
-    return torch.empty_like(images), torch.empty_like(values)
+_backward_operator = torch.library.custom_op(
+    "wider::sparse_conv2d_backward", _sparse_conv2d_backward, mutates_args=()
+)
+
+
+@_backward_operator.register_fake
+def _(gradient, images, values, columns, starts, kernel, stride, padding, with_images):
+    by_images = images.new_empty(images.shape[0] if with_images else 0, *images.shape[1:])
+    return by_images, torch.empty_like(values)
 
 
 def _remember(ctx, inputs, output) -> None:
@@ -97,14 +95,17 @@ def _remember(ctx, inputs, output) -> None:
     ctx.save_for_backward(images, values, columns, starts)
 
 
-def _conv_gradients(ctx, gradient: Float[Tensor, "batch out rows columns"]):
+def _conv_gradients(
+    backward: Callable[..., Any], ctx, gradient: Float[Tensor, "batch out rows columns"]
+):
     if torch.is_grad_enabled():
         return _differentiable(ctx, gradient)
-    by_images, by_values = sparse_conv2d_backward(
-        gradient.contiguous(), *ctx.saved_tensors, *ctx.shape_of_the_kernel
+    with_images = ctx.needs_input_grad[0]
+    by_images, by_values = backward(
+        gradient, *ctx.saved_tensors, *ctx.shape_of_the_kernel, with_images
     )
     by_bias = gradient.sum((0, 2, 3)) if ctx.has_bias else None
-    return by_images, by_values, None, None, by_bias, None, None, None
+    return by_images if with_images else None, by_values, None, None, by_bias, None, None, None
 
 
 def _differentiable(ctx, gradient: Float[Tensor, "batch out rows columns"]):
@@ -121,12 +122,10 @@ def _differentiable(ctx, gradient: Float[Tensor, "batch out rows columns"]):
     return by_images, by_values, None, None, by_bias, None, None, None
 
 
-_operator.register_autograd(_conv_gradients, setup_context=_remember)
-sparse_conv2d = with_short_way(_operator, _sparse_conv2d, _remember, _conv_gradients)
-
-
-def _array(images: Tensor) -> np.ndarray:
-    return images.contiguous().numpy()
+_operator.register_autograd(partial(_conv_gradients, _backward_operator), setup_context=_remember)
+sparse_conv2d = with_short_way(
+    _operator, _sparse_conv2d, _remember, partial(_conv_gradients, _sparse_conv2d_backward)
+)
 
 
 def _geometry(

@@ -1,12 +1,14 @@
 """What a sparse convolution needs to know of its structure and its image size, worked out once."""
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Int32, Int64
 from numpy.typing import NDArray
+from torch import Tensor
 
 from wider.native._conv_layouts import (
     Geometry,
@@ -16,16 +18,18 @@ from wider.native._conv_layouts import (
     fits_columns,
     images_as_lanes,
 )
+from wider.native._library import LANES
+from wider.native._structures import known_of
 
-MOST_PLANS = 256  # kept; a net has one per layer and image size
+MOST_PLANS = 16  # of a layer, for as many image sizes
 
 # Channels are taken in groups whose tiles fit into the first cache, but only where the sums of a
 # tile then meet several non-zeros each time that they are brought into registers.
 FIRST_CACHE = 40 * 1024
 FEWEST_TOGETHER = 5
 
-# Non-zeros per channel, of the input or the output, up to which bringing 16 images into lanes would
-# cost more than the slower loads of 16 columns do.
+# Non-zeros per channel, of the input or the output, up to which bringing images into lanes would
+# cost more than the slower loads of columns do.
 FEW_NONZEROS = 16
 
 
@@ -36,40 +40,58 @@ class Plan:
     Attributes:
         geometry: of the convolution.
         layouts: of all numbers.
-        forward_offsets, forward_starts: see `Sparse`.
+        out_channels: how many.
+        forward_offsets: of each non-zero's tap in the blocks that the forward pass reads, from a
+            position's place there.
+        forward_starts: where the non-zeros of each group of input channels start and the last ends.
+            Tiles of a group's channels fit into the first cache.
         backward_order: places in `values` of the non-zeros in the order of the backward pass.
-        backward_offsets, backward_starts: see `Sparse`.
+        backward_offsets: as `forward_offsets`, in that order.
+        backward_starts: as `forward_starts`, by group of output channels.
     """
 
     geometry: Geometry
     layouts: Layouts
-    forward_offsets: NDArray[np.int64]
-    forward_starts: NDArray[np.int64]
-    backward_order: NDArray[np.int64]
-    backward_offsets: NDArray[np.int64]
-    backward_starts: NDArray[np.int64]
+    out_channels: int
+    forward_offsets: Int64[Tensor, " nonzeros"]
+    forward_starts: Int64[Tensor, "out groups_plus_one"]
+    backward_order: Int64[Tensor, " nonzeros"]
+    backward_offsets: Int64[Tensor, " nonzeros"]
+    backward_starts: Int64[Tensor, "groups classes in_plus_one"]
 
 
-_plans: OrderedDict[tuple, Plan] = OrderedDict()
-
-
-def plan_for(columns: NDArray[np.int32], starts: NDArray[np.int64], geometry: Geometry) -> Plan:
+def plan_for(
+    columns: Int32[Tensor, " nonzeros"],
+    starts: Int64[Tensor, " out_plus_one"],
+    geometry: Geometry,
+    num_images: int,
+) -> Plan:
     """The plan of a structure at an image size, from a cache where it is known.
 
     Args:
         columns: place of each non-zero in its output channel's dense weights, ascending.
         starts: first non-zero of each output channel, and their number at the end.
         geometry: of the convolution.
+        num_images: of a batch.
     """
-    # By content: an address or an identity could be another structure's by now.
-    key = (columns.tobytes(), starts.tobytes(), geometry)
-    if key in _plans:
-        _plans.move_to_end(key)
-        return _plans[key]
-    plan = _plans[key] = _worked_out(columns, starts, geometry)
-    while len(_plans) > MOST_PLANS:
-        _plans.popitem(last=False)
+    in_columns = prefers_columns(geometry, len(columns), len(starts) - 1, num_images)
+    key = geometry, in_columns
+    plans: dict[tuple[Geometry, bool], Plan] = known_of(columns, starts).setdefault("plans", {})
+    plan = plans.get(key)
+    if plan is None:
+        while len(plans) >= MOST_PLANS:  # images of ever new sizes must not fill the memory
+            plans.pop(next(iter(plans)), None)
+        layouts = columns_as_lanes(geometry) if in_columns else images_as_lanes(geometry)
+        plan = plans[key] = _worked_out(columns.numpy(), starts.numpy(), geometry, layouts)
     return plan
+
+
+def prefers_columns(
+    geometry: Geometry, num_nonzeros: int, out_channels: int, num_images: int
+) -> bool:
+    """Whether neighbours in a row of one image are the lanes, rather than several images."""
+    few = num_nonzeros <= FEW_NONZEROS * (geometry.in_channels + out_channels)
+    return (few or 2 * num_images <= LANES) and fits_columns(geometry)
 
 
 class _Nonzeros(NamedTuple):
@@ -138,10 +160,11 @@ def _backward_order(
     return order[by_part], starts[ends].reshape(*shape[:2], -1).astype(np.int64)
 
 
-def _worked_out(columns: NDArray[np.int32], starts: NDArray[np.int64], geometry: Geometry) -> Plan:
+def _worked_out(
+    columns: NDArray[np.int32], starts: NDArray[np.int64], geometry: Geometry, layouts: Layouts
+) -> Plan:
     in_channels, kernel = geometry.in_channels, geometry.kernel
     out_channels = len(starts) - 1
-    layouts = _layouts(geometry, len(columns), out_channels)
     down, right = layouts.down, layouts.right
     nonzeros = _nonzeros(columns, starts, kernel)
     forward_size = _group_size(
@@ -157,19 +180,6 @@ def _worked_out(columns: NDArray[np.int32], starts: NDArray[np.int64], geometry:
     forward_offsets += down.forward[nonzeros.row] + right.forward[nonzeros.column]
     backward_offsets = nonzeros.out_channel * layouts.gradient.plane
     backward_offsets += down.backward[nonzeros.row] + right.backward[nonzeros.column]
-    return Plan(
-        geometry=geometry,
-        layouts=layouts,
-        forward_offsets=forward_offsets,
-        forward_starts=_forward_starts(nonzeros, starts, in_channels, forward_size),
-        backward_order=order,
-        backward_offsets=backward_offsets[order],
-        backward_starts=backward_starts,
-    )
-
-
-def _layouts(geometry: Geometry, num_nonzeros: int, out_channels: int) -> Layouts:
-    few = num_nonzeros <= FEW_NONZEROS * (geometry.in_channels + out_channels)
-    return (
-        columns_as_lanes(geometry) if few and fits_columns(geometry) else images_as_lanes(geometry)
-    )
+    forward_starts = _forward_starts(nonzeros, starts, in_channels, forward_size)
+    arrays = forward_offsets, forward_starts, order, backward_offsets[order], backward_starts
+    return Plan(geometry, layouts, out_channels, *map(torch.from_numpy, arrays))

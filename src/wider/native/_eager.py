@@ -37,9 +37,11 @@ def with_short_way(
 
     def call(first: Tensor, *others: Any) -> Tensor:
         is_plain = type(first) is Tensor and not torch.compiler.is_compiling()
-        if is_plain and not torch.is_autocast_enabled("cpu"):
+        if not is_plain or torch.is_autocast_enabled("cpu"):
+            return operator(first, *others)
+        if torch.is_grad_enabled():
             return ShortWay.apply(first, *others)
-        return operator(first, *others)
+        return function(first, *others)
 
     return call
 

@@ -1,6 +1,5 @@
 """Layers that store only their non-zero weights."""
 
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,9 @@ from torch.nn import functional
 
 from wider.errors import InputError
 from wider.native._computed_weight import computed_weight
+from wider.native._conv_operators import sparse_conv2d
+from wider.native._library import NO_KERNELS, is_available
+from wider.native._linear_operators import sparse_linear
 from wider.native._state import native_state
 from wider.native._structure import dense_from, places_of, structure_of
 from wider.native._transforms import is_transformed
@@ -19,15 +21,6 @@ from wider.native._transforms import is_transformed
 
 class SlowLayerWarning(UserWarning):
     """A native layer computes through a dense weight; the message says why."""
-
-
-# Looked for once: to look takes as long as a small layer computes.
-_HAS_NUMBA = importlib.util.find_spec("numba") is not None
-
-
-def is_available() -> bool:
-    """Whether the compiler that native code needs (Numba) is installed."""
-    return _HAS_NUMBA
 
 
 class SparseLayer(nn.Module):
@@ -109,11 +102,20 @@ class SparseLayer(nn.Module):
         flat[places_of(self.columns, self.starts)] = True
         return flat.reshape(self.shape)
 
+    def _operands(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Values, columns, starts and bias."""
+        # Not as attributes where they are plain parameters: modules look those up so slowly that it
+        # takes as long as a small layer computes.
+        own, buffers = self._parameters, self._buffers
+        if "values" in own and "bias" in own:
+            return own["values"], buffers["columns"], buffers["starts"], own["bias"]  # pyright: ignore[reportReturnType]
+        return self.values, self.columns, self.starts, self.bias
+
     def _computes_natively(self, images: Tensor, values: Tensor) -> bool:
         if not is_available():
             warnings.warn(
                 f"{type(self).__name__} computes through a dense weight, as slowly as a masked "
-                "layer, because Numba is not installed: `pip install numba` mends it",
+                f"layer: {NO_KERNELS}",
                 SlowLayerWarning,
                 stacklevel=5,
             )
@@ -161,12 +163,9 @@ class SparseLinear(SparseLayer):
             raise InputError(
                 f"the input has {images.shape[-1]} features, the layer takes {self.shape[1]}"
             )
-        values = self.values  # once: modules look up parameters slowly, compared with a batch of 1
-        if not self._computes_natively(images, values):
+        weights = self._operands()
+        if not self._computes_natively(images, weights[0]):
             return functional.linear(images, self.dense_weight(), self.bias)
-        from wider.native._linear_operators import sparse_linear  # noqa: PLC0415 - needs Numba
-
-        weights = values, self.columns, self.starts, self.bias
         if images.dim() == 2:
             return sparse_linear(images, *weights)
         out = sparse_linear(images.reshape(-1, self.shape[1]), *weights)
@@ -224,16 +223,14 @@ class SparseConv2d(SparseLayer):
                 f"the input is {tuple(images.shape)}; the layer takes (batch, {self.shape[1]}, "
                 f"rows, columns) or ({self.shape[1]}, rows, columns)"
             )
-        if not self._computes_natively(images, self.values):
+        values, columns, starts, bias = self._operands()
+        if not self._computes_natively(images, values):
             return functional.conv2d(
                 images, self.dense_weight(), self.bias, self.stride, self.padding
             )
-        from wider.native._conv_operators import sparse_conv2d  # noqa: PLC0415 - needs Numba
-
         kernel = self.shape[2:]
-        structure = self.columns, self.starts
         return sparse_conv2d(
-            images, self.values, *structure, self.bias, kernel, self.stride, self.padding
+            images, values, columns, starts, bias, kernel, self.stride, self.padding
         )
 
     def extra_repr(self) -> str:

@@ -1,12 +1,15 @@
 """The native linear layer as PyTorch operators, known to autograd and torch.compile."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from wider.native import _linear_arrays
-from wider.native._arrays import arrays_of, values_and_bias
+from wider.native import _linear
 from wider.native._autocast import under_autocast
 from wider.native._eager import with_short_way
 from wider.native._linear_plan import structure_for
@@ -29,13 +32,11 @@ def _sparse_linear(
     Returns:
         (batch, out).
     """
-    rows, row_starts = images.contiguous().numpy(), starts.numpy()
-    own_values, own_bias = values_and_bias(values, bias, len(row_starts) - 1)
-    weights = own_values, columns.numpy()
-    if len(rows) <= _linear_arrays.FEW:
-        return torch.from_numpy(_linear_arrays.forward_few(rows, *weights, row_starts, own_bias))
+    images, values = images.contiguous(), values.contiguous()
+    if len(images) <= _linear.FEW:
+        return _linear.forward_few(images, values, columns, starts, bias)
     structure = structure_for(columns, starts, images.shape[1])
-    return torch.from_numpy(_linear_arrays.forward(rows, *weights, structure, own_bias))
+    return _linear.forward(images, values, columns, structure, bias)
 
 
 def _sparse_linear_backward(
@@ -47,16 +48,9 @@ def _sparse_linear_backward(
     with_images: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `sparse_linear` by its images (none unless asked for), values and bias."""
-    (own_values,) = arrays_of(values)
-    gradients = _linear_arrays.backward(
-        gradient.contiguous().numpy(),
-        images.contiguous().numpy(),
-        own_values,
-        structure_for(columns, starts, images.shape[1]),
-        with_images,
-    )
-    by_images, by_values, by_bias = (torch.from_numpy(each) for each in gradients)
-    return by_images, by_values.view(values.shape), by_bias
+    structure = structure_for(columns, starts, images.shape[1])
+    given = (each.contiguous() for each in (gradient, images, values))
+    return _linear.backward(*given, structure, with_images)
 
 
 # What `torch.library.custom_op` does, without its layers of Python around every call: they cost as
@@ -89,11 +83,11 @@ def _remember(ctx, inputs, output) -> None:
     ctx.save_for_backward(images, values, columns, starts)
 
 
-def _linear_gradients(ctx, gradient: Float[Tensor, "batch out"]):
+def _linear_gradients(backward: Callable[..., Any], ctx, gradient: Float[Tensor, "batch out"]):
     with_images = ctx.needs_input_grad[0]
     if torch.is_grad_enabled():
         return _differentiable(ctx, gradient)
-    by_images, by_values, by_bias = _backward_operator(gradient, *ctx.saved_tensors, with_images)
+    by_images, by_values, by_bias = backward(gradient, *ctx.saved_tensors, with_images)
     return (
         by_images if with_images else None,
         by_values,
@@ -115,6 +109,11 @@ def _differentiable(ctx, gradient: Float[Tensor, "batch out"]):
 
 
 torch.library.register_autograd(
-    "wider::sparse_linear", _linear_gradients, setup_context=_remember, lib=_library
+    "wider::sparse_linear",
+    partial(_linear_gradients, _backward_operator),
+    setup_context=_remember,
+    lib=_library,
 )
-sparse_linear = with_short_way(_operator, _sparse_linear, _remember, _linear_gradients)
+sparse_linear = with_short_way(
+    _operator, _sparse_linear, _remember, partial(_linear_gradients, _sparse_linear_backward)
+)

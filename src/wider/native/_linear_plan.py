@@ -4,20 +4,20 @@ The kernels keep features as [feature][lane]. Where there are enough non-zeros, 
 blocks of so many features that a block stays in the first cache.
 """
 
-import weakref
-from collections import OrderedDict
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Int32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wider.native._vectors import LANES
+from wider.native._library import LANES
+from wider.native._structures import known_of
 
 FIRST_CACHE = 48 << 10  # bytes for the block of features that a kernel gathers from
 ENOUGH = 16  # non-zeros of a unit in a block, below which the work around them costs too much
 LARGEST = 1024  # features in a block
-MOST_KEPT = 256  # structures kept by content; a net has one per layer
 
 
 class ByInput(NamedTuple):
@@ -29,12 +29,26 @@ class ByInput(NamedTuple):
         starts: (blocks, in + 1), first non-zero of each input unit in a block, and the last one's
             end.
         block: output units in a block.
+        num_blocks: of output units.
     """
 
-    order: NDArray[np.int32]
-    rows: NDArray[np.int32]
-    starts: NDArray[np.int64]
+    order: Int32[Tensor, " nonzeros"]
+    rows: Int32[Tensor, " nonzeros"]
+    starts: Int64[Tensor, "blocks in_plus_one"]
     block: int
+    num_blocks: int
+
+
+class ByOutput(NamedTuple):
+    """The non-zeros by output unit and, within, by block of input units.
+
+    Attributes:
+        starts: (out, blocks + 1), where each row's non-zeros start in a block.
+        num_blocks: of input units.
+    """
+
+    starts: Int64[Tensor, "out blocks_plus_one"]
+    num_blocks: int
 
 
 class Structure:
@@ -50,14 +64,20 @@ class Structure:
         self, columns: NDArray[np.int32], starts: NDArray[np.int64], in_features: int
     ) -> None:
         self._columns, self._starts, self._in_features = columns.copy(), starts.copy(), in_features
-        self._row_starts: dict[int, NDArray[np.int64]] = {}
+        self._row_starts: dict[int, ByOutput] = {}
         self._by_input: dict[int, ByInput] = {}
 
-    def row_starts(self, vectors: int) -> NDArray[np.int64]:
-        """Where each row's non-zeros start in a block of inputs: (out, blocks + 1)."""
+    @property
+    def num_outputs(self) -> int:
+        """The number of output units."""
+        return len(self._starts) - 1
+
+    def row_starts(self, vectors: int) -> ByOutput:
+        """The non-zeros by output unit, for tiles of so many vectors."""
         block = _block(len(self._columns), len(self._starts) - 1, self._in_features, vectors)
         if block not in self._row_starts:
-            self._row_starts[block] = self._worked_out_row_starts(block)
+            starts = self._worked_out_row_starts(block)
+            self._row_starts[block] = ByOutput(torch.from_numpy(starts), starts.shape[1] - 1)
         return self._row_starts[block]
 
     def by_input(self, vectors: int) -> ByInput:
@@ -89,7 +109,8 @@ class Structure:
         edges = np.arange(num_blocks)[:, None] * self._in_features
         starts = np.searchsorted(places[order], edges + np.arange(self._in_features + 1))
         own_rows = (rows - number * block)[order].astype(np.int32)
-        return ByInput(order.astype(np.int32), own_rows, starts.astype(np.int64), block)
+        arrays = order.astype(np.int32), own_rows, starts.astype(np.int64)
+        return ByInput(*map(torch.from_numpy, arrays), block, num_blocks)
 
 
 def _block(num_nonzeros: int, num_units: int, num_features: int, vectors: int) -> int:
@@ -106,55 +127,9 @@ def _block(num_nonzeros: int, num_units: int, num_features: int, vectors: int) -
     return max(LANES, min(max(fits, -(-enough // LANES) * LANES), LARGEST))
 
 
-class _Known(NamedTuple):
-    """A structure, and the tensors that it is that of."""
-
-    columns: weakref.ref
-    starts: weakref.ref
-    state: tuple
-    structure: Structure
-
-
-_by_identity: dict[int, _Known] = {}
-_by_content: OrderedDict[tuple, Structure] = OrderedDict()
-
-
 def structure_for(columns: Tensor, starts: Tensor, in_features: int) -> Structure:
     """The structure of a layer with these buffers, from a cache where it is known."""
-    # The same tensor, unchanged: PyTorch counts what it writes to a tensor. An address alone could
-    # be another structure's by now.
-    state = _state(columns, starts, in_features)
-    known = _by_identity.get(id(columns))
-    if (
-        known is not None
-        and state is not None
-        and known.columns() is columns
-        and known.starts() is starts
-        and known.state == state
-    ):
-        return known.structure
-    structure = _from_content(columns.numpy(), starts.numpy(), in_features)
-    if state is not None:
-        key = id(columns)
-        forget = weakref.ref(columns, lambda _: _by_identity.pop(key, None))
-        _by_identity[key] = _Known(forget, weakref.ref(starts), state, structure)
-    return structure
-
-
-def _state(columns: Tensor, starts: Tensor, in_features: int) -> tuple | None:
-    """Changes when the tensors do; None where PyTorch does not count."""
-    if columns.is_inference() or starts.is_inference():
-        return None
-    return columns._version, columns.data_ptr(), starts._version, starts.data_ptr(), in_features
-
-
-def _from_content(
-    columns: NDArray[np.int32], starts: NDArray[np.int64], in_features: int
-) -> Structure:
-    key = (columns.tobytes(), starts.tobytes(), in_features)
-    if key not in _by_content:
-        _by_content[key] = Structure(columns, starts, in_features)
-        while len(_by_content) > MOST_KEPT:
-            _by_content.popitem(last=False)
-    _by_content.move_to_end(key)
-    return _by_content[key]
+    known = known_of(columns, starts)
+    if in_features not in known:
+        known[in_features] = Structure(columns.numpy(), starts.numpy(), in_features)
+    return known[in_features]

@@ -1,4 +1,4 @@
-"""Arrays for results, in memory that is used again.
+"""Tensors for results, in memory that is used again.
 
 Fresh memory costs a page fault every 4 kB, and the C library maps large blocks afresh each time:
 for the feature maps of a convolutional net that is a third of a training step. So the memory of a
@@ -8,11 +8,15 @@ result that nobody refers to any longer is kept for the next one of its size.
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
-LINE = 64  # bytes of a line of the cache: a vector of 16 numbers starts at one, so it is only one
+LINE = 64  # bytes of a line of the cache: a vector that starts at one is in no other
 SMALLEST = 1 << 20  # bytes; the C library keeps smaller blocks by itself
 
 
@@ -77,18 +81,9 @@ class _Borrowed:
         self._memory.give_back(self._block, self._size)
 
 
-def empty(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """An array of 32-bit floats, not initialised, that starts at a line of the cache."""
+def empty(shape: Sequence[int]) -> Float[Tensor, "..."]:
+    """A tensor of 32-bit floats, not initialised, that starts at a line of the cache."""
     size = 4 * math.prod(shape)
-    if size >= SMALLEST:
-        return np.asarray(_Borrowed(size, shape))
-    block = np.empty(size + LINE, np.uint8)
-    start = -block.ctypes.data % LINE
-    return block[start : start + size].view(np.float32).reshape(shape)
-
-
-def zeros(size: int) -> NDArray[np.float32]:
-    """So many zeros, starting at a line of the cache, in memory of their own."""
-    block = np.zeros(4 * size + LINE, np.uint8)
-    start = -block.ctypes.data % LINE
-    return block[start : start + 4 * size].view(np.float32)
+    if size < SMALLEST:
+        return torch.empty(shape)  # PyTorch's own start there
+    return torch.from_numpy(np.asarray(_Borrowed(size, tuple(shape))))

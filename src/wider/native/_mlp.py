@@ -1,5 +1,6 @@
 """Training a small sparse MLP, an epoch per call."""
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,29 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from numpy.typing import NDArray
 
-LANES = 16
+from wider.native._library import Job, pointers, whole_numbers
+from wider.native._linear import vectors_for
+from wider.native._threads import run_shares
+
+MOST_LANES = 16  # of any processor
+
+
+class _Network(Job):
+    _fields_ = (
+        *pointers("sizes", "scales", "first_row", "starts", "columns", "values", "biases"),
+        *pointers("first_column", "column_starts", "column_rows", "column_order"),
+        *whole_numbers("num_layers", "num_values", "num_rows", "num_by_column", "widest"),
+        *whole_numbers("num_features", "relu", "has_biases"),
+    )
+
+
+class _Epoch(Job):
+    _fields_ = (
+        *pointers("net", "value_velocity", "bias_velocity", "images", "labels", "order"),
+        *whole_numbers("row_length", "num_images", "batch_size", "vectors", "trains"),
+        *((name, ctypes.c_float) for name in ("learning_rate", "momentum", "weight_decay")),
+        *pointers("loss", "hits"),
+    )
 
 
 @dataclass(frozen=True)
@@ -38,11 +61,11 @@ class Images:
     def __init__(
         self, pixels: Float32[np.ndarray, "images features"], labels: Int64[np.ndarray, " images"]
     ) -> None:
-        missing = -pixels.shape[1] % LANES
+        missing = -pixels.shape[1] % MOST_LANES
         padded = np.pad(pixels, ((0, 0), (0, missing))) if missing else pixels
         self.row_length = padded.shape[1]
         self.flat = np.ascontiguousarray(padded).reshape(-1)
-        self.labels = labels
+        self.labels = np.ascontiguousarray(labels)
 
 
 class SparseMLP:
@@ -55,11 +78,6 @@ class SparseMLP:
     """
 
     def __init__(self, layers: Sequence[LinearLayer], *, relu: bool, batch_size: int) -> None:
-        # Not at the top: this room must be importable where Numba is not installed.
-        from wider.native import _mlp_kernels  # noqa: PLC0415
-
-        self._kernels = _mlp_kernels
-        self._vectors = _mlp_kernels.vectors_for(batch_size)
         self._batch_size = batch_size
         self._has_biases = layers[0].bias is not None
         self._masks = [_mask(layer) for layer in layers]
@@ -68,21 +86,29 @@ class SparseMLP:
         kept = [layer.weight[mask] for layer, mask in zip(layers, self._masks, strict=True)]
         self._first_value = np.cumsum([0, *map(len, kept)])
         self._first_row = np.cumsum([0, *sizes[1:]])
-        self._network = _mlp_kernels.Network(
-            sizes=np.array(sizes, np.int64),
-            scales=np.array([layer.scale for layer in layers], np.float32),
-            relu=relu,
-            first_row=self._first_row,
-            starts=np.cumsum([0, *kept_in_row]),
-            columns=np.concatenate([np.nonzero(mask)[1] for mask in self._masks]).astype(np.int32),
-            values=np.concatenate(kept).astype(np.float32),
-            biases=np.concatenate([_bias(layer) for layer in layers]).astype(np.float32),
-            has_biases=self._has_biases,
+        self._num_hidden = sum(sizes[1:-1])
+        self._arrays = {
+            "sizes": np.array(sizes, np.int64),
+            "scales": np.array([layer.scale for layer in layers], np.float32),
+            "first_row": self._first_row,
+            "starts": np.cumsum([0, *kept_in_row]),
+            "columns": np.concatenate([np.nonzero(mask)[1] for mask in self._masks]),
+            "values": np.concatenate(kept).astype(np.float32),
+            "biases": np.concatenate([_bias(layer) for layer in layers]).astype(np.float32),
             **_by_column(self._masks, self._first_value),
+        }
+        self._arrays["columns"] = self._arrays["columns"].astype(np.int32)
+        self._net = _Network(
+            **{name: array.ctypes.data for name, array in self._arrays.items()},
+            num_layers=len(layers),
+            num_values=len(self._arrays["values"]),
+            num_rows=len(self._arrays["biases"]),
+            num_by_column=len(self._arrays["column_order"]),
+            widest=max(sizes[1:]),
+            relu=relu,
+            has_biases=self._has_biases,
         )
-        self._velocity = _mlp_kernels.Gradients(
-            np.zeros_like(self._network.values), np.zeros_like(self._network.biases)
-        )
+        self._velocity = {name: np.zeros_like(self._arrays[name]) for name in ("values", "biases")}
 
     def train_epoch(
         self,
@@ -105,47 +131,62 @@ class SparseMLP:
         Returns:
             Mean loss in nats and accuracy, each image's before its batch's step.
         """
-        rates = tuple(np.float32(rate) for rate in (learning_rate, momentum, weight_decay))
-        return self._kernels.train_epoch(
-            self._vectors,
-            self._network,
-            self._velocity,
-            images.flat,
-            images.row_length,
-            images.labels,
-            self._padded(order),
-            self._batch_size,
-            rates,
+        return self._run_epoch(
+            images,
+            order,
+            trains=True,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
         )
 
     def evaluate(self, images: Images) -> tuple[float, float]:
         """Mean loss in nats and accuracy; NaN where there are no images."""
+        return self._run_epoch(images, np.arange(len(images.labels)), trains=False)
+
+    def _run_epoch(
+        self, images: Images, order: Int64[np.ndarray, " images"], **job: float
+    ) -> tuple[float, float]:
         count = len(images.labels)
         if not count:
             return float("nan"), float("nan")
-        return self._kernels.evaluate(
-            self._vectors,
-            self._network,
-            images.flat,
-            images.row_length,
-            images.labels,
-            self._padded(np.arange(count)),
+        order = np.ascontiguousarray(order)
+        loss, hits = ctypes.c_double(), ctypes.c_int64()
+        self._net.num_features = images.row_length + self._num_hidden
+        # Evaluation has no batches: whole tiles waste no lanes.
+        batch_size = self._batch_size if job["trains"] else count
+        epoch = _Epoch(
+            net=ctypes.addressof(self._net),
+            value_velocity=self._velocity["values"].ctypes.data,
+            bias_velocity=self._velocity["biases"].ctypes.data,
+            images=images.flat.ctypes.data,
+            labels=images.labels.ctypes.data,
+            order=order.ctypes.data,
+            row_length=images.row_length,
+            num_images=count,
+            batch_size=batch_size,
+            vectors=vectors_for(self._batch_size),
+            loss=ctypes.addressof(loss),
+            hits=ctypes.addressof(hits),
+            **job,
         )
+        run_shares("mlp_epoch", epoch, 1)
+        return loss.value / count, hits.value / count
 
     def weights(self) -> list[Float32[np.ndarray, "out in"]]:
         """The dense weight of each layer, removed entries at zero."""
-        return self._dense(self._network.values)
+        return self._dense(self._arrays["values"])
 
     def biases(self) -> list[Float32[np.ndarray, " out"]]:
         """The bias of each layer; nothing where the net has none."""
-        return self._by_layer(self._network.biases) if self._has_biases else []
+        return self._by_layer(self._arrays["biases"]) if self._has_biases else []
 
     def velocities(
         self,
     ) -> tuple[list[Float32[np.ndarray, "out in"]], list[Float32[np.ndarray, " out"]]]:
         """Momentum of weights and biases, in the shapes of `weights` and `biases`."""
-        biases = self._by_layer(self._velocity.biases) if self._has_biases else []
-        return self._dense(self._velocity.values), biases
+        biases = self._by_layer(self._velocity["biases"]) if self._has_biases else []
+        return self._dense(self._velocity["values"]), biases
 
     def set_velocities(
         self,
@@ -154,9 +195,9 @@ class SparseMLP:
     ) -> None:
         """Goes on with the momentum that `velocities` returned."""
         kept = [weight[mask] for weight, mask in zip(weights, self._masks, strict=True)]
-        self._velocity.values[:] = np.concatenate(kept)
+        self._velocity["values"][:] = np.concatenate(kept)
         if self._has_biases:
-            self._velocity.biases[:] = np.concatenate(biases)
+            self._velocity["biases"][:] = np.concatenate(biases)
 
     def _dense(self, values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         dense = []
@@ -170,10 +211,6 @@ class SparseMLP:
 
     def _by_layer(self, rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return [part.copy() for part in np.split(rows, self._first_row[1:-1])]
-
-    def _padded(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
-        # A tile that is not full reads images beyond the end; any will do, none is counted.
-        return np.concatenate([order, np.zeros(len(self._vectors) * LANES, np.int64)])
 
 
 def _mask(layer: LinearLayer) -> NDArray[np.bool_]:

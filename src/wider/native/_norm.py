@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wider.native._layers import is_available
+from wider.native._library import is_available
+from wider.native._norm_operators import batch_norm
 from wider.native._transforms import is_transformed
 
 Features = Float[Tensor, "batch channels rows columns"]
@@ -60,8 +61,6 @@ def _computes_natively(norm: nn.BatchNorm2d, features: Features) -> bool:
 def _computed(
     norm: nn.BatchNorm2d, features: Features, residual: Features | None, *, rectify: bool
 ) -> Features:
-    from wider.native._norm_operators import batch_norm  # noqa: PLC0415 - needs Numba
-
     running = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     out, mean, variance = batch_norm(
         features, residual, norm.weight, norm.bias, *running, norm.eps, norm.training, rectify

@@ -1,18 +1,27 @@
 """BatchNorm with what follows it as PyTorch operators, known to autograd and torch.compile."""
 
-from collections.abc import Callable
+import ctypes
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wider.native import _memory, _norm_kernels
-from wider.native._arrays import arrays_of
-from wider.native._threads import in_parallel, parts
+from wider.native._library import Job, pointers, whole_numbers
+from wider.native._memory import empty
+from wider.native._threads import run_shares
 from wider.native._transforms import refuse_onnx
 
 FEWEST_NUMBERS = 1 << 17  # that are worth another thread
+
+
+class _Norm(Job):
+    _fields_ = (
+        *pointers("out", "gated", "features", "residual", "slopes", "outputs", "weight", "bias"),
+        *pointers("mean", "variance", "weight_gradient", "bias_gradient"),
+        ("epsilon", ctypes.c_double),
+        *whole_numbers("num_images", "num_channels", "num_positions"),
+        *whole_numbers("training", "rectify", "num_shares"),
+    )
 
 
 @torch.library.custom_op("wider::batch_norm", mutates_args=())
@@ -41,19 +50,14 @@ def batch_norm(
     Returns:
         The outputs, and the mean and the variance that were used.
     """
-    flat = _flat(features)
-    out = _memory.empty(flat.shape)
+    features, out = features.contiguous(), empty(features.shape)
     used_mean, used_variance = mean.clone(), variance.clone()
-    used = used_mean.numpy(), used_variance.numpy()
-    added = _flat(residual) if residual is not None else flat[:0]
-    own_weight, own_bias = arrays_of(weight, bias)
-    given = own_weight, own_bias, epsilon, training, _lowest(rectify)
-
-    def task(channels: range) -> None:
-        _norm_kernels.forward(out, *used, flat, added, *given, channels.start, channels.stop)
-
-    _share_channels(task, flat)
-    return torch.from_numpy(out.reshape(features.shape)), used_mean, used_variance
+    added = None if residual is None else residual.contiguous()
+    job = _described(features, weight, used_mean, used_variance, epsilon, training)
+    job.out, job.residual, job.bias = out.data_ptr(), _address(added), bias.data_ptr()
+    job.rectify = rectify
+    run_shares("norm_forward", job, job.num_shares)
+    return out, used_mean, used_variance
 
 
 @batch_norm.register_fake
@@ -88,27 +92,18 @@ def batch_norm_backward(
         Of the features, of the residual, of the weight, of the bias. That of the residual is empty
         where it is not wanted, and where nothing was rectified: it is `gradient` then.
     """
-    flat, slopes = _flat(features), _flat(gradient)
-    rectify = outputs is not None
-    kept = _flat(outputs) if rectify else flat  # something of the right size, to be compared
-    result = _memory.empty(flat.shape)
-    gated = _memory.empty(flat.shape if rectify and has_residual else (0, *flat.shape[1:]))
-    of_weight, of_bias = np.empty(flat.shape[1], np.float32), np.empty(flat.shape[1], np.float32)
-    written = result, gated, of_weight, of_bias
-    (own_weight,) = arrays_of(weight)
-    given = own_weight, mean.numpy(), variance.numpy(), epsilon, training, _lowest(rectify)
-
-    def task(channels: range) -> None:
-        edges = channels.start, channels.stop
-        _norm_kernels.backward(*written, slopes, kept, flat, *given, *edges)
-
-    _share_channels(task, flat)
-    return (
-        torch.from_numpy(result.reshape(features.shape)),
-        torch.from_numpy(gated.reshape(-1, *features.shape[1:])),
-        torch.from_numpy(of_weight),
-        torch.from_numpy(of_bias),
-    )
+    features, gradient = features.contiguous(), gradient.contiguous()
+    kept = None if outputs is None else outputs.contiguous()
+    result = empty(features.shape)
+    gated = empty(features.shape) if kept is not None and has_residual else None
+    of_weight, of_bias = torch.empty_like(weight), torch.empty_like(weight)
+    job = _described(features, weight, mean, variance, epsilon, training)
+    job.out, job.gated = result.data_ptr(), _address(gated)
+    job.slopes, job.outputs = gradient.data_ptr(), _address(kept)
+    job.weight_gradient, job.bias_gradient = of_weight.data_ptr(), of_bias.data_ptr()
+    run_shares("norm_backward", job, job.num_shares)
+    of_residual = features.new_empty(0, *features.shape[1:]) if gated is None else gated
+    return result, of_residual, of_weight, of_bias
 
 
 @batch_norm_backward.register_fake
@@ -142,16 +137,30 @@ def _gradients(ctx, gradient: Float[Tensor, "batch channels rows columns"], *_):
 batch_norm.register_autograd(_gradients, setup_context=_remember)
 
 
-def _lowest(rectify: bool) -> np.float32:
-    return np.float32(0) if rectify else np.float32(-np.inf)
+def _described(
+    features: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: float,
+    training: bool,
+) -> _Norm:
+    num_images, num_channels = features.shape[:2]
+    return _Norm(
+        features=features.data_ptr(),
+        weight=weight.data_ptr(),
+        mean=mean.data_ptr(),
+        variance=variance.data_ptr(),
+        epsilon=epsilon,
+        num_images=num_images,
+        num_channels=num_channels,
+        num_positions=features.shape[2:].numel(),
+        training=training,
+        num_shares=min(
+            torch.get_num_threads(), num_channels, 1 + features.numel() // FEWEST_NUMBERS
+        ),
+    )
 
 
-def _flat(features: Tensor) -> np.ndarray:
-    return features.contiguous().flatten(2).numpy()
-
-
-def _share_channels(task: Callable[[range], None], features: np.ndarray) -> None:
-    num_channels = features.shape[1]
-    count = min(torch.get_num_threads(), num_channels, 1 + features.size // FEWEST_NUMBERS)
-    shares = parts(num_channels, count)
-    in_parallel(lambda number: task(shares[number]), count)
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()

@@ -1,69 +1,74 @@
-"""Several threads for compiled code: PyTorch's own."""
+"""Kernels on several threads: PyTorch's own."""
 
 import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 
-Task = Callable[[int], object]
+from wider.native._library import LIBRARY, Job, pointers, whole_numbers
+
+NOT_RUN, DONE = -1, 0
 
 
-def in_parallel(task: Task, count: int) -> None:
-    """Calls task(0), ..., task(count - 1), each on a thread of its own, and waits for all.
+class _Team(Job):
+    _fields_ = (
+        *pointers("task", "job"),
+        *whole_numbers("count"),
+        *pointers("own_number", "team_size", "results"),
+    )
 
-    The task must spend its time in compiled code that releases the interpreter's lock.
+
+def run_shares(name: str, job: Job, count: int) -> None:
+    """Has a kernel do all shares of a job, each on a thread of its own, and waits for all.
 
     Args:
-        task: called with its number.
-        count: how many threads; `torch.get_num_threads()` says how many the user wants at most.
+        name: of the kernel.
+        job: that it takes; says itself that there are so many shares.
+        count: how many shares; `torch.get_num_threads()` says how many the user wants at most.
 
     Raises:
-        The first error of any call.
+        MemoryError: there was not enough.
     """
+    task, address = kernel(name), ctypes.addressof(job)
     if count == 1:
-        task(0)
-        return
-    # An interrupt may come between two lines of Python where nothing can catch it; a task that did
-    # not come to its end must not go unnoticed.
-    errors: list[BaseException | None] = [KeyboardInterrupt()] * count
-
-    def guarded(number: int) -> None:
-        try:
-            task(number)
-            errors[number] = None
-        except BaseException as error:  # raised again below
-            errors[number] = error
-
-    team = _torch_team()
-    if team is None:
-        list(_pool(count).map(guarded, range(count)))
+        results = (task(address, 0),)
+    elif (team := _torch_team()) is None:
+        results = list(_pool(count).map(lambda number: task(address, number), range(count)))
     else:
-        _on_team(team, guarded, count)
-    for error in errors:
-        if error is not None:
-            raise error
+        results = _on_team(team, task, address, count)
+    if set(results) != {DONE}:
+        raise MemoryError(f"not enough memory for the scratch of {name}")
 
 
-def parts(total: int, count: int) -> list[range]:
-    """The numbers below `total` in `count` runs whose lengths differ by one at most."""
-    edges = [total * number // count for number in range(count + 1)]
-    return [range(first, last) for first, last in pairwise(edges)]
+@cache
+def kernel(name: str) -> Callable[[int, int], int]:
+    """A function of the library, of a job's address and the number of a share."""
+    function = getattr(LIBRARY, name)
+    function.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+    function.restype = ctypes.c_int
+    return function
 
 
-def _on_team(team: ctypes.CDLL, task: Task, count: int) -> None:
-    body = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: _share(team, task, count))
-    # No flags; ctypes lets go of the interpreter's lock, which the threads need to call the body.
-    team.GOMP_parallel(body, None, count, 0)
+def _on_team(team: ctypes.CDLL, task: Any, address: int, count: int) -> list[int]:
+    results = (ctypes.c_int * count)(*[NOT_RUN] * count)
+    given = _Team(
+        _address_of(task),
+        address,
+        count,
+        _address_of(team.omp_get_thread_num),
+        _address_of(team.omp_get_num_threads),
+        ctypes.addressof(results),
+    )
+    team.GOMP_parallel(_address_of(LIBRARY.run_on_team), ctypes.byref(given), count, 0)  # no flags
+    return list(results)
 
 
-def _share(team: ctypes.CDLL, task: Task, count: int) -> None:
-    # Inside somebody else's parallel region the team may be smaller than asked for.
-    for number in range(team.omp_get_thread_num(), count, team.omp_get_num_threads()):
-        task(number)
+def _address_of(function: Any) -> ctypes.c_void_p:
+    return ctypes.cast(function, ctypes.c_void_p)
 
 
 @cache

@@ -1,11 +1,11 @@
 """Static sparsity: how many weights each layer keeps, which ones, and a module that obeys."""
 
 from wider.sparsity._allocation import Allocation, AllocationName, allocate
-from wider.sparsity._convert import has_native_form, to_masked, to_native
+from wider.sparsity._convert import has_native_form, make_native, to_masked, to_native
 from wider.sparsity._count import connectivity, count_weights
 from wider.sparsity._dense import to_dense
 from wider.sparsity._files import load, save
-from wider.sparsity._layer_times import LayerTimes, layer_times
+from wider.sparsity._layer_times import LayerTimes, layer_shapes, layer_times
 from wider.sparsity._layers import WeightLayer, stored_weight, tied_tensors, weight_layers
 from wider.sparsity._mask import Mask
 from wider.sparsity._matrices import (
@@ -18,13 +18,13 @@ from wider.sparsity._matrices import (
     register,
 )
 from wider.sparsity._multiply_adds import multiply_adds
-from wider.sparsity._native import BREAK_EVEN
+from wider.sparsity._native import WORTH, native_layer
 from wider.sparsity._pattern import Pattern, draw_mask
 from wider.sparsity._sparsify import BudgetWarning, UncountedWarning, sparsify
 from wider.sparsity._summary import Summary, TensorSummary, num_embedded, summary, uncounted
 
 __all__ = [
-    "BREAK_EVEN",
+    "WORTH",
     "Allocation",
     "AllocationName",
     "BudgetWarning",
@@ -44,11 +44,14 @@ __all__ = [
     "draw_mask",
     "exclude",
     "has_native_form",
+    "layer_shapes",
     "layer_times",
     "load",
+    "make_native",
     "mask_of",
     "matrices",
     "multiply_adds",
+    "native_layer",
     "num_embedded",
     "register",
     "save",

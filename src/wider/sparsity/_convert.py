@@ -1,7 +1,7 @@
 """From masked to native execution and back."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -12,9 +12,10 @@ from wider.native import (
     BatchNormReLU,
     NativeBatchNorm2d,
     NativeBatchNormReLU,
+    NativeConv2d,
     SparseLayer,
 )
-from wider.sparsity._layer_times import layer_times, print_table
+from wider.sparsity._layer_times import layer_shapes, layer_times, print_table
 from wider.sparsity._mask import Mask
 from wider.sparsity._masked import drop_masks_hooks, put_mask
 from wider.sparsity._matrices import mask_of, stored_parameter
@@ -22,28 +23,35 @@ from wider.sparsity._native import native_layer, reason_to_stay
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
-NATIVE_NORMS = {nn.BatchNorm2d: NativeBatchNorm2d, BatchNormReLU: NativeBatchNormReLU}
-PLAIN_NORMS = {native: plain for plain, native in NATIVE_NORMS.items()}
+NATIVE_KINDS: dict[type[nn.Module], type[nn.Module]] = {  # that keep their parameters
+    nn.BatchNorm2d: NativeBatchNorm2d,
+    BatchNormReLU: NativeBatchNormReLU,
+    nn.Conv2d: NativeConv2d,
+}
+PLAIN_KINDS = {native: plain for plain, native in NATIVE_KINDS.items()}
 
 
 def to_native(module: AnyModule, *, inputs: Inputs | None = None) -> AnyModule:
     """Replaces the sparse layers of a net by layers that store and compute the non-zeros only.
 
     Done in place; outputs stay the same to float32 rounding. Linear and 2-d convolutional layers
-    of a connectivity up to their `BREAK_EVEN` become native. Others stay as they are: denser ones,
-    which PyTorch computes faster, convolutions with groups, dilation or another padding than
-    zeros, subclasses, whose forward may do more, and layers with a second parametrisation, a
-    parametrised bias, a hook on the weight itself, or a weight shared with one that stays. Each is
-    the same object afterwards, with its bias, hooks, modes, gradients, and what you have put into
-    it; its parameter `parametrizations.weight.original` becomes `values`, so make the optimiser
-    afterwards. BatchNorm layers (`nn.BatchNorm2d`, `BatchNormReLU`) keep all parameters and only
-    compute natively from then on.
+    become native where a model of costs (`wider.native.cost`) expects them to be faster for such
+    inputs on as many threads as PyTorch has now. Others stay as they are: denser ones, which
+    PyTorch computes faster, convolutions with groups, dilation or another padding than zeros,
+    subclasses, whose forward may do more, and layers with a second parametrisation, a parametrised
+    bias, a hook on the weight itself, or a weight shared with one that stays. Each is the same
+    object afterwards, with its bias, hooks, modes, gradients, and what you have put into it; its
+    parameter `parametrizations.weight.original` becomes `values`, so make the optimiser
+    afterwards. BatchNorm layers (`nn.BatchNorm2d`, `BatchNormReLU`), and convolutions that keep all
+    their weights where native code is faster, keep their parameters and only compute natively from
+    then on.
 
     Args:
         module: a net that was sparsified.
         inputs: a batch such as it will be trained on: a tensor, a tuple (positional arguments) or a
             mapping (keyword arguments). If given, each sparse layer is timed, masked and native,
-            and a table of them is printed (see `layer_times`).
+            and a table of them is printed (see `layer_times`). Without it, 128 images are assumed,
+            and convolutions to see 16x16 of them.
 
     Returns:
         The same module.
@@ -51,14 +59,30 @@ def to_native(module: AnyModule, *, inputs: Inputs | None = None) -> AnyModule:
     Raises:
         InputError: the net does not take such inputs.
     """
-    if inputs is not None:
-        print_table(layer_times(module, inputs))
-    parts = list(module.modules())
-    for part in parts:
-        if type(part) in NATIVE_NORMS:
-            part.__class__ = NATIVE_NORMS[type(part)]
-    ready = [part for part in parts if mask_of(part) is not None and not reason_to_stay(part)]
-    users = Counter(id(each) for part in parts for each in part.parameters(recurse=False))
+    if inputs is None:
+        return make_native(module, {})
+    print_table(layer_times(module, inputs))
+    return make_native(module, layer_shapes(module, inputs))
+
+
+def make_native(module: AnyModule, shapes: Mapping[str, Sequence[int]]) -> AnyModule:
+    """As `to_native`, for layers whose inputs have known shapes.
+
+    Args:
+        module: a net that was sparsified.
+        shapes: of the inputs of layers, by name, as `layer_shapes` finds them; others are taken to
+            be usual.
+
+    Returns:
+        The same module.
+    """
+    parts = dict(module.named_modules())
+    ready = [layer for name, layer in parts.items() if _gains(layer, shapes.get(name))]
+    for part in parts.values():
+        if type(part) in NATIVE_KINDS and (type(part) is not nn.Conv2d or part in ready):
+            part.__class__ = NATIVE_KINDS[type(part)]
+    ready = [layer for layer in ready if mask_of(layer) is not None]
+    users = Counter(id(each) for part in parts.values() for each in part.parameters(recurse=False))
     ready_users = Counter(id(stored_parameter(layer, "weight")) for layer in ready)
     shared: dict[int, nn.Parameter] = {}
     for layer in ready:
@@ -71,9 +95,15 @@ def to_native(module: AnyModule, *, inputs: Inputs | None = None) -> AnyModule:
 def has_native_form(module: nn.Module) -> bool:
     """Whether `to_native` would make any part of a net compute natively."""
     return any(
-        type(part) in NATIVE_NORMS or (mask_of(part) is not None and not reason_to_stay(part))
+        (type(part) in NATIVE_KINDS and type(part) is not nn.Conv2d) or _gains(part, None)
         for part in module.modules()
     )
+
+
+def _gains(layer: nn.Module, shape: Sequence[int] | None) -> bool:
+    """Whether a layer is one of those that can become native, and gains by it."""
+    is_masked = mask_of(layer) is not None
+    return (is_masked or type(layer) is nn.Conv2d) and not reason_to_stay(layer, shape)
 
 
 def to_masked(module: AnyModule) -> AnyModule:
@@ -90,8 +120,8 @@ def to_masked(module: AnyModule) -> AnyModule:
     """
     shared: dict[int, nn.Parameter] = {}
     for part in list(module.modules()):
-        if type(part) in PLAIN_NORMS:
-            part.__class__ = PLAIN_NORMS[type(part)]
+        if type(part) in PLAIN_KINDS:
+            part.__class__ = PLAIN_KINDS[type(part)]
         elif isinstance(part, SparseLayer):
             key = id(part.values)
             shared[key] = _make_masked(part, shared.get(key))

@@ -3,6 +3,7 @@
 import copy
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,24 +58,44 @@ def layer_times(module: nn.Module, inputs: Inputs) -> list[LayerTimes]:
     Raises:
         InputError: the net does not take such inputs.
     """
+    shapes = layer_shapes(module, inputs)
+    arithmetic = multiply_adds(module, inputs)
+    return [
+        _timed(name, layer, shape, arithmetic.get(name, 0))
+        for name, shape in shapes.items()
+        if mask_of(layer := module.get_submodule(name)) is not None
+    ]
+
+
+def layer_shapes(module: nn.Module, inputs: Sequence[int] | Inputs) -> dict[str, torch.Size]:
+    """The shape of the inputs of each linear and convolutional layer.
+
+    Args:
+        module: any net; it is left as it was.
+        inputs: of a forward pass, as `multiply_adds` takes them.
+
+    Returns:
+        {name: shape}, in the order in which the layers compute, without those whose weights another
+        module uses in their stead; of a layer that is called several times, the last.
+
+    Raises:
+        InputError: the net does not take such inputs.
+    """
     shapes: dict[str, torch.Size] = {}
     handles = []
     for name, layer in module.named_modules():
-        if isinstance(layer, WeightLayer) and mask_of(layer) is not None:
+        if isinstance(layer, WeightLayer):
 
             def remember(_: nn.Module, args: tuple, keywords: dict, name: str = name) -> None:
                 shapes[name] = (*args, *keywords.values())[0].shape
 
             handles.append(layer.register_forward_pre_hook(remember, with_kwargs=True))
     try:
-        arithmetic = multiply_adds(module, inputs)
+        multiply_adds(module, inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return [
-        _timed(name, module.get_submodule(name), shape, arithmetic.get(name, 0))
-        for name, shape in shapes.items()
-    ]
+    return shapes
 
 
 def print_table(layers: list[LayerTimes]) -> None:
@@ -111,7 +132,7 @@ def _timed(name: str, layer: nn.Module, shape: torch.Size, arithmetic: int) -> L
         multiply_adds=arithmetic,
         masked_seconds=medians[0],
         native_seconds=None if native is None else medians[1],
-        stays=reason_to_stay(layer),
+        stays=reason_to_stay(layer, shape),
     )
 
 
@@ -123,6 +144,6 @@ def _medians(layers: list[nn.Module], shape: torch.Size) -> list[float]:
         for layer, taken in zip(layers, seconds, strict=True):
             start = time.perf_counter()
             layer(images).sum().backward()
-            if repetition:  # the first one compiles
+            if repetition:  # the first one allocates
                 taken.append(time.perf_counter() - start)
     return [statistics.median(taken) for taken in seconds]

@@ -1,17 +1,20 @@
 """Which layers can become native, and which gain by it."""
 
+import math
+from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
 from wider.native import SparseConv2d, SparseLayer, SparseLinear
+from wider.native.cost import Work, native_ratio
 from wider.sparsity._matrices import mask_of, parametrizations_of, stored_parameter
 
-BREAK_EVEN = {nn.Linear: 0.4, nn.Conv2d: 0.5}
-"""The connectivity above which a layer is faster dense, zeros and all: forward and backward of 128
-images on one thread of a 2.6 GHz Xeon with AVX-512. `wider bench linear convolution` measures it;
-it varies with the shape, from 0.3 (1x1 convolutions) to above 0.6."""
+KINDS = (nn.Linear, nn.Conv2d)
+WORTH = 1.1  # the ratio of times below which a layer becomes native: it takes less memory then
+USUAL_BATCH, USUAL_SIDE = 128, 16  # of images that nothing is known of
 
 NATIVE_NAMES = ("values", "columns", "starts", "shape", "mask", "spread", "gathered")
 """Attributes that a native layer has and the layer that it stands for has not."""
@@ -29,22 +32,38 @@ def native_layer(layer: nn.Module) -> SparseLayer | None:
     return SparseLinear(layer.weight, mask, layer.bias)
 
 
-def reason_to_stay(layer: nn.Module) -> str:
-    """Why a masked layer does not become native, in a few words; empty where it does."""
+def reason_to_stay(layer: nn.Module, shape: Sequence[int] | None = None) -> str:
+    """Why a layer does not become native, in a few words; empty where it does.
+
+    Args:
+        layer: masked, or a convolution that keeps all its weights.
+        shape: of its inputs; if None, of a usual batch.
+    """
     if obstacle := _obstacle(layer):
         return obstacle
-    mask = mask_of(layer)
-    assert mask is not None
-    break_even = BREAK_EVEN[parametrize.type_before_parametrizations(layer)]
-    above = mask.sum() > break_even * mask.numel()
-    return f"connectivity above {break_even}" if above else ""
+    ratio = native_ratio(_work(layer, shape))
+    return "" if ratio < WORTH else f"native would take {ratio:.2g} times as long"
+
+
+def _work(layer: nn.Module, shape: Sequence[int] | None) -> Work:
+    mask, weight = mask_of(layer), stored_parameter(layer, "weight")
+    num_weights = weight.numel() if mask is None else int(torch.count_nonzero(mask))
+    sizes = tuple(weight.shape)
+    if not isinstance(layer, nn.Conv2d):
+        rows = USUAL_BATCH if shape is None else math.prod(shape[:-1])
+        return Work(sizes, num_weights, rows)
+    batch = USUAL_BATCH if shape is None or len(shape) < 4 else shape[0]
+    image = (USUAL_SIDE, USUAL_SIDE) if shape is None else (shape[-2], shape[-1])
+    padding = cast(tuple[int, int], layer.padding)
+    stride = (layer.stride[0], layer.stride[1])
+    return Work(sizes, num_weights, batch, image, stride, padding)
 
 
 def _obstacle(layer: nn.Module) -> str:
     kind = parametrize.type_before_parametrizations(layer)
-    if kind not in BREAK_EVEN:
+    if kind not in KINDS:
         return f"no native {kind.__name__}"
-    if addition := _addition(layer):
+    if mask_of(layer) is not None and (addition := _addition(layer)):
         return addition
     if isinstance(layer, nn.Conv2d):
         plain = {

@@ -8,7 +8,7 @@ from torch import nn
 
 from wider.data import PreparedData, TrainingData
 from wider.models import MLP
-from wider.native import is_available
+from wider.native import NO_KERNELS, is_available
 from wider.sparsity import connectivity, count_weights, has_native_form
 from wider.training._distributed import ALONE, Processes
 from wider.training._engine import Engine
@@ -47,7 +47,7 @@ def trainer_for(
         shape: see `Trainer`.
 
     Warns:
-        SlowEngineWarning: Numba is not installed, which native code needs.
+        SlowEngineWarning: there are no native kernels here.
     """
     in_torch = partial(
         Trainer,
@@ -64,9 +64,8 @@ def trainer_for(
     engine = _best_engine(model, data, recipe)
     if engine is not Trainer and not is_available():
         warnings.warn(
-            "Numba is not installed, so PyTorch trains this net: an MLP about 5 times slower at "
-            "width 5 and 40 times at width 640, a ResNet-18 4 times at width 64. "
-            "`pip install numba` mends it.",
+            "PyTorch trains this net: an MLP about 5 times slower at width 5 and 40 times at width "
+            f"640, a ResNet-18 4 times at width 64. {NO_KERNELS}",
             SlowEngineWarning,
             stacklevel=2,
         )

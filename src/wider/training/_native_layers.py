@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wider.data import TrainingData
 from wider.native import SparseLayer
-from wider.sparsity import mask_of, to_masked, to_native
+from wider.sparsity import layer_shapes, make_native, mask_of, to_masked
 from wider.training._recipe import Recipe
 from wider.training._trainer import Trainer
 
@@ -29,7 +29,10 @@ class NativeLayersTrainer(Trainer):
         self.model.load_state_dict(to_masked(copy.deepcopy(self._net)).state_dict())
 
     def _computing_net(self) -> nn.Module:
-        return to_native(copy.deepcopy(self.model))
+        one = layer_shapes(self.model, self._data.image_shape)
+        batch = self._recipe.batch_size
+        shapes = {name: (size[0] * batch, *size[1:]) for name, size in one.items()}
+        return make_native(copy.deepcopy(self.model), shapes)
 
     def _momentum(self) -> dict[str, Tensor]:
         momentum = super()._momentum()
