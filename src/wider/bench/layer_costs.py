@@ -110,7 +110,13 @@ class CostSuite(TimeSuite):
             equal.mark_rule(strokeDash=[5, 4]).encode(y="one:Q"),
         ]
         chart = alt.layer(*lines, dots).properties(width=SIZE, height=SIZE)
-        return finish(chart, self.title, self._subtitle(table))
+        first = table.iloc[0]
+        subtitle = [
+            f"{self.details}; predicted by the coefficients in use; a dot for each layer",
+            f"Medians of {first.repetitions}; layers of which all weights are kept have no mask",
+            f"{first.machine}; {threads} thread(s); torch {first.torch}, {first.kernels}",
+        ]
+        return finish(chart, self.title, subtitle)
 
     def _pairs(self, table: pd.DataFrame) -> list[tuple[Work, float, float]]:
         """Each layer with its seconds, natively and in PyTorch."""

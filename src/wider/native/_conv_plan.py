@@ -25,7 +25,7 @@ MOST_PLANS = 16  # of a layer, for as many image sizes
 
 # Channels are taken in groups whose tiles fit into the first cache, but only where the sums of a
 # tile then meet several non-zeros each time that they are brought into registers.
-FIRST_CACHE = 40 * 1024
+FIRST_CACHE = 24 * 1024
 FEWEST_TOGETHER = 5
 
 # Non-zeros per channel, of the input or the output, up to which bringing images into lanes would

@@ -61,15 +61,15 @@ class Coefficients(NamedTuple):
 
 COEFFICIENTS = {
     "linear": Coefficients(
-        native=(2.56e-4, 2.21e-10, 1.7e-9, 7.98e-9),
-        torch=(2.76e-4, 8.81e-11, 0.0, 6.81e-9),
+        native=(3.63e-4, 2.31e-10, 3.38e-9, 8.92e-9),
+        torch=(3.5e-4, 1.04e-10, 2.6e-9, 7.55e-9),
     ),
     "convolution": Coefficients(
-        native=(6.42e-4, 1.45e-10, 2.94e-9, 1.4e-8),
-        torch=(4.31e-4, 7.87e-11, 1.37e-10, 3.61e-8, 1.29e-10, 4.25e-9),
+        native=(6.74e-4, 1.39e-10, 3.12e-9, 1.18e-8),
+        torch=(4.2e-4, 7.07e-11, 4.34e-10, 3.97e-8, 1.47e-10, 3.79e-9),
     ),
 }
-"""As measured; see `results/README.md`."""
+"""Fitted to `results/bench-layer-costs-amd-epyc.csv`."""
 
 
 def kind_of(work: Work) -> str:
