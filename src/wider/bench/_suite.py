@@ -12,7 +12,7 @@ import torch
 from wider.bench._measure import torch_threads
 from wider.errors import InputError
 from wider.experiments.drawing import Drawing
-from wider.native import NO_KERNELS, is_available, kernels
+from wider.native import NO_KERNELS, compiled_kernels, is_available
 from wider.runs import provenance
 
 NATIVE, MASKED, DENSE = "native", "masked PyTorch", "dense PyTorch"
@@ -138,6 +138,6 @@ def _provenance_columns() -> dict[str, str | None]:
         "machine": provenance.machine(torch.device("cpu")),
         "commit": provenance.commit(),
         **provenance.versions(),
-        "kernels": kernels(),
+        "kernels": compiled_kernels(),
         "measured": datetime.now().astimezone().isoformat(timespec="seconds"),
     }

@@ -16,7 +16,7 @@ from wider.bench._layers import random_images
 from wider.bench._suite import MASKED, NATIVE, Case, Contestant, Suite
 from wider.bench._training import TrainingStep
 from wider.experiments.charts import finish
-from wider.experiments.drawing import Drawing
+from wider.experiments.drawing import Drawing, faceted, layered
 from wider.families import Family
 from wider.models import ResNet18
 from wider.sparsity import sparsify, to_native
@@ -97,11 +97,11 @@ class FirstStepSuite(Suite):
         numbers = bars.mark_text(align="left", dx=3).encode(
             text=alt.Text("seconds:Q", format=".2f")
         )
-        layers = alt.layer(bars.mark_bar(), numbers).properties(
+        panel = layered(bars.mark_bar(), numbers).properties(
             width=PANEL, height=BAR * 2 * len(QUANTITIES)
         )
         facet = alt.Facet(f"{self.along}:N", title=None)
-        chart = layers.facet(facet=facet, columns=1).resolve_scale(x="independent")
+        chart = faceted(panel, independent=["x"], facet=facet, columns=1)
         subtitle = [
             self.details,
             f"Median of {first.repetitions} processes; torch and wider are imported beforehand",

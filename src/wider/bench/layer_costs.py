@@ -15,7 +15,7 @@ from wider.bench._layers import both_passes, random_images
 from wider.bench._suite import MASKED, NATIVE, Case, Contestant
 from wider.bench._times import TimeSuite
 from wider.experiments.charts import BLUE, finish
-from wider.experiments.drawing import Drawing
+from wider.experiments.drawing import Drawing, layered
 from wider.native import NativeConv2d, cost
 from wider.native.cost import Coefficients, Work
 from wider.sparsity import WORTH, native_layer, sparsify
@@ -50,7 +50,7 @@ class CostSuite(TimeSuite):
         """The coefficients that fit this table, and what those in use would decide."""
         pairs = self._pairs(table)
         threads = int(table["threads"].max())
-        fitted = fit([(work, *seconds) for work, *seconds in pairs], threads)
+        fitted = fit(pairs, threads)
         lines = [f"fitted: {kind}: {found}" for kind, found in fitted.items()]
         is_faster = np.array([native < torch for _, native, torch in pairs])
         chosen = np.array([cost.native_ratio(work, threads) < WORTH for work, *_ in pairs])
@@ -91,25 +91,19 @@ class CostSuite(TimeSuite):
             points[["measured", "predicted"]].max().max(),
         ]
         scale = alt.Scale(type="log", domain=ends, nice=False, padding=10)
-        axes = {
-            axis: kind(f"{name}:Q", title=f"native / PyTorch, {name}", scale=scale)
-            for axis, kind, name in (("x", alt.X, "measured"), ("y", alt.Y, "predicted"))
-        }
         dots = (
             alt.Chart(points)
             .mark_point(filled=True, opacity=0.7)
             .encode(
-                **axes,
+                x=alt.X("measured:Q", title="native / PyTorch, measured", scale=scale),
+                y=alt.Y("predicted:Q", title="native / PyTorch, predicted", scale=scale),
                 shape=alt.Shape("kind:N", legend=alt.Legend(title=None, orient="bottom")),
                 color=alt.value(BLUE),
             )
         )
-        equal = alt.Chart(pd.DataFrame({"one": [1.0]}))
-        lines = [
-            equal.mark_rule(strokeDash=[5, 4]).encode(x="one:Q"),
-            equal.mark_rule(strokeDash=[5, 4]).encode(y="one:Q"),
-        ]
-        chart = alt.layer(*lines, dots).properties(width=SIZE, height=SIZE)
+        equal = alt.Chart(pd.DataFrame({"one": [1.0]})).mark_rule(strokeDash=[5, 4])
+        lines = equal.encode(x="one:Q"), equal.encode(y="one:Q")
+        chart = layered(*lines, dots).properties(width=SIZE, height=SIZE)
         first = table.iloc[0]
         subtitle = [
             f"{self.details}; predicted by the coefficients in use; a dot for each layer",
@@ -122,10 +116,8 @@ class CostSuite(TimeSuite):
         """Each layer with its seconds, natively and in PyTorch."""
         keys = ["layer", "images", "connectivity"]
         seconds = table.pivot_table(index=keys, columns="contestant", values="seconds", sort=False)
-        return [
-            (self.works[key], float(row[NATIVE]), float(row[MASKED]))
-            for key, row in seconds.iterrows()
-        ]
+        keys_and_rows = zip(seconds.index.tolist(), seconds.to_dict("records"), strict=True)
+        return [(self.works[key], row[NATIVE], row[MASKED]) for key, row in keys_and_rows]
 
 
 def fit(measured: Sequence[tuple[Work, float, float]], threads: int) -> dict[str, Coefficients]:

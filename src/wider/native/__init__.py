@@ -3,7 +3,7 @@
 from wider.native._computed_weight import computed_weight
 from wider.native._dense_conv import NativeConv2d
 from wider.native._layers import SlowLayerWarning, SparseConv2d, SparseLayer, SparseLinear
-from wider.native._library import NO_KERNELS, is_available, kernels
+from wider.native._library import NO_KERNELS, compiled_kernels, is_available
 from wider.native._mlp import Images, LinearLayer, SparseMLP
 from wider.native._norm import BatchNormReLU, NativeBatchNorm2d, NativeBatchNormReLU
 
@@ -20,7 +20,7 @@ __all__ = [
     "SparseLayer",
     "SparseLinear",
     "SparseMLP",
+    "compiled_kernels",
     "computed_weight",
     "is_available",
-    "kernels",
 ]

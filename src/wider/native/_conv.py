@@ -7,7 +7,7 @@ from torch import Tensor
 
 from wider.native._conv_layouts import Geometry, Layout
 from wider.native._conv_plan import Plan, plan_for
-from wider.native._library import LANES, LIBRARY, Job, pointers, whole_numbers
+from wider.native._library import LANES, Job, library, pointers, whole_numbers
 from wider.native._memory import empty
 from wider.native._threads import run_shares
 
@@ -106,7 +106,7 @@ def backward(
     run_shares("convolution_backward", job, job.num_shares)
     value_gradient = torch.zeros(values.shape)
     by_order = value_gradient.data_ptr(), plan.backward_order.data_ptr()
-    LIBRARY.convolution_weight_sums(ctypes.byref(job), *map(ctypes.c_void_p, by_order))
+    library().convolution_weight_sums(ctypes.byref(job), *map(ctypes.c_void_p, by_order))
     return result, value_gradient
 
 
@@ -132,7 +132,7 @@ def _described(plan: Plan, num_images: int) -> _Convolution:
 
 def _in_memory(layout: Layout, num_channels: int) -> _Layout:
     """Blocks of so many channels; none for what is used as it lies."""
-    if layout.places is None:
+    if layout.places is None or layout.holes is None:
         return _Layout(row=layout.row, plane=layout.plane)
     return _Layout(
         layout.places.data_ptr(),

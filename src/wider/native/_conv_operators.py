@@ -73,7 +73,7 @@ def _sparse_conv2d_backward(
     with_images: bool,
 ) -> tuple[Tensor, Tensor]:
     """The gradients of `sparse_conv2d` by its images (none unless asked for) and its values."""
-    given = (each.contiguous() for each in (gradient, images, values))
+    given = gradient.contiguous(), images.contiguous(), values.contiguous()
     geometry = _geometry(images, kernel, stride, padding)
     return _conv.backward(*given, columns, starts, geometry, with_images)
 

@@ -43,7 +43,13 @@ def is_available() -> bool:
     return LIBRARY is not None
 
 
-def kernels() -> str:
+def library() -> ctypes.CDLL:
+    """The kernels, where there are any."""
+    assert LIBRARY is not None
+    return LIBRARY
+
+
+def compiled_kernels() -> str:
     """What the kernels are compiled for, and by what."""
     if LIBRARY is None:
         return "none"

@@ -49,7 +49,7 @@ def _sparse_linear_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `sparse_linear` by its images (none unless asked for), values and bias."""
     structure = structure_for(columns, starts, images.shape[1])
-    given = (each.contiguous() for each in (gradient, images, values))
+    given = gradient.contiguous(), images.contiguous(), values.contiguous()
     return _linear.backward(*given, structure, with_images)
 
 

@@ -109,8 +109,14 @@ class Structure:
         edges = np.arange(num_blocks)[:, None] * self._in_features
         starts = np.searchsorted(places[order], edges + np.arange(self._in_features + 1))
         own_rows = (rows - number * block)[order].astype(np.int32)
-        arrays = order.astype(np.int32), own_rows, starts.astype(np.int64)
-        return ByInput(*map(torch.from_numpy, arrays), block, num_blocks)
+        order, starts = order.astype(np.int32), starts.astype(np.int64)
+        return ByInput(
+            torch.from_numpy(order),
+            torch.from_numpy(own_rows),
+            torch.from_numpy(starts),
+            block,
+            num_blocks,
+        )
 
 
 def _block(num_nonzeros: int, num_units: int, num_features: int, vectors: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from wider.native._library import LIBRARY, Job, pointers, whole_numbers
+from wider.native._library import Job, library, pointers, whole_numbers
 
 NOT_RUN, DONE = -1, 0
 
@@ -47,7 +47,7 @@ def run_shares(name: str, job: Job, count: int) -> None:
 @cache
 def kernel(name: str) -> Callable[[int, int], int]:
     """A function of the library, of a job's address and the number of a share."""
-    function = getattr(LIBRARY, name)
+    function = getattr(library(), name)
     function.argtypes = [ctypes.c_void_p, ctypes.c_int64]
     function.restype = ctypes.c_int
     return function
@@ -63,7 +63,8 @@ def _on_team(team: ctypes.CDLL, task: Any, address: int, count: int) -> list[int
         _address_of(team.omp_get_num_threads),
         ctypes.addressof(results),
     )
-    team.GOMP_parallel(_address_of(LIBRARY.run_on_team), ctypes.byref(given), count, 0)  # no flags
+    flags = 0
+    team.GOMP_parallel(_address_of(library().run_on_team), ctypes.byref(given), count, flags)
     return list(results)
 
 

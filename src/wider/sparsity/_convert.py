@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -79,8 +79,9 @@ def make_native(module: AnyModule, shapes: Mapping[str, Sequence[int]]) -> AnyMo
     parts = dict(module.named_modules())
     ready = [layer for name, layer in parts.items() if _gains(layer, shapes.get(name))]
     for part in parts.values():
-        if type(part) in NATIVE_KINDS and (type(part) is not nn.Conv2d or part in ready):
-            part.__class__ = NATIVE_KINDS[type(part)]
+        kind = type(part)
+        if kind in NATIVE_KINDS and (kind is not nn.Conv2d or part in ready):
+            cast(Any, part).__class__ = NATIVE_KINDS[kind]
     ready = [layer for layer in ready if mask_of(layer) is not None]
     users = Counter(id(each) for part in parts.values() for each in part.parameters(recurse=False))
     ready_users = Counter(id(stored_parameter(layer, "weight")) for layer in ready)
