@@ -26,7 +26,9 @@ class NativeConv2d(nn.Conv2d):
         if not self._computes_natively(input):
             return super().forward(input)
         weight, stride, padding = self.weight, self.stride, self.padding
-        structure = _all_places(len(weight), weight[0].numel())
+        # A compiler warns of caches, and keeps what it computes once by itself.
+        places = _all_places if torch.compiler.is_compiling() else _remembered_places
+        structure = places(len(weight), weight[0].numel())
         return sparse_conv2d(
             input, weight.reshape(-1, 1), *structure, self.bias, weight.shape[2:], stride, padding
         )
@@ -39,11 +41,15 @@ class NativeConv2d(nn.Conv2d):
         return plain and fits and known
 
 
-@lru_cache(maxsize=64)
 def _all_places(
     num_outputs: int, num_places: int
 ) -> tuple[Int32[Tensor, " weights"], Int64[Tensor, " out_plus_one"]]:
     """Columns and starts of a layer, see `SparseLayer`, that keeps all its weights."""
-    with torch.inference_mode(mode=False):
-        columns = torch.arange(num_places, dtype=torch.int32).repeat(num_outputs)
-        return columns, torch.arange(num_outputs + 1) * num_places
+    columns = torch.arange(num_places, dtype=torch.int32).repeat(num_outputs)
+    return columns, torch.arange(num_outputs + 1) * num_places
+
+
+@lru_cache(maxsize=64)
+def _remembered_places(num_outputs: int, num_places: int) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(mode=False):  # for training to use, too
+        return _all_places(num_outputs, num_places)
