@@ -8,7 +8,7 @@ from torch import Tensor
 from wider.native._conv_layouts import Geometry, Layout
 from wider.native._conv_plan import Plan, plan_for
 from wider.native._library import LANES, Job, library, pointers, whole_numbers
-from wider.native._memory import empty
+from wider.native._memory import empty, zeros
 from wider.native._threads import run_shares
 
 
@@ -104,7 +104,7 @@ def backward(
     job.num_groups, job.num_classes, _ = plan.backward_starts.shape
     job.num_values = count
     run_shares("convolution_backward", job, job.num_shares)
-    value_gradient = torch.zeros(values.shape)
+    value_gradient = zeros(values.shape)
     by_order = value_gradient.data_ptr(), plan.backward_order.data_ptr()
     library().convolution_weight_sums(ctypes.byref(job), *map(ctypes.c_void_p, by_order))
     return result, value_gradient

@@ -320,4 +320,4 @@ def _grids(
         for row, height in zip(rows, heights, strict=False)
         for column, width in zip(columns, widths, strict=False)
     ]
-    return torch.tensor(grids)
+    return torch.from_numpy(np.array(grids, np.int64))

@@ -45,8 +45,8 @@ def _all_places(
     num_outputs: int, num_places: int
 ) -> tuple[Int32[Tensor, " weights"], Int64[Tensor, " out_plus_one"]]:
     """Columns and starts of a layer, see `SparseLayer`, that keeps all its weights."""
-    columns = torch.arange(num_places, dtype=torch.int32).repeat(num_outputs)
-    return columns, torch.arange(num_outputs + 1) * num_places
+    columns = torch.arange(num_places, dtype=torch.int32, device="cpu").repeat(num_outputs)
+    return columns, torch.arange(num_outputs + 1, device="cpu") * num_places
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from wider.native._library import LANES, Job, pointers, whole_numbers
 from wider.native._linear_plan import Structure
-from wider.native._memory import empty
+from wider.native._memory import empty, zeros
 from wider.native._threads import run_shares
 
 FEW = 4  # images that a layer takes one by one rather than as lanes
@@ -45,7 +45,7 @@ def forward_few(
     """The layer's outputs for `FEW` images at most; arguments as in `sparse_linear`."""
     num_images, num_inputs = images.shape
     num_outputs = len(starts) - 1
-    out = torch.empty((num_images, num_outputs))
+    out = empty((num_images, num_outputs))
     count = _num_shares(num_outputs, values.numel() * num_images / WORK_OF_FEW)
     job = _Forward(
         *(out.data_ptr(), images.data_ptr(), values.data_ptr(), columns.data_ptr()),
@@ -95,8 +95,8 @@ def backward(
     vectors = vectors_for(num_images)
     order, rows, starts, block, num_blocks = structure.by_input(vectors)
     image_gradient = empty((num_images if with_images else 0, num_inputs))
-    value_gradient = empty(values.shape) if num_images else torch.zeros(values.shape)
-    bias_gradient = torch.zeros(num_outputs)
+    value_gradient = empty(values.shape) if num_images else zeros(values.shape)
+    bias_gradient = zeros((num_outputs,))
     count = _num_shares(num_inputs, 2 * values.numel() * num_images / WORK)
     job = _Backward(
         *(image_gradient.data_ptr() if with_images else 0, value_gradient.data_ptr()),

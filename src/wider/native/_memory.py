@@ -85,5 +85,10 @@ def empty(shape: Sequence[int]) -> Float[Tensor, "..."]:
     """A tensor of 32-bit floats, not initialised, that starts at a line of the cache."""
     size = 4 * math.prod(shape)
     if size < SMALLEST:
-        return torch.empty(shape)  # PyTorch's own start there
+        return torch.empty(shape, dtype=torch.float32, device="cpu")  # PyTorch's own start there
     return torch.from_numpy(np.asarray(_Borrowed(size, tuple(shape))))
+
+
+def zeros(shape: Sequence[int]) -> Float[Tensor, "..."]:
+    """The same, of zeros; both whatever type and device PyTorch has been told to use by default."""
+    return torch.zeros(shape, dtype=torch.float32, device="cpu")
