@@ -36,6 +36,9 @@ class Handler(BaseHTTPRequestHandler):
         """Of any path."""
         length = int(self.headers.get("Content-Length") or 0)
         if length > LARGEST:
+            # Read all the same: a client that is still sending would not hear the answer.
+            while length > 0 and (part := self.rfile.read(min(length, LARGEST))):
+                length -= len(part)
             self.send_error(TOO_LARGE)
             return
         try:
