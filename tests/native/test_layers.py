@@ -1,6 +1,8 @@
 """Native layers against PyTorch's own, in double precision."""
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -224,3 +226,8 @@ def test_a_convolution_needs_four_dimensions():
 def test_parameters_are_listed_in_the_print():
     layer, _ = example("convolution")
     assert f"{layer.num_weights} of 216 weights" in repr(nn.Sequential(layer))
+
+
+def test_importing_wider_does_not_load_pytorchs_compiler():
+    script = "import sys, wider; sys.exit('torch._dynamo' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -40,14 +40,14 @@ DatasetName = Annotated[str, tyro.conf.Positional]
 
 
 def demo(
-    store: Path = Path("demo-runs"), output: Path = Path("demo-report.html"), jobs: int = 2
+    store: Path = Path("demo-runs"), output: Path = Path("demo-report.html"), jobs: int = 1
 ) -> bool:
     """One minute: a sparse family of nets and its dense control on 8x8 digits, table and page.
 
     Args:
         store: folder of the runs.
         output: the page to write.
-        jobs: worker processes.
+        jobs: worker processes; to start one takes as long as to train the nets.
     """
     section = _run("demo", "laptop", Store(store), data_dir=None, device="cpu", jobs=jobs)
     print_summary(section.summary)

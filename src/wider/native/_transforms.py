@@ -10,7 +10,6 @@ from torch.autograd import forward_ad
 from wider.errors import InputError
 
 
-@torch.compiler.assume_constant_result
 def is_transformed() -> bool:
     """Whether a transform of `torch.func` or forward-mode differentiation is under way.
 
@@ -18,6 +17,11 @@ def is_transformed() -> bool:
     """
     # PyTorch has no public question for either; tests hold both answers.
     return forward_ad._current_level >= 0 or peek_interpreter_stack() is not None
+
+
+# All that `torch.compiler.assume_constant_result` does, but that it would load the compiler, which
+# takes as long as PyTorch.
+vars(is_transformed)["_dynamo_marked_constant"] = True
 
 
 def differentiable_gradients(
