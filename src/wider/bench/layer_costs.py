@@ -108,7 +108,7 @@ class CostSuite(TimeSuite):
         subtitle = [
             f"{self.details}; predicted by the coefficients in use; a dot for each layer",
             f"Medians of {first.repetitions}; layers of which all weights are kept have no mask",
-            f"{first.machine}; {threads} thread(s); torch {first.torch}, {first.kernels}",
+            self._subtitle(table)[-1],  # where it was measured
         ]
         return finish(chart, self.title, subtitle)
 

@@ -64,8 +64,9 @@ class Images:
         missing = -pixels.shape[1] % MOST_LANES
         padded = np.pad(pixels, ((0, 0), (0, missing))) if missing else pixels
         self.row_length = padded.shape[1]
-        self.flat = np.ascontiguousarray(padded).reshape(-1)
-        self.labels = np.ascontiguousarray(labels)
+        # Of these types and no others: the kernels get addresses.
+        self.flat = np.ascontiguousarray(padded, np.float32).reshape(-1)
+        self.labels = np.ascontiguousarray(labels, np.int64)
 
 
 class SparseMLP:
@@ -92,12 +93,13 @@ class SparseMLP:
             "scales": np.array([layer.scale for layer in layers], np.float32),
             "first_row": self._first_row,
             "starts": np.cumsum([0, *kept_in_row]),
-            "columns": np.concatenate([np.nonzero(mask)[1] for mask in self._masks]),
+            "columns": np.concatenate([np.nonzero(mask)[1] for mask in self._masks]).astype(
+                np.int32
+            ),
             "values": np.concatenate(kept).astype(np.float32),
             "biases": np.concatenate([_bias(layer) for layer in layers]).astype(np.float32),
             **_by_column(self._masks, self._first_value),
         }
-        self._arrays["columns"] = self._arrays["columns"].astype(np.int32)
         self._net = _Network(
             **{name: array.ctypes.data for name, array in self._arrays.items()},
             num_layers=len(layers),
@@ -150,7 +152,7 @@ class SparseMLP:
         count = len(images.labels)
         if not count:
             return float("nan"), float("nan")
-        order = np.ascontiguousarray(order)
+        order = np.ascontiguousarray(order, np.int64)
         loss, hits = ctypes.c_double(), ctypes.c_int64()
         self._net.num_features = images.row_length + self._num_hidden
         # Evaluation has no batches: whole tiles waste no lanes.

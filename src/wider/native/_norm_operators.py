@@ -108,9 +108,9 @@ def batch_norm_backward(
 
 @batch_norm_backward.register_fake
 def _(gradient, outputs, features, weight, mean, variance, epsilon, training, has_residual):
-    empty = outputs is None or not has_residual
+    is_empty = outputs is None or not has_residual
     of_features = features.new_empty(features.shape)
-    of_residual = features.new_empty(0 if empty else features.shape[0], *features.shape[1:])
+    of_residual = features.new_empty(0 if is_empty else features.shape[0], *features.shape[1:])
     return of_features, of_residual, torch.empty_like(weight), torch.empty_like(weight)
 
 

@@ -1,7 +1,7 @@
 """How long a layer takes, natively and in PyTorch, as a model that a benchmark fits.
 
 Seconds of a forward and a backward pass are a sum of counts, each times a coefficient: a call, the
-multiply-adds, the numbers that are moved, the weights. `wider bench break-even` measures layers of
+multiply-adds, the numbers that are moved, the weights. `wider bench layer-costs` measures layers of
 many shapes and fits the coefficients. What they are worth is their ratio, which processors share
 more than their speed.
 """

@@ -179,9 +179,9 @@ INLINE void forward_tile(const int rows, const int columns, const int step, floa
    over positions of image * g, lane by lane. One load of g serves both. `out` has the layout of
    `image`, and is added to where it is continued; it is left alone where it is not wanted. */
 INLINE void backward_tile(const int rows, const int columns, const int step, const int wanted,
-                          float *out, int continued, const float *image, int64_t image_row, float *weight_sums,
-                          const float *values, const int64_t *offsets, int64_t start, int64_t stop,
-                          const float *slopes, int64_t slope_row) {
+                          float *out, int continued, const float *image, int64_t image_row,
+                          float *weight_sums, const float *values, const int64_t *offsets,
+                          int64_t start, int64_t stop, const float *slopes, int64_t slope_row) {
     vector sums[MOST_PAIRS], pixels[MOST_PAIRS];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int c = 0; c < columns; c++) {
