@@ -1,28 +1,95 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and that are files and nothing else."""
 
+import errno
 import os
+import re
+import secrets
+import stat
 from pathlib import Path
 
 PARTIAL = ".partial"  # how the names of unfinished files end
+# A number in the place of the digits: what earlier versions left.
+PARTIAL_NAME = re.compile(rf"\.(?P<name>.+)\.([0-9a-f]{{16}}|[0-9]+){re.escape(PARTIAL)}")
+
+
+class NotAFileError(OSError):
+    """What stands in a file's place is a link, a folder, a pipe or a device."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file at one stroke: whoever looks sees the whole of it or nothing.
 
-    A writer that is killed leaves a hidden file beside it, whose name ends with `PARTIAL`.
+    It is on the disk when this returns, and survives a power cut. A writer that is killed leaves a
+    hidden file beside it, which `remove_partials` removes. A link in the file's place is replaced,
+    not followed.
 
     Args:
         path: of the file; its folder is made where it is missing.
         content: of the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Another process's name, as a worker whose parent was killed may still be writing.
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    make_folder(path.parent)
+    # A name that nobody can guess and lay a link at; "x" follows none.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL}")
     try:
-        with partial.open("wb") as file:
+        with partial.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def read_whole(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        NotAFileError: it is a link, or something that may have no end.
+        OSError: it is missing or cannot be read.
+    """
+    # Links are not followed, and a pipe that nobody writes to is not waited for.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if path.is_symlink():
+        raise NotAFileError(errno.EINVAL, "it is a link, and no file", str(path))
+    with os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise NotAFileError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read()
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it, where they are missing; they survive a power cut."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        _sync_folder(folder.parent)
+
+
+def remove_partials(folder: Path, names: set[str]) -> None:
+    """Removes what writers of some files of a folder left unfinished, and nothing else.
+
+    Nobody may be writing these files.
+
+    Args:
+        folder: it may be missing.
+        names: of the files.
+    """
+    for path in folder.glob(f".*{PARTIAL}"):
+        partial = PARTIAL_NAME.fullmatch(path.name)
+        if partial and partial["name"] in names and not path.is_dir():
+            path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Brings the names in a folder to the disk, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without such a thing
+            raise
+    finally:
+        os.close(descriptor)

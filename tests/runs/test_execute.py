@@ -119,7 +119,7 @@ def test_a_checkpoint_is_written_when_it_is_due(store, make_spec, monkeypatch):
     clock = SimpleNamespace(monotonic=iter(range(100)).__next__)
     monkeypatch.setattr("wider.runs._execute.time", clock)
     written = []
-    monkeypatch.setattr(store, "write_checkpoint", lambda _, state: written.append(state))
+    monkeypatch.setattr(store, "write_checkpoint", lambda _, state, **__: written.append(state))
     execute(make_spec(epochs=8), store, checkpoint_seconds=3.0)
     assert [len(state["history"]) for state in written] == [3, 6]
 

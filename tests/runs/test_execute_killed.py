@@ -13,7 +13,7 @@ from wider.runs import Store, execute
 # Forks before anything is computed, so that each moment costs a tenth of a second. A child kills
 # itself (SIGKILL: nothing is cleaned up) inside the nth call of a function that writes.
 KILLED_AT_NTH_WRITE = """
-import os, signal, sys
+import os, signal, stat, sys
 from pathlib import Path
 import pyarrow.parquet
 import torch._dynamo  # an optimiser imports it
@@ -27,6 +27,8 @@ def kill_in(name, nth, before):
     calls, real = [], getattr(os, name)
 
     def patched(*arguments):
+        if name == "fsync" and not stat.S_ISREG(os.fstat(arguments[0]).st_mode):
+            return real(*arguments)  # a folder: its files have their names
         calls.append(name)
         if len(calls) == nth and before:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -41,6 +43,7 @@ for moment in sys.argv[3:]:
     child = os.fork()
     if child == 0:
         store = Store(folder / moment)
+        store.ensure_writable()
         kill_in(name, int(nth), side == "before")
         execute(spec, store, checkpoint_seconds=0)
         os._exit(0)

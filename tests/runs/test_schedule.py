@@ -70,8 +70,9 @@ def test_where_all_is_there_nothing_is_done_or_said(filled, finished, spec, cons
 
 @pytest.mark.usefixtures("no_training")
 def test_what_is_there_needs_no_data(filled, finished, spec, console, monkeypatch):
-    monkeypatch.setattr("wider.runs._schedule.load_for", pytest.fail)
-    assert train_missing([spec], filled, console=console) == [finished[1]]
+    monkeypatch.setattr("wider.data._at_hand.load_for", pytest.fail)
+    elsewhere = tmp_path / "unplugged"
+    assert train_missing([of_pets], filled, data_dir=elsewhere, console=console) == [finished[1]]
 
 
 def test_an_interrupted_run_is_gone_on_with(store, console, finished, numbers, trained):
@@ -163,7 +164,7 @@ def test_a_damaged_run_is_told_of_and_trained_again(filled, finished, numbers, c
 
 def test_a_damaged_checkpoint_is_told_of_and_the_run_starts_again(store, spec, console, trained):
     # The length of the header, which the progress bar reads as well.
-    store.write_checkpoint(spec, {})
+    store.write_checkpoint(spec, {}, data_digest="")
     path = store.folder(spec) / "checkpoint.safetensors"
     content = bytearray(path.read_bytes())
     content[39] ^= 128
@@ -224,8 +225,9 @@ def test_a_run_that_another_process_trains_is_left_for_the_end(
     else:
         assert trained == all_epochs(1, 0)
     lines = written(console).splitlines()
-    assert [line.split("  ")[0] for line in lines[1:]] == ["1/2", "2/2"]
-    assert [other.title in lines[1], spec.title in lines[2]] == [True, True]
+    assert [line.split("  ")[0] for line in lines[1::2]] == ["1/2", "2/2"]
+    assert [other.title in lines[1], spec.title in lines[3]] == [True, True]
+    assert lines[2] == f"waiting for {spec.title}, which another process trains"
 
 
 def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, monkeypatch):
@@ -234,13 +236,17 @@ def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, mon
     def interrupted(spec, *_):
         for folder in map(store.folder, specs):
             folder.mkdir(exist_ok=True)
-            (folder / ".model.safetensors.123").touch()  # as a worker that is killed leaves it
+            # As a worker that is killed leaves it; the others are not ours.
+            (folder / ".model.safetensors.0123456789abcdef.partial").touch()
+            (folder / ".nfs0000123").touch()
+            (folder / ".ipynb_checkpoints").mkdir()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("wider.runs._schedule._execute_in_worker", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_missing(specs, store, console=console)
-    assert not list(store.path.glob("*/.*"))
+    left = {path.name for path in store.path.glob("*/.*")}
+    assert left == {".nfs0000123", ".ipynb_checkpoints"}
 
 
 def test_the_processes_of_torchrun_are_the_jobs(store, spec, monkeypatch):

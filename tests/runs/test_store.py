@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 from dataclasses import replace
 
 import pytest
@@ -365,15 +366,15 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match="No space left on device"):
-        Store(tmp_path / "store")
+        Store(tmp_path / "store").ensure_writable()
 
 
 def test_a_store_is_made_with_the_folders_above_it(tmp_path):
     path = tmp_path / "a" / "b"
-    Store(path)
+    Store(path).ensure_writable()
     assert json.loads((path / "store.json").read_text()) == {"schema_version": SCHEMA_VERSION}
     written = (path / "store.json").stat().st_mtime_ns
-    Store(path)
+    Store(path).ensure_writable()
     assert (path / "store.json").stat().st_mtime_ns == written
 
 
@@ -381,12 +382,14 @@ def test_a_store_is_made_with_the_folders_above_it(tmp_path):
 def test_a_write_that_fails_leaves_no_rubbish(store, finished, numbers, monkeypatch, count):
     spec = finished[1].spec
     # Two epochs with spec and checkpoint each, then spec, history, model and result.
+    store.ensure_writable()
     sync, calls = os.fsync, []
 
     def fill_up(descriptor):
-        calls.append(descriptor)
-        if len(calls) > count:
-            raise OSError(28, "No space left on device")
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            calls.append(descriptor)
+            if len(calls) > count:
+                raise OSError(28, "No space left on device")
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", fill_up)

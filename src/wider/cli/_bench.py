@@ -84,9 +84,9 @@ def _make_folder(folder: Path) -> None:
 
 def _write(suite: Suite, table: pd.DataFrame, folder: Path) -> None:
     path = folder / f"bench-{suite.name}.csv"
-    table.to_csv(path, index=False, lineterminator="\n")
+    write_whole(path, table.to_csv(index=False, lineterminator="\n").encode())
     picture = path.with_suffix(".png")
-    suite.draw(table).save(str(picture), ppi=PIXELS_PER_INCH)
+    write_chart(suite.draw(table), picture)
     _say(f"written to {path} and {picture}")
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from wider.cli._advise import advise
 from wider.cli._bench import bench
 from wider.cli._output import print_experiments, print_summary
+from wider.cli._runs import runs
 from wider.cli._sweep import sweep
 from wider.data import write_shards
 from wider.errors import InputError
@@ -29,7 +31,7 @@ from wider.report import (
     write_picture_files,
     write_pictures,
 )
-from wider.runs import Run, RunSpec, Store, train_missing
+from wider.runs import Run, RunSpec, Store, digests_now, train_missing
 from wider.training import Precision, is_first_process
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
@@ -160,8 +162,8 @@ def report(
     """
     # What is computed is small: a second thread would mostly wait for the first.
     torch.set_num_threads(1)
-    runs = runs_in_store(store, _say) if results is None else runs_in_results(results)
-    sections = write_page(runs, output)
+    table = runs_in_store(store, _say) if results is None else runs_in_results(results, _say)
+    sections = write_page(table, output)
     _say(f"page written to {output}")
     if pictures is not None:
         for path in write_pictures(sections, pictures):
@@ -219,6 +221,7 @@ COMMANDS = {
     "experiments": experiments,
     "run": run,
     "results": results,
+    "runs": runs,
     "report": report,
     "train": train,
     "sweep": sweep,
@@ -243,11 +246,32 @@ def _run(
             f"{name} at scale {scale.name} has no dataset {', '.join(unknown)}; it has: "
             f"{', '.join(scale.datasets) or 'none'}"
         )
-    there = _known_runs(known)
     wanted = [spec for spec in scale.specs() if spec.data.dataset in (datasets or scale.datasets)]
+    there = _of_images_now(_known_runs(known), wanted, where["data_dir"])
     missing = [spec for spec in wanted if spec.key not in set(there.get("key", []))]
     trained = runs_table(train_missing(missing, store, **where))
-    return section_of(experiment, scale, merged(there, trained))
+    return section_of(experiment, scale, merged(there, trained, say=_say))
+
+
+def _of_images_now(
+    table: pd.DataFrame, specs: Sequence[RunSpec], data_dir: Path | None
+) -> pd.DataFrame:
+    """Without the runs whose images were others than they are now, of those that are wanted."""
+    if table.empty:
+        return table
+    before = dict(zip(table["key"], table["data_digest"], strict=True))
+    known = [spec for spec in specs if spec.key in before]
+    digests = digests_now(known, data_dir=data_dir)
+    others = [
+        spec.key
+        for spec in known
+        if (now := digests[spec.data.as_loaded]) and not now.startswith(before[spec.key])
+    ]
+    if others:
+        _say(
+            f"{len(others)} known runs are trained anew: their images were others than they are now"
+        )
+    return table[~table["key"].isin(others)]
 
 
 def _finished(name: str, scale_name: str | None, store: Path, known: Path | None) -> Section:
@@ -259,7 +283,7 @@ def _finished(name: str, scale_name: str | None, store: Path, known: Path | None
         found = runs_in_store(store, _say)
     else:
         in_store = Store(store).runs(_say) if store.is_dir() else []
-        found = merged(_known_runs(known), runs_table(in_store))
+        found = merged(_known_runs(known), runs_table(in_store), say=_say)
     section = section_of(experiment, scale, found)
     if section.table.empty:
         raise InputError(
@@ -270,7 +294,7 @@ def _finished(name: str, scale_name: str | None, store: Path, known: Path | None
 
 
 def _known_runs(folder: Path | None) -> pd.DataFrame:
-    return runs_table([]) if folder is None else runs_in_results(folder)
+    return runs_table([]) if folder is None else runs_in_results(folder, _say)
 
 
 def _any_diverged(section: Section) -> bool:

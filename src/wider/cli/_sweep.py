@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from wider.cli._output import console, print_summary
-from wider.experiments import means, runs_table
+from wider.cli._output import console, print_summary, say
+from wider.experiments import means, of_the_same_images, runs_table
 from wider.runs import Store, check_nets, read_study, train_missing
 from wider.training import Precision, is_first_process
 
@@ -33,7 +33,8 @@ def sweep(
     asked = read_study(study)
     check_nets(asked.specs, data_dir=data_dir)
     where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
-    table = runs_table(train_missing(asked.specs, Store(store), **where))
+    trained = train_missing(asked.specs, Store(store), **where)
+    table = of_the_same_images(runs_table(trained), say)
     if is_first_process():
         console().print(asked.title, markup=False)
         print_summary(means(table))

@@ -1,5 +1,6 @@
 """Image datasets: loading them once, and getting them ready for training."""
 
+from wider.data._at_hand import at_hand, digest_at_hand
 from wider.data._augment import Augmentation, Moves, draw_moves, moved
 from wider.data._images import ImageData, Split
 from wider.data._index import Index
@@ -28,7 +29,9 @@ __all__ = [
     "Split",
     "StreamedData",
     "TrainingData",
+    "at_hand",
     "cache_folder",
+    "digest_at_hand",
     "draw_moves",
     "load",
     "load_for",

@@ -15,7 +15,7 @@ from wider.data._index import is_prepared, read_index
 from wider.data._known import KNOWN, check_known
 from wider.data._large_images import LargeImageData, large_images
 from wider.data._preprocessing import Preprocessing
-from wider.data._sources import folder_source, hub_source
+from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
 
 
@@ -44,9 +44,8 @@ def load(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = No
         return load_digits()
     _check_of_one_size(name, data_dir)
     source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
-    plain_name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    cache_file = f"{plain_name}-{source.fingerprint[:16]}.safetensors"
-    data = cached((cache_dir or cache_folder()) / cache_file, name, lambda: decode(source))
+    path = cache_file(name, source, cache_dir or cache_folder())
+    data = cached(path, name, lambda: decode(source))
     check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
     return data
 
@@ -115,6 +114,12 @@ def _check_of_one_size(name: str, data_dir: Path | None) -> None:
             f"The images of {name} are too many and of too many sizes to be read as they are. Run "
             f"`wider prepare {name} --output DIR`, then pass --data-dir DIR and an image_size."
         )
+
+
+def cache_file(name: str, source: Source, folder: Path) -> Path:
+    """Where the decoded images of a source are kept."""
+    plain_name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return folder / f"{plain_name}-{source.fingerprint[:16]}.safetensors"
 
 
 def cache_folder() -> Path:

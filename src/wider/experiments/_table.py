@@ -1,8 +1,11 @@
 """Runs as a table, and means over seeds with their uncertainty."""
 
+import csv
+import io
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from wider.errors import InputError
+from wider.files import read_whole
 from wider.runs import Run, RunSpec, family_weights, multiply_adds_per_image
 from wider.theory import approximate_kernel_distance
 
@@ -17,6 +21,8 @@ from wider.theory import approximate_kernel_distance
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
 
 ACCURACIES = ["best_test_accuracy", "final_test_accuracy", "final_train_accuracy"]
+IMAGES = ["dataset", "image_size", "classes", "grey", "shrunk_to"]  # what names the images of a run
+KEY = re.compile(r"[0-9a-f]{64}")
 TEXT = ["classes", "exclude", "milestones"]  # empty where there are none
 LATER_COLUMNS = ["num_features", "hidden_connectivity"]  # that not every table of ours had at first
 
@@ -44,20 +50,62 @@ def read_table(path: Path) -> pd.DataFrame:
         InputError: it cannot be read, or is no table of runs.
     """
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
-    except (OSError, ValueError) as error:  # pandas' parsing errors are ValueErrors
+        text = read_whole(path).decode()
+        _check_rows(text, path)
+        table = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(TEXT, str))
+    except (OSError, ValueError, csv.Error) as error:  # pandas' parsing errors are ValueErrors
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"cannot read {str(path)!r} as a table: {error}") from error
-    if missing := sorted({"key", "status", "seed", "final_test_accuracy"} - set(table.columns)):
-        raise InputError(
-            f"{str(path)!r} is no table of runs, as it has no column {', '.join(missing)}: "
-            "write it with `wider results EXPERIMENT --format csv`"
-        )
     # Until November 2026 it held a formula of ours that bore the name of the paper's equation (6).
     table = table.drop(columns="closed_form", errors="ignore")
     missing = {*asked(RunSpec()), *LATER_COLUMNS} - set(table.columns)
     table = table.assign(**dict.fromkeys(sorted(missing), None))
     # Empty in a file is NaN in a table; these are text, and none of it is the empty text.
     return _with_plain_text(table.fillna({name: "" for name in TEXT if name in table}))
+
+
+def of_the_same_images(table: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
+    """Runs that can be compared: of each dataset those whose images were those of its latest run.
+
+    Args:
+        table: of runs.
+        say: called with a sentence for each dataset of which runs are left out.
+    """
+    if table.empty:
+        return table
+    started = pd.to_datetime(table["started"], utc=True)
+    kept = pd.Series(True, index=table.index)
+    for (name, *_), rows in table.groupby(IMAGES, dropna=False):
+        digests = rows["data_digest"]
+        latest = digests[started[rows.index].idxmax()]
+        others = rows.index[digests != latest]
+        if len(others):
+            kept[others] = False
+            say(
+                f"{len(others)} runs of {name} are left out: their images (digest "
+                f"{', '.join(sorted(set(digests[others])))}) are not those of the latest run "
+                f"({latest}). The command that trained them trains them anew"
+            )
+    return table[kept].reset_index(drop=True)
+
+
+def _check_rows(text: str, path: Path) -> None:
+    """Finds rows that are torn; without them a mean would be of other runs, or of another number."""
+    rows = csv.reader(io.StringIO(text), strict=True)
+    header = next(rows, [])
+    if missing := sorted({"key", "status", "seed", "final_test_accuracy"} - set(header)):
+        raise InputError(
+            f"{str(path)!r} is no table of runs, as it has no column {', '.join(missing)}: "
+            "write it with `wider results EXPERIMENT --format csv`"
+        )
+    for row in rows:
+        place = f"{path}, line {rows.line_num}"
+        remedy = "write the table again with `wider results EXPERIMENT --format csv`"
+        if len(row) != len(header):
+            raise InputError(f"{place} has {len(row)} fields instead of {len(header)}: {remedy}")
+        if not KEY.fullmatch(key := row[header.index("key")]):
+            raise InputError(f"{place} has the key {key!r}, no 64 hexadecimal digits: {remedy}")
 
 
 def _with_plain_text(table: pd.DataFrame) -> pd.DataFrame:

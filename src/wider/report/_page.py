@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, Experiment
+from wider.files import read_whole, write_whole
 from wider.report._answer import Answer, answer
 from wider.report._cost import costs
 from wider.report._format import cells, heading, with_intervals
@@ -41,6 +42,8 @@ RUN_COLUMNS = {
     "seconds": "seconds",
     "key": "key",
 }
+TITLE = "Are wider nets better given the same number of weights?"  # by which a page is known
+HEAD_BYTES = 4096  # of a page, in which its title stands
 KEY_LENGTH = 10  # characters that find a run's folder in a store
 ANSWER = "answer"  # names the chart of the first screen
 ORIGIN_COLUMNS = ["commit", "wider", "torch", "python", "engine", "device", "threads", "machine"]
@@ -64,8 +67,9 @@ def write_page(
         The sections of the page.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or is there and no page of ours.
     """
+    _check_free(output)
     experiments = list(experiments)
     # In a copy, columns of one type lie beside each other, and rows are taken faster.
     runs = runs.copy()
@@ -77,6 +81,7 @@ def write_page(
         _environment()
         .get_template("page.html")
         .render(
+            title=TITLE,
             answer=first,
             groups=_by_experiment(sections),
             claims=claims,
@@ -94,12 +99,26 @@ def write_page(
         )
     )
     try:
-        output.write_text(page, encoding="utf-8")
+        write_whole(output.resolve(), page.encode())
     except OSError as error:
-        raise InputError(
-            f"cannot write {str(output)!r} ({error.strerror}): choose another file with --output"
-        ) from error
+        raise _unwritable(output, str(error.strerror)) from error
     return sections
+
+
+def _check_free(output: Path) -> None:
+    """Does nothing where there is no file yet, or a page that was written here before."""
+    if not output.exists():
+        return
+    try:
+        head = read_whole(output.resolve())[:HEAD_BYTES]
+    except OSError as error:
+        raise _unwritable(output, str(error.strerror)) from error
+    if f"<title>{TITLE}</title>".encode() not in head:
+        raise _unwritable(output, "it is no page of wider's")
+
+
+def _unwritable(output: Path, reason: str) -> InputError:
+    return InputError(f"cannot write {str(output)!r} ({reason}): choose another file with --output")
 
 
 def _environment() -> jinja2.Environment:

@@ -1,11 +1,13 @@
 """Charts as files."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wider.errors import InputError
 from wider.experiments import Picture
+from wider.files import write_whole
 from wider.report._sections import Section
 
 PIXELS_PER_INCH = 144
@@ -22,7 +24,6 @@ def write_pictures(sections: Sequence[Section], folder: Path) -> list[Path]:
     Returns:
         The files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for section in sections:
         for picture in section.pictures:
@@ -86,8 +87,12 @@ def write_chart(chart: Any, path: Path) -> None:
         options = {"ppi": PIXELS_PER_INCH}  # a vector format has no resolution
     elif path.suffix == ".html":
         options = {"inline": True}
+    text = path.suffix in (".svg", ".html")
+    content = io.StringIO() if text else io.BytesIO()
+    chart.save(content, format=path.suffix[1:], **options)
+    drawn = content.getvalue()
     try:
-        chart.save(str(path), **options)
+        write_whole(path, drawn.encode() if isinstance(drawn, str) else drawn)
     except OSError as error:
         raise InputError(
             f"cannot write {str(path)!r} ({error.strerror}): choose another file"

@@ -6,46 +6,54 @@ from pathlib import Path
 import pandas as pd
 
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, read_table, runs_table
+from wider.experiments import EXPERIMENTS, of_the_same_images, read_table, runs_table
 from wider.runs import Store
 
 
-def runs_in_store(path: Path, on_damage: Callable[[str], None] = lambda _: None) -> pd.DataFrame:
-    """All finished runs of a store, one row each.
+def runs_in_store(path: Path, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:
+    """All finished runs of a store that can be compared, one row each.
 
     Args:
         path: folder of the store.
-        on_damage: called with a sentence for each damaged run, which is left out.
+        say: called with a sentence for each damaged run, which is left out, and where some are left
+            out whose images were others than those of the latest run.
 
     Raises:
         InputError: there is no such folder, or no finished run in it.
     """
     if not path.is_dir():
         raise InputError(f"there is no store {str(path)!r}: name one with --store")
-    runs = Store(path).runs(on_damage)
+    runs = Store(path).runs(say)
     if not runs:
         raise InputError(
             f"the store {str(path)!r} holds no finished run: train some with `wider run`"
         )
-    return runs_table(runs)
+    return of_the_same_images(runs_table(runs), say)
 
 
-def merged(*tables: pd.DataFrame) -> pd.DataFrame:
-    """Tables of runs as one; a run that several of them have is in it once, as the last has it."""
+def merged(*tables: pd.DataFrame, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:
+    """Tables of runs as one; a run that several of them have is in it once, as the last has it.
+
+    Args:
+        tables: of runs.
+        say: as in `runs_in_store`.
+    """
     filled = [table for table in tables if len(table)]
     if not filled:
         return runs_table([])
     every = pd.concat(filled, ignore_index=True)
     # In the order of the last one, as tables that were kept may lack columns.
     columns = list(dict.fromkeys([*filled[-1].columns, *every.columns]))
-    return every[columns].drop_duplicates("key", keep="last", ignore_index=True)
+    table = every[columns].drop_duplicates("key", keep="last", ignore_index=True)
+    return of_the_same_images(table, say)
 
 
-def runs_in_results(folder: Path) -> pd.DataFrame:
+def runs_in_results(folder: Path, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:
     """All runs of a folder of tables named EXPERIMENT-SCALE.csv, one row each; others are left.
 
     Args:
         folder: of what `wider results --format csv` wrote.
+        say: as in `runs_in_store`.
 
     Raises:
         InputError: there is no such table, or one that cannot be read.
@@ -62,4 +70,4 @@ def runs_in_results(folder: Path) -> pd.DataFrame:
             "with `wider results demo --format csv`"
         )
     # A run that belongs to several experiments is in the table of each.
-    return merged(*(read_table(path) for path in paths))
+    return merged(*(read_table(path) for path in paths), say=say)

@@ -3,9 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -13,13 +13,22 @@ import torch
 from filelock import Timeout
 from torch import Tensor, nn
 
-from wider.data import ImageData, LargeImageData, Preprocessing, TrainingData, load_for, prepare
+from wider.data import (
+    ImageData,
+    LargeImageData,
+    Preprocessing,
+    TrainingData,
+    at_hand,
+    digest_at_hand,
+    prepare,
+)
 from wider.errors import InputError
 from wider.runs import provenance
 from wider.runs._kernel import KernelDistances, kernel_distances
 from wider.runs._result import Provenance
+from wider.runs._run_files import DamagedRun, Run
 from wider.runs._spec import RunSpec
-from wider.runs._store import DamagedRun, Run, Store
+from wider.runs._store import DIGITS_SHOWN, Store
 from wider.sparsity import connectivity, count_weights
 from wider.training import ALONE, Engine, Epoch, Precision, Processes, trainer_for
 
@@ -42,7 +51,8 @@ def execute(
     """Returns a run from the store, training it (or the rest of it) where it is missing.
 
     Another process that executes the same spec on the same store waits for the first and then
-    finds the run. A damaged run is set aside and trained again.
+    finds the run. A damaged run is set aside and trained again; so is one whose images were others
+    than they are now, under their digest, and it is moved back when they are those again.
 
     Args:
         spec: the run.
@@ -54,7 +64,8 @@ def execute(
         processes: that train this run together. Each of them calls this; the first one writes, and
             all must see the store.
         on_epoch: called after each epoch.
-        on_damage: called with a sentence for each damaged run that is set aside.
+        on_damage: called with a sentence for each damaged run that is set aside, and each whose
+            images were others than they are now.
         checkpoint_seconds: an interrupted run loses at most about this much work.
         wait: whether to wait for another process that is training this run.
 
@@ -66,10 +77,12 @@ def execute(
         filelock.Timeout: another process is training this run, and `wait` is False.
     """
     place = usable_device(device)
-    with _claimed(spec, store, processes, on_damage, wait) as (run, checkpoint):
+    claimed = _claimed(spec, store, data_dir, processes=processes, say=on_damage, wait=wait)
+    with claimed as (run, checkpoint):
         if run is not None:
             return run
-        images, data = _prepared(spec.data, data_dir, place)
+        images = at_hand(spec.data, data_dir=data_dir)
+        data = _prepared(images, spec.data, place)
         model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
         kernel = _kernel(spec, model, data)
         speed = {
@@ -82,7 +95,8 @@ def execute(
             trainer.load_state(checkpoint)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         pause = checkpoint_seconds if processes.is_first else math.inf
-        _train(spec, store, trainer, on_epoch, pause)
+        keep = partial(store.write_checkpoint, spec, data_digest=images.digest)
+        _train(trainer, keep, on_epoch, pause)
         trainer.update_model()
         measured = {
             "num_weights": count_weights(model),
@@ -109,8 +123,10 @@ def _kernel(spec: RunSpec, model: nn.Module, data: TrainingData) -> KernelDistan
 def _claimed(
     spec: RunSpec,
     store: Store,
+    data_dir: Path | None,
+    *,
     processes: Processes,
-    on_damage: Callable[[str], None],
+    say: Callable[[str], None],
     wait: bool,
 ) -> Iterator[tuple[Run | None, dict[str, Tensor] | None]]:
     """Keeps other commands off a run; gives the run where it is there, and its checkpoint."""
@@ -119,21 +135,56 @@ def _claimed(
             raise Timeout(store.lock(spec).lock_file)
         yield store.read(spec), store.read_checkpoint(spec)
         return
-    try:
-        lock = store.lock(spec).acquire(blocking=wait)
-    except Timeout:
-        processes.told_by_first(False)
-        raise
-    with lock:
-        store.discard_unfinished_writes(spec)
+    store.ensure_writable()
+    with ExitStack() as claimed:
         try:
-            run = store.read(spec)
-            checkpoint = None if run else store.read_checkpoint(spec)
-        except DamagedRun as damage:
-            on_damage(f"{damage}; moved to {store.set_aside(spec)}, running it again")
-            run, checkpoint = None, None
+            claimed.enter_context(store.claimed(spec, wait=wait))
+        except Timeout:
+            processes.told_by_first(False)
+            raise
+        store.discard_unfinished_writes(spec)
+        digest = digest_at_hand(spec.data, data_dir=data_dir)
+        found = _found(spec, store, digest, say)
         processes.told_by_first(True)
-        yield run, checkpoint
+        yield found
+
+
+def _found(
+    spec: RunSpec, store: Store, digest: str | None, say: Callable[[str], None]
+) -> tuple[Run | None, dict[str, Tensor] | None]:
+    """The run and its checkpoint, after what cannot be gone on from was set aside.
+
+    Args:
+        spec: the run.
+        store: where it is kept.
+        digest: of its images as they are now; None where they are not at hand.
+        say: called with a sentence for each run that is moved.
+    """
+    try:
+        run = store.read(spec)
+        checkpoint = None if run else store.read_checkpoint(spec)
+    except DamagedRun as damage:
+        say(f"{damage}; moved to {store.set_aside(spec)}, running it again")
+        run, checkpoint = None, None
+    if run is not None:
+        before = run.result.provenance.data_digest
+    else:
+        before = store.data_digest_of_checkpoint(spec)
+    if digest is not None and before is not None and before != digest:
+        aside = store.set_aside(spec, data_digest=before)
+        say(
+            f"{spec.title}: its images were others (digest {before[:DIGITS_SHOWN]}) than those of "
+            f"{spec.data.dataset} now ({digest[:DIGITS_SHOWN]}); moved to {aside}, running it again"
+        )
+        run, checkpoint = None, None
+    nothing_there = run is None and checkpoint is None
+    if digest is None or not nothing_there:
+        return run, checkpoint
+    aside = store.restore(spec, data_digest=digest)
+    if aside is None:
+        return None, None
+    say(f"{spec.title}: moved back from {aside}, where the images were those of now")
+    return _found(spec, store, digest, say)
 
 
 def usable_device(name: str) -> torch.device:
@@ -152,9 +203,8 @@ def usable_device(name: str) -> torch.device:
 
 
 def _train(
-    spec: RunSpec,
-    store: Store,
     trainer: Engine,
+    keep: Callable[[dict[str, Tensor]], None],
     on_epoch: Callable[[Epoch], None],
     checkpoint_seconds: float,
 ) -> None:
@@ -162,7 +212,7 @@ def _train(
     while not trainer.finished:
         epoch = trainer.run_epoch()
         if not trainer.finished and time.monotonic() - last_checkpoint >= checkpoint_seconds:
-            store.write_checkpoint(spec, trainer.state())
+            keep(trainer.state())
             last_checkpoint = time.monotonic()
         on_epoch(epoch)
 
@@ -170,10 +220,9 @@ def _train(
 # One run after another usually wants the same images; two sets of them may not fit.
 @lru_cache(maxsize=1)
 def _prepared(
-    preprocessing: Preprocessing, data_dir: Path | None, device: torch.device
-) -> tuple[ImageData | LargeImageData, TrainingData]:
-    images = load_for(preprocessing, data_dir=data_dir)
-    return images, prepare(images, preprocessing).to(device)
+    images: ImageData | LargeImageData, preprocessing: Preprocessing, device: torch.device
+) -> TrainingData:
+    return prepare(images, preprocessing).to(device)
 
 
 def _provenance_of(

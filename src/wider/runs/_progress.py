@@ -8,8 +8,9 @@ from typing import Self
 from rich import progress as rich_progress
 from rich.console import Console
 
+from wider.runs._run_files import Run
 from wider.runs._spec import RunSpec
-from wider.runs._store import Run, Store
+from wider.runs._store import Store
 
 POLL_SECONDS = 2.0
 
@@ -108,10 +109,11 @@ class Progress:
         if done <= self._done_before:
             return "time left: not known yet"
         left = (self._total - done) * elapsed / (done - self._done_before)
-        return f"about {_duration(left)} left"
+        return f"about {duration(left)} left"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time that is left, in words."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

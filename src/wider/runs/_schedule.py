@@ -4,7 +4,7 @@ import itertools
 import os
 import signal
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,18 @@ from filelock import Timeout
 from joblib import Parallel, delayed, parallel_config
 from rich.console import Console
 
-from wider.data import ImageData, LargeImageData, Preprocessing, load_for
+from wider.data import ImageData, LargeImageData, Preprocessing, at_hand, digest_at_hand
 from wider.errors import InputError
 from wider.runs._cost import estimated_seconds
 from wider.runs._execute import execute, usable_device
 from wider.runs._progress import Progress
+from wider.runs._run_files import Run
 from wider.runs._spec import RunSpec
-from wider.runs._store import DamagedRun, Run, Store
+from wider.runs._store import Store
 from wider.training import Precision, Processes, joined_processes
 
 SECONDS_TO_DIE = 5  # for a worker that is being killed
+TRIES = 3  # at training runs that vanish or are damaged meanwhile
 
 
 def train_missing(
@@ -69,21 +71,71 @@ def train_missing(
                 "together: use 1, or leave torchrun out"
             )
         console = console or Console(stderr=True)
+        shown = console if processes.is_first else Console(stderr=True, quiet=True)
+        arguments = _Arguments(store.path, data_dir, device, precision, processes, os.getpid())
         wanted = _unique(specs)
-        # The first process's answers: another command may finish a run at any moment.
-        is_there = [processes.told_by_first(_is_finished(spec, store)) for spec in wanted]
-        missing = [spec for spec, there in zip(wanted, is_there, strict=True) if not there]
-        present = sum(is_there)
-        if missing:
-            shown = console if processes.is_first else Console(stderr=True, quiet=True)
-            arguments = _Arguments(store.path, data_dir, device, precision, processes, os.getpid())
-            costs = _costs(missing, data_dir)
-            with Progress(costs, store, console=shown, present=present) as progress:
-                elsewhere = _train(missing, arguments, jobs, progress, wait=False)
-                # Other commands may have finished these by now; what they left is trained here.
-                _train(elsewhere, arguments, jobs, progress, wait=True)
-    runs = {spec.key: store.read(spec) for spec in _unique(specs)}
-    return [run for spec in specs if (run := runs[spec.key])]
+        found, tries = _there(wanted, store, data_dir, processes), 0
+        while missing := [spec for spec in wanted if spec.key not in found]:
+            if tries == TRIES:
+                raise InputError(
+                    f"{len(missing)} runs, such as {missing[0].title}, were trained {TRIES} times "
+                    f"and are not in the store {store.path}: something removes or damages them, or "
+                    "changes their images. Stop that and run the same command again"
+                )
+            _train_all(missing, store, arguments, jobs, console=shown, present=len(found))
+            found, tries = _there(wanted, store, data_dir, processes), tries + 1
+    return [found[spec.key] for spec in specs]
+
+
+def digests_now(
+    specs: Iterable[RunSpec], *, data_dir: Path | None = None
+) -> dict[Preprocessing, str | None]:
+    """The digests of the images of some runs as they are now, by `Preprocessing.as_loaded`.
+
+    None where the images are not on this machine; arguments as in `train_missing`.
+    """
+    digests: dict[Preprocessing, str | None] = {}
+    for spec in specs:
+        if spec.data.as_loaded not in digests:
+            digests[spec.data.as_loaded] = digest_at_hand(spec.data, data_dir=data_dir)
+    return digests
+
+
+def _there(
+    specs: Sequence[RunSpec], store: Store, data_dir: Path | None, processes: Processes
+) -> dict[str, Run]:
+    """Which runs are finished, whole, and of the images as they are now; by key."""
+    digests = digests_now(specs, data_dir=data_dir)
+    found, _ = store.survey(spec.key for spec in specs)
+    for spec in specs:
+        run, digest = found.get(spec.key), digests[spec.data.as_loaded]
+        is_there = run is not None and digest in (None, run.result.provenance.data_digest)
+        # The first process's answer: another command may finish a run at any moment.
+        if not processes.told_by_first(is_there):
+            found.pop(spec.key, None)
+        elif run is None:
+            found[spec.key] = cast(Run, store.read(spec))
+    return found
+
+
+def _train_all(
+    missing: Sequence[RunSpec],
+    store: Store,
+    arguments: "_Arguments",
+    jobs: int,
+    *,
+    console: Console,
+    present: int,
+) -> None:
+    if arguments.processes.is_first:
+        store.ensure_writable()  # before anything is trained
+    costs = _costs(missing, arguments.data_dir)
+    with Progress(costs, store, console=console, present=present) as progress:
+        elsewhere = _train(missing, arguments, jobs, progress, wait=False)
+        if elsewhere:
+            progress.say(_waiting(elsewhere, store))
+        # Other commands may have finished these by now; what they left is trained here.
+        _train(elsewhere, arguments, jobs, progress, wait=True)
 
 
 @dataclass(frozen=True)
@@ -137,6 +189,14 @@ def _train(
     return elsewhere
 
 
+def _waiting(specs: Sequence[RunSpec], store: Store) -> str:
+    """Says who trains runs that were left to others."""
+    claim = store.claim(specs[0].key)
+    who = "another process" if claim is None else claim.who
+    others = f", and for {len(specs) - 1} more runs" if len(specs) > 1 else ""
+    return f"waiting for {specs[0].title}, which {who} trains{others}"
+
+
 def _in_one_worker(specs: Sequence[RunSpec], device: str) -> list[list[RunSpec]]:
     """What goes to one worker at a time: on a GPU the seeds of a net, which is compiled once."""
     if device == "cpu":
@@ -183,20 +243,13 @@ def _outcome(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:
     return _Outcome(spec, run, tuple(messages))
 
 
-def _is_finished(spec: RunSpec, store: Store) -> bool:
-    try:
-        return store.read(spec) is not None
-    except DamagedRun:
-        return False  # `execute` says so, sets it aside and trains it again
-
-
 def _costs(specs: Sequence[RunSpec], data_dir: Path | None) -> dict[RunSpec, float]:
     # Loading the images here, before any worker starts, means that bad input is found at once and
     # that the workers find them decoded.
     images: dict[Preprocessing, ImageData | LargeImageData] = {}
     for spec in specs:
         if spec.data.as_loaded not in images:
-            images[spec.data.as_loaded] = load_for(spec.data, data_dir=data_dir)
+            images[spec.data.as_loaded] = at_hand(spec.data, data_dir=data_dir)
     return {spec: _cost(spec, images[spec.data.as_loaded]) for spec in specs}
 
 

@@ -1,41 +1,29 @@
 """A folder of runs. Every file appears whole or not at all."""
 
-import hashlib
-import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-import pandas as pd
 import safetensors.torch
-from filelock import FileLock
-from pydantic import ValidationError
-from safetensors import SafetensorError
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from wider.errors import InputError
-from wider.files import write_whole
-from wider.runs._result import RunResult, summarise
+from wider.files import make_folder, read_whole, remove_partials, write_whole
+from wider.runs import _run_files as run_files
+from wider.runs._claims import Claim, claim_in, held, is_held
+from wider.runs._index import Index, signature
+from wider.runs._run_files import DamagedRun, Run
 from wider.runs._spec import SCHEMA_VERSION, RunSpec
 from wider.training import History
 
-SPEC, HISTORY, MODEL, RESULT = "spec.json", "history.parquet", "model.safetensors", "result.json"
-CHECKPOINT = "checkpoint.safetensors"
-DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-class DamagedRun(Exception):  # noqa: N818 - a state of the store that callers handle, not a bug
-    """A file of a run is torn, edited or missing; the message names it."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: what was asked for and what came out."""
-
-    spec: RunSpec
-    result: RunResult
-    history: History
+DESCRIPTION, LOCKS, ASIDE, INDEX = "store.json", "locks", "set-aside", "index.sqlite"
+LOCK = ".lock"  # how the names of lock files end
+KEY = re.compile(r"[0-9a-f]{64}")
+DIGITS_SHOWN = 16  # of the digest of a dataset, in names and messages
 
 
 class Store:
@@ -45,36 +33,45 @@ class Store:
     `history.parquet`, `model.safetensors` and, written last, `result.json` with the digests of the
     others. So a kill at any moment leaves a finished run, a resumable one, or nothing.
 
+    To read a store writes nothing but the cache `index.sqlite`, where that can be written.
+
     Args:
-        path: the folder; made when it does not exist.
+        path: the folder; made with the first run.
 
     Raises:
-        InputError: it cannot be written, or a newer version of wider wrote it.
+        InputError: it is no folder, or a newer version of wider wrote it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        description = self.path / "store.json"
+        self._index = Index(self.path / INDEX)
+        if os.path.lexists(self.path / DESCRIPTION):
+            self._check_description()
+        else:
+            above = (self.path, *self.path.absolute().parents)
+            nearest = next(path for path in above if os.path.lexists(path))
+            if not nearest.is_dir():
+                raise self._unusable(f"{nearest} is no folder")
+
+    def ensure_writable(self) -> None:
+        """Makes the store where it is missing, and does nothing where runs can be added.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        description = self.path / DESCRIPTION
         try:
-            (self.path / "locks").mkdir(parents=True, exist_ok=True)
+            make_folder(self._own_folder(LOCKS))
+            if not os.access(self.path, os.W_OK):
+                raise self._unusable("nothing may be written there")
             if not description.exists():
-                write_whole(description, _json_bytes({"schema_version": SCHEMA_VERSION}))
-            found = json.loads(description.read_bytes())["schema_version"]
+                with held(FileLock(self._lock_file("store")), wait=True):
+                    remove_partials(self.path, {DESCRIPTION})
+                    if not description.exists():
+                        content = run_files.json_bytes({"schema_version": SCHEMA_VERSION})
+                        write_whole(description, content)
         except OSError as error:
-            raise InputError(
-                f"cannot use {str(self.path)!r} as a store ({error.strerror}): "
-                "choose a folder that can be written with --store"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{str(description)!r} is not the description of a store: choose another folder "
-                "with --store, or remove that file if the folder is one"
-            ) from error
-        if found != SCHEMA_VERSION:
-            raise InputError(
-                f"the store {str(self.path)!r} has schema version {found!r}, this wider reads "
-                f"{SCHEMA_VERSION}: use the version of wider that wrote it, or another --store"
-            )
+            raise self._unusable(str(error.strerror)) from error
 
     def folder(self, spec: RunSpec) -> Path:
         """Where a run is kept."""
@@ -82,12 +79,39 @@ class Store:
 
     def lock(self, spec: RunSpec) -> FileLock:
         """Held while a run trains; the system frees it when the process dies, however it dies."""
-        return FileLock(self.path / "locks" / f"{spec.key}.lock")
+        return FileLock(self._lock_file(spec.key))
+
+    def claimed(self, spec: RunSpec, *, wait: bool) -> AbstractContextManager[None]:
+        """Keeps other processes off a run, and tells them who trains it; see `claim`.
+
+        Args:
+            spec: the run.
+            wait: whether to wait for a process that has it.
+
+        Raises:
+            filelock.Timeout: another process has it, and `wait` is False.
+        """
+        claim = Claim.now(spec.title, spec.recipe.epochs, self.epochs_done(spec))
+        return held(self.lock(spec), wait=wait, claim=claim)
+
+    def claim(self, key: str) -> Claim | None:
+        """Who trains a run, or was training it when it was killed; see `is_claimed`."""
+        return claim_in(self._lock_file(key))
+
+    def is_claimed(self, key: str) -> bool:
+        """Whether a process is training a run at this moment."""
+        return is_held(self._lock_file(key))
+
+    def discard_stale_locks(self) -> None:
+        """Removes the lock files of finished runs, which killed processes or older versions left."""
+        for key in self.keys_of_claims():
+            if (self.path / key / run_files.RESULT).exists():
+                with suppress(Timeout), held(FileLock(self._lock_file(key)), wait=False):
+                    pass  # it is removed with the lock
 
     def discard_unfinished_writes(self, spec: RunSpec) -> None:
         """Removes what a process that was killed in the middle of a write left of a file."""
-        for path in self.folder(spec).glob(".*"):
-            path.unlink(missing_ok=True)
+        remove_partials(self.folder(spec), run_files.EVERY_NAME)
 
     def read(self, spec: RunSpec) -> Run | None:
         """A finished run, or None where there is none.
@@ -95,24 +119,7 @@ class Store:
         Raises:
             DamagedRun: a file of it is torn, edited or missing.
         """
-        folder = self.folder(spec)
-        if not (folder / RESULT).exists():
-            return None
-        document = _sealed_document(folder / RESULT)
-        for name, digest in document["files"].items():
-            if not (folder / name).exists():
-                raise DamagedRun(f"{folder / name} is missing")
-            if _digest((folder / name).read_bytes()) != digest:
-                raise DamagedRun(f"{folder / name} is not what was written (torn or edited)")
-        try:
-            result = RunResult.model_validate(document["result"])
-            history = History.from_table(pd.read_parquet(folder / HISTORY))
-            stored_spec = RunSpec.model_validate_json((folder / SPEC).read_bytes())
-        except (ValidationError, KeyError, ValueError, OSError) as error:
-            raise DamagedRun(f"{folder} does not hold a run: {error}") from error
-        if stored_spec.key != spec.key:
-            raise DamagedRun(f"{folder / SPEC} describes another run")
-        return Run(spec, result, history)
+        return run_files.read_run(self.folder(spec), spec.key)
 
     def runs(self, on_damage: Callable[[str], None] = lambda _: None) -> list[Run]:
         """All finished runs, by key.
@@ -120,16 +127,48 @@ class Store:
         Args:
             on_damage: called with a sentence for each damaged run, which is left out.
         """
-        found = []
-        for path in self.path.glob(f"*/{RESULT}"):
+        for path in self._strangers():
+            on_damage(f"{path} is left out: it holds a run and is not named after it")
+        found, damaged = self.survey(self.keys())
+        for key, reason in damaged.items():
+            on_damage(f"{self.path / key} is damaged and left out: {reason}")
+        return [found[key] for key in sorted(found)]
+
+    def keys(self) -> list[str]:
+        """Of all runs that have a folder, whatever is in it."""
+        return [name for name in _names(self.path) if KEY.fullmatch(name)]
+
+    def keys_of_claims(self) -> list[str]:
+        """Of all runs that a process trains, or was training when it was killed."""
+        names = (name.removesuffix(LOCK) for name in _names(self.path / LOCKS))
+        return [name for name in names if KEY.fullmatch(name)]
+
+    def survey(self, keys: Iterable[str]) -> tuple[dict[str, Run], dict[str, str]]:
+        """Of some runs those that are finished and whole, and what is wrong with the damaged ones.
+
+        A run that was read before, and whose files have not been touched since, is not read again.
+
+        Args:
+            keys: of the runs; those that are not finished, or not there, are in neither answer.
+        """
+        keys = list(keys)
+        signatures = {key: found for key in keys if (found := signature(self.path / key))}
+        runs = self._index.runs(signatures)
+        new: dict[str, Run] = {}
+        damaged: dict[str, str] = {}
+        for key in keys:
+            if key in runs:
+                continue
             try:
-                spec = RunSpec.model_validate_json((path.parent / SPEC).read_bytes())
-                if spec.key != path.parent.name:
-                    raise DamagedRun(f"{path.parent / SPEC} describes another run")
-                found.append(self.read(spec))
-            except (DamagedRun, ValidationError, OSError) as damage:
-                on_damage(f"{path.parent} is damaged and left out: {damage}")
-        return sorted((run for run in found if run), key=lambda run: run.spec.key)
+                run = run_files.read_run(self.path / key, key)
+            except (DamagedRun, OSError) as damage:
+                damaged[key] = str(damage)
+            else:
+                if run is not None:
+                    new[key] = run
+        if new:
+            self._index.update(new, signatures)
+        return runs | new, damaged
 
     def write(
         self, spec: RunSpec, history: History, model: nn.Module, measured: dict[str, object]
@@ -142,43 +181,28 @@ class Store:
             model: as it is after the last one.
             measured: the fields of `RunResult` that do not follow from the history.
         """
-        folder = self.folder(spec)
-        table = io.BytesIO()
-        history.to_table().to_parquet(table, index=False)
-        contents = {
-            SPEC: _spec_bytes(spec),
-            HISTORY: table.getvalue(),
-            MODEL: safetensors.torch.save(
-                {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-            ),
-        }
-        for name, content in contents.items():
-            write_whole(folder / name, content)
-        result = RunResult.model_validate({**summarise(history), **measured})
-        document = {
-            "result": result.model_dump(mode="json"),
-            "files": {name: _digest(content) for name, content in contents.items()},
-        }
-        sealed = {**document, "seal": _digest(_json_bytes(document))}
-        write_whole(folder / RESULT, _json_bytes(sealed))
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-        return Run(spec, result, history)
+        return run_files.write_run(self.folder(spec), spec, history, model, measured)
 
     def load_model(self, run: Run) -> nn.Module:
         """The trained net of a finished run, on the CPU."""
         model = run.spec.build(
             image_shape=run.result.image_shape, num_classes=run.result.num_classes
         )
-        model.load_state_dict(safetensors.torch.load_file(self.folder(run.spec) / MODEL))
+        content = read_whole(self.folder(run.spec) / run_files.MODEL)
+        model.load_state_dict(safetensors.torch.load(content))
         return model
 
-    def write_checkpoint(self, spec: RunSpec, state: dict[str, Tensor]) -> None:
-        """Keeps what an interrupted run goes on from."""
-        folder = self.folder(spec)
-        write_whole(folder / SPEC, _spec_bytes(spec))
-        content = safetensors.torch.save(state)
-        # The digest stands before the tensors, so that one rename replaces both together.
-        write_whole(folder / CHECKPOINT, _checkpoint_digest(spec, content) + content)
+    def write_checkpoint(
+        self, spec: RunSpec, state: Mapping[str, Tensor], *, data_digest: str
+    ) -> None:
+        """Keeps what an interrupted run goes on from.
+
+        Args:
+            spec: the run.
+            state: of its engine.
+            data_digest: of the images that it is trained on.
+        """
+        run_files.write_checkpoint(self.folder(spec), spec, state, data_digest)
 
     def read_checkpoint(self, spec: RunSpec) -> dict[str, Tensor] | None:
         """What `write_checkpoint` kept, or None.
@@ -186,64 +210,93 @@ class Store:
         Raises:
             DamagedRun: the file is torn or edited.
         """
-        path = self.folder(spec) / CHECKPOINT
-        if not path.exists():
-            return None
-        content = path.read_bytes()
-        digest, tensors = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-        if _checkpoint_digest(spec, tensors) != digest:
-            raise DamagedRun(f"{path} is not what this run wrote (torn, edited or another run's)")
-        try:
-            return safetensors.torch.load(tensors)
-        except SafetensorError as error:
-            raise DamagedRun(f"{path} cannot be read: {error}") from error
+        return run_files.read_checkpoint(self.folder(spec), spec.key)
 
-    def epochs_done(self, spec: RunSpec) -> int:
+    def epochs_done(self, spec: RunSpec) -> float:
         """How many epochs of a run are behind us: all of a finished one, else the checkpoint's.
 
         Reads the head of the file only, so that progress can be watched while others write it.
         """
-        if (self.folder(spec) / RESULT).exists():
+        if (self.folder(spec) / run_files.RESULT).exists():
             return spec.recipe.epochs
-        try:
-            with (self.folder(spec) / CHECKPOINT).open("rb") as file:
-                file.seek(DIGEST_BYTES)
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-                return header["history"]["shape"][0]
-        except (OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError):
-            return 0  # none, or damaged: `read_checkpoint` tells which
+        return run_files.epochs_in_checkpoint(self.folder(spec))
 
-    def set_aside(self, spec: RunSpec) -> Path:
-        """Moves a damaged run out of the way, for its owner to look at; returns where to."""
-        number = 1
-        while (target := self.path / "set-aside" / f"{spec.key}-{number}").exists():
+    def data_digest_of_checkpoint(self, spec: RunSpec) -> str | None:
+        """Of the images on which an interrupted run was trained.
+
+        None where there is no checkpoint, or one of an earlier version of wider.
+        """
+        return run_files.data_digest_in_checkpoint(self.folder(spec))
+
+    def set_aside(self, spec: RunSpec, *, data_digest: str | None = None) -> Path:
+        """Moves a run out of the way, for its owner to look at; returns where to.
+
+        Args:
+            spec: the run.
+            data_digest: of the images on which it was trained, where these are why: `restore` finds
+                it again.
+        """
+        name = f"{spec.key}-{data_digest[:DIGITS_SHOWN]}" if data_digest else spec.key
+        aside, number = self._own_folder(ASIDE), 0
+        target = aside / name
+        while os.path.lexists(target) or target.name == spec.key:
             number += 1
-        target.parent.mkdir(exist_ok=True)
+            target = aside / f"{name}-{number}"
+        make_folder(aside)
         return self.folder(spec).rename(target)
 
+    def restore(self, spec: RunSpec, *, data_digest: str) -> Path | None:
+        """Moves a run back that was set aside since the images were others; returns from where.
 
-def _sealed_document(path: Path) -> dict:
-    try:
-        document = json.loads(path.read_bytes())
-        seal = document.pop("seal")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DamagedRun(f"{path} is not a result (torn or edited)") from error
-    if seal != _digest(_json_bytes(document)):
-        raise DamagedRun(f"{path} is not what was written (torn or edited)")
-    return document
+        None where there is none. There must be no other run of this spec.
+        """
+        source = self._own_folder(ASIDE) / f"{spec.key}-{data_digest[:DIGITS_SHOWN]}"
+        if not source.is_dir() or source.is_symlink():
+            return None
+        source.rename(self.folder(spec))
+        return source
+
+    def _strangers(self) -> list[Path]:
+        """Folders with a result that are not named as a run's."""
+        others = [
+            self.path / name
+            for name in _names(self.path)
+            if not KEY.fullmatch(name) and name not in (LOCKS, ASIDE)
+        ]
+        return [path for path in others if os.path.lexists(path / run_files.RESULT)]
+
+    def _own_folder(self, name: str) -> Path:
+        """A folder of the store's own, which no link may lead out of it."""
+        if (self.path / name).is_symlink():
+            raise self._unusable(f"{self.path / name} is a link")
+        return self.path / name
+
+    def _lock_file(self, key: str) -> Path:
+        return self.path / LOCKS / f"{key}{LOCK}"
+
+    def _check_description(self) -> None:
+        path = self.path / DESCRIPTION
+        try:
+            found = json.loads(read_whole(path))["schema_version"]
+        except OSError as error:
+            raise self._unusable(str(error.strerror)) from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"{str(path)!r} is not the description of a store: choose another folder with "
+                "--store, or remove that file if the folder is one"
+            ) from error
+        if found != SCHEMA_VERSION:
+            raise InputError(
+                f"the store {str(self.path)!r} has schema version {found!r}, this wider reads "
+                f"{SCHEMA_VERSION}: use the version of wider that wrote it, or another --store"
+            )
+
+    def _unusable(self, reason: str) -> InputError:
+        return InputError(
+            f"cannot use {str(self.path)!r} as a store ({reason}): choose a folder that can be "
+            "written with --store"
+        )
 
 
-def _checkpoint_digest(spec: RunSpec, tensors: bytes) -> bytes:
-    return hashlib.sha256(spec.key.encode() + tensors).digest()
-
-
-def _spec_bytes(spec: RunSpec) -> bytes:
-    return _json_bytes(spec.model_dump(mode="json"))
-
-
-def _json_bytes(document: object) -> bytes:
-    return (json.dumps(document, indent=2) + "\n").encode()
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

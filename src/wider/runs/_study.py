@@ -42,7 +42,7 @@ def read_study(path: Path) -> Study:
     each with one value. Those that vary are in the table [grid] instead, each with a list of
     values, such as `widening.width = [4, 8, 16]`; all combinations are run.
 
-    Combinations that mean the same net are run once: those that differ only in how a net that is
+    Combinations that mean the same net are run once, in the plainest of their descriptions: those that differ only in how a net that is
     not sparse would be sparse, and the dense baseline, which is the member of the base width
     whichever way the family is widened, linear bottlenecks apart. Where widenings are compared, it
     also stands for allocations that do not exist at the base width.
@@ -70,7 +70,8 @@ def read_study(path: Path) -> Study:
         specs = [_with_baseline(spec) for spec in specs]
     nets: dict[RunSpec, RunSpec] = {}
     for spec in specs:
-        nets.setdefault(_same_net(spec), spec)
+        net = _same_net(spec)
+        nets[net] = min(nets.get(net, spec), spec, key=_unusual)
     return Study(title, tuple(nets.values()))
 
 
@@ -168,6 +169,16 @@ def _with_baseline(spec: RunSpec) -> RunSpec:
     if not (at_base_width and isinstance(widening.allocation, dict)):
         return spec
     return spec.model_copy(update={"widening": widening.model_copy(update={"allocation": "level"})})
+
+
+def _unusual(spec: RunSpec) -> tuple[int, str]:
+    """By which one of several descriptions of a net is chosen, whatever their order in a file."""
+    widening = spec.widening
+    differing = sum(
+        getattr(widening, name) != field.default
+        for name, field in type(widening).model_fields.items()
+    )
+    return differing, spec.key
 
 
 def _same_net(spec: RunSpec) -> RunSpec:

@@ -1,0 +1,83 @@
+"""The command that says what a store holds, and what is trained there now."""
+
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from wider.cli._output import console
+from wider.errors import InputError
+from wider.runs import Listed, Store, duration, listing
+
+KEY_LENGTH = 10  # characters that find a run's folder in a store
+
+
+def runs(store: Path = Path("runs")) -> bool:
+    """What a store holds: what is trained there now, what was interrupted, diverged or is damaged.
+
+    It reads only, and can be called while others train.
+
+    Args:
+        store: folder of the runs.
+    """
+    if not store.is_dir():
+        raise InputError(f"there is no store {str(store)!r}: name one with --store")
+    listed = listing(Store(store))
+    shown = Table()
+    for heading in ("status", "run", "epochs", "key", ""):
+        shown.add_column(heading)
+    for row in _rows(listed):
+        shown.add_row(*map(Text, row))
+    console().print(shown)
+    console().print(Text(_counted(listed)))
+    return False
+
+
+def _rows(listed: Iterable[Listed]) -> Iterable[tuple[str, ...]]:
+    for status, runs in groupby(listed, key=lambda run: run.status):
+        if status == "finished":
+            yield from _nets(list(runs))
+            continue
+        for run in runs:
+            asked = "" if run.asked is None else f" of {run.asked}"
+            title = run.title or "not known"
+            yield status, title, f"{run.epochs:.4g}{asked}", run.key[:KEY_LENGTH], _remark(run)
+
+
+def _nets(finished: Sequence[Listed]) -> Iterable[tuple[str, ...]]:
+    """The seeds of each net in one row."""
+    nets: dict[str, list[Listed]] = {}
+    for run in finished:
+        if run.spec is not None:
+            nets.setdefault(run.spec.key_of_all_seeds, []).append(run)
+    for runs in nets.values():
+        first = runs[0]
+        seeds = sorted(run.spec.seed for run in runs if run.spec)
+        title = first.title.removesuffix(f" seed {first.spec.seed}" if first.spec else "")
+        one = len(seeds) == 1
+        word = "seed" if one else "seeds"
+        key = first.key[:KEY_LENGTH] if one else ""
+        yield "finished", title, f"{first.epochs:.4g}", key, f"{word} {', '.join(map(str, seeds))}"
+
+
+def _remark(run: Listed) -> str:
+    if run.status == "damaged":
+        return run.reason
+    if run.status == "running":
+        left = run.seconds_left
+        time_left = "time left not known yet" if left is None else f"about {duration(left)} left"
+        return time_left if run.claim is None else f"{time_left}; {run.claim.who}"
+    if run.status == "abandoned":
+        was = "" if run.claim is None else f"; {run.claim.who}, was killed"
+        return f"the same command goes on{was}"
+    return ""
+
+
+def _counted(listed: Sequence[Listed]) -> str:
+    counts = {status: len(list(runs)) for status, runs in groupby(listed, lambda run: run.status)}
+    made = time.strftime("%Y-%m-%d %H:%M")
+    every = ", ".join(f"{count:,} {status}" for status, count in counts.items()) or "none"
+    return f"{len(listed):,} runs at {made}: {every}"
