@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -63,9 +63,9 @@ class Drawing:
         """
         return alt.Chart.from_dict(self.to_dict())
 
-    def save(self, path: Path | str, **options: Any) -> None:
-        """Writes it to a file, whose ending says as what; options are Altair's."""
-        self.to_altair().save(str(path), **options)
+    def save(self, file: Path | str | IO[Any], **options: Any) -> None:
+        """Writes it to a file, whose ending or `format` says as what; options are Altair's."""
+        self.to_altair().save(file, **options)
 
     def _repr_mimebundle_(self, *args: Any, **options: Any) -> Any:
         return self.to_altair()._repr_mimebundle_(*args, **options)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, Experiment
+from wider.files import write_output
 from wider.report._answer import Answer, answer
 from wider.report._cost import costs
 from wider.report._format import cells, heading, with_intervals
@@ -94,7 +95,7 @@ def write_page(
         )
     )
     try:
-        output.write_text(page, encoding="utf-8")
+        write_output(output, page.encode())
     except OSError as error:
         raise InputError(
             f"cannot write {str(output)!r} ({error.strerror}): choose another file with --output"

@@ -1,11 +1,13 @@
 """Charts as files."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wider.errors import InputError
 from wider.experiments import Picture
+from wider.files import write_output
 from wider.report._sections import Section
 
 PIXELS_PER_INCH = 144
@@ -86,8 +88,11 @@ def write_chart(chart: Any, path: Path) -> None:
         options = {"ppi": PIXELS_PER_INCH}  # a vector format has no resolution
     elif path.suffix == ".html":
         options = {"inline": True}
+    drawn = io.BytesIO() if path.suffix in (".png", ".pdf") else io.StringIO()
+    chart.save(drawn, format=path.suffix[1:], **options)
+    content = drawn.getvalue()
     try:
-        chart.save(str(path), **options)
+        write_output(path, content if isinstance(content, bytes) else content.encode())
     except OSError as error:
         raise InputError(
             f"cannot write {str(path)!r} ({error.strerror}): choose another file"

@@ -21,6 +21,7 @@ from wider.runs._execute import execute, usable_device
 from wider.runs._progress import Progress
 from wider.runs._spec import RunSpec
 from wider.runs._store import DamagedRun, Run, Store
+from wider.text import messages
 from wider.training import Precision, Processes, joined_processes
 
 SECONDS_TO_DIE = 5  # for a worker that is being killed
@@ -68,7 +69,7 @@ def train_missing(
                 f"jobs is {jobs}, but torchrun's {processes.count} processes train each run "
                 "together: use 1, or leave torchrun out"
             )
-        console = console or Console(stderr=True)
+        console = console or messages()
         wanted = _unique(specs)
         # The first process's answers: another command may finish a run at any moment.
         is_there = [processes.told_by_first(_is_finished(spec, store)) for spec in wanted]
