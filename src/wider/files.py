@@ -26,7 +26,12 @@ def write_whole(path: Path, content: bytes) -> None:
     Args:
         path: of the file; its folder is made where it is missing.
         content: of the file.
+
+    Raises:
+        OSError: it cannot be written, and is as it was; the error has its name.
     """
+    if path.is_dir() and not path.is_symlink():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     make_folder(path.parent)
     # A name that nobody can guess and lay a link at; "x" follows none.
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL}")
@@ -36,9 +41,31 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # a full disk has no name of its own
+        raise
     finally:
         partial.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Writes a file that a user named: at one stroke, except to a pipe or a device.
+
+    Args:
+        path: of the file; of a link, the file that it leads to is written.
+        content: of the file.
+
+    Raises:
+        OSError: it cannot be written, or its folder does not exist.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
+    target = path.resolve()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
+    write_whole(target, content)
 
 
 def read_whole(path: Path) -> bytes:

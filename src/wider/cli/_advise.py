@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import cast
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from wider.cli._output import console
 from wider.data import ImageData, Normalisation, Preprocessing, load_for, prepare
 from wider.errors import InputError
 from wider.experiments.advice_chart import advice_chart
 from wider.report import check_picture_file, write_chart
 from wider.sparsity import AllocationName
+from wider.text import console, say
 from wider.theory import Advice, best_width, connectivity_grid
 
 BAR = 30  # characters
@@ -34,7 +34,7 @@ def advise(
     data_dir: Path | None = None,
     picture: Path | None = None,
     seed: int = 0,
-) -> bool:
+) -> None:
     """The width at which an MLP with one hidden layer should learn best, without training any.
 
     Args:
@@ -72,8 +72,7 @@ def advise(
         console().print(sentence, soft_wrap=True)
     if picture is not None:
         write_chart(advice_chart(advice, [about]), picture)
-        Console(stderr=True, soft_wrap=True).print(f"picture written to {picture}", markup=False)
-    return False
+        say(f"picture written to {picture}")
 
 
 def _base_width(base_width: int | None, num_weights: int | None, images: ImageData) -> int:
@@ -131,10 +130,10 @@ def _grid_table(grid: pd.DataFrame) -> Table:
     return shown
 
 
-def _multiple(value: float | None) -> str:
+def _multiple(value: float | None) -> Text:
     if value is None or math.isnan(value):
-        return "-"
-    return f"[bold]{value:.2f}[/]" if value == 1 else f"{value:.2f}"
+        return Text("-")
+    return Text(f"{value:.2f}", style="bold" if value == 1 else "")
 
 
 def _sentences(advice: Advice, grid: pd.DataFrame) -> list[str]:

@@ -6,15 +6,14 @@ from typing import Annotated
 
 import pandas as pd
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from wider import bench as benchmarks
 from wider.bench import Case, Suite
-from wider.cli._output import PIPED_WIDTH
 from wider.errors import InputError
-
-PIXELS_PER_INCH = 144
+from wider.files import write_output
+from wider.report import write_chart
+from wider.text import console, say
 
 
 def bench(
@@ -23,7 +22,7 @@ def bench(
     threads: int = 1,
     repetitions: int = 7,
     output: Path | None = None,
-) -> bool:
+) -> None:
     """Measures native code against PyTorch on this machine, in turn in one process.
 
     Args:
@@ -36,14 +35,13 @@ def bench(
     if output is not None:
         _make_folder(output)  # before anything is measured: that takes a while
     for suite in chosen:
-        _say(f"{suite.name}: {suite.details}")
+        say(f"{suite.name}: {suite.details}")
         table = benchmarks.run_suite(
             suite, threads=threads, repetitions=repetitions, on_case=_say_case
         )
         _print(suite, table)
         if output is not None:
             _write(suite, table, output)
-    return False
 
 
 def _print(suite: Suite, table: pd.DataFrame) -> None:
@@ -60,11 +58,9 @@ def _print(suite: Suite, table: pd.DataFrame) -> None:
         for row in cells.loc[case.index].itertuples(index=False):
             shown.add_row(*case_cells, *row)
         shown.add_section()
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(width=PIPED_WIDTH, highlight=False)
-    console.print(shown)
+    console().print(shown)
     for remark in suite.remarks(table):
-        console.print(remark, markup=False)
+        console().print(remark)
 
 
 def _text(value: float | str) -> str:
@@ -84,16 +80,12 @@ def _make_folder(folder: Path) -> None:
 
 def _write(suite: Suite, table: pd.DataFrame, folder: Path) -> None:
     path = folder / f"bench-{suite.name}.csv"
-    write_whole(path, table.to_csv(index=False, lineterminator="\n").encode())
+    write_output(path, table.to_csv(index=False, lineterminator="\n").encode())
     picture = path.with_suffix(".png")
     write_chart(suite.draw(table), picture)
-    _say(f"written to {path} and {picture}")
+    say(f"written to {path} and {picture}")
 
 
 def _say_case(case: Case) -> None:
     columns = case.columns.items()
-    _say(", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in columns))
-
-
-def _say(message: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(message, markup=False)
+    say(", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in columns))

@@ -1,4 +1,4 @@
-"""The commands. Each returns whether a run that it was asked for diverged."""
+"""The commands. Those that train return what to say of runs that diverged, or None."""
 
 import shlex
 import sys
@@ -9,12 +9,11 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 import torch
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from wider.cli._advise import advise
 from wider.cli._bench import bench
-from wider.cli._output import print_experiments, print_summary
+from wider.cli._output import print_experiments, print_summary, said_of_diverged
 from wider.cli._runs import runs
 from wider.cli._sweep import sweep
 from wider.data import write_shards
@@ -32,6 +31,7 @@ from wider.report import (
     write_pictures,
 )
 from wider.runs import Run, RunSpec, Store, digests_now, train_missing
+from wider.text import console, say
 from wider.training import Precision, is_first_process
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
@@ -43,7 +43,7 @@ DatasetName = Annotated[str, tyro.conf.Positional]
 
 def demo(
     store: Path = Path("demo-runs"), output: Path = Path("demo-report.html"), jobs: int = 1
-) -> bool:
+) -> str | None:
     """One minute: a sparse family of nets and its dense control on 8x8 digits, table and page.
 
     Args:
@@ -54,15 +54,14 @@ def demo(
     section = _run("demo", "laptop", Store(store), data_dir=None, device="cpu", jobs=jobs)
     print_summary(section.summary)
     write_page(runs_in_store(store), output, experiments=[find("demo")])
-    _say(section.pictures[0].caption)
-    _say(f"page written to {output}")
-    return _any_diverged(section)
+    say(section.pictures[0].caption)
+    say(f"page written to {output}")
+    return _diverged(section, store)
 
 
-def experiments() -> bool:
+def experiments() -> None:
     """What can be run, what it needs, and what it costs at each scale."""
     print_experiments(EXPERIMENTS.values())
-    return False
 
 
 def run(
@@ -77,7 +76,7 @@ def run(
     datasets: tuple[str, ...] = (),
     known: Path | None = None,
     picture: Path | None = None,
-) -> bool:
+) -> str | None:
     """Trains what the store lacks of an experiment and prints its results.
 
     Args:
@@ -102,15 +101,15 @@ def run(
     if is_first_process():
         print_summary(section.summary)
         for drawn in section.pictures:
-            _say(drawn.caption)
+            say(drawn.caption)
         if picture is not None:
             for path in write_picture_files(section.pictures, picture):
-                _say(f"picture written to {path}")
+                say(f"picture written to {path}")
         if section.num_runs:
-            _say(f"all of it as a page: wider report --store {shlex.quote(str(store))}")
+            say(f"all of it as a page: wider report --store {shlex.quote(str(store))}")
         elif picture is None:
-            _say(f"to see it: wider run {experiment} --picture FILE")
-    return _any_diverged(section)
+            say(f"to see it: wider run {experiment} --picture FILE")
+    return _diverged(section, store)
 
 
 def results(
@@ -120,7 +119,7 @@ def results(
     store: Path = Path("runs"),
     known: Path | None = None,
     format: Literal["table", "json", "csv"] = "table",  # noqa: A002 - the name of the flag
-) -> bool:
+) -> None:
     """Prints the results of an experiment that are in a store, without training anything.
 
     Args:
@@ -133,7 +132,7 @@ def results(
     """
     section = _finished(experiment, scale, store, known)
     if len(section.table) < section.num_runs:
-        _say(f"{len(section.table)} of {section.num_runs} runs are there")
+        say(f"{len(section.table)} of {section.num_runs} runs are there")
     every = section.table if section.num_runs else section.summary
     if format == "csv":
         every.to_csv(sys.stdout, index=False, lineterminator="\n")
@@ -142,7 +141,6 @@ def results(
         sys.stdout.write("\n")
     else:
         print_summary(section.summary)
-    return False
 
 
 def report(
@@ -150,7 +148,7 @@ def report(
     output: Path = Path("report.html"),
     pictures: Path | None = None,
     results: Path | None = None,
-) -> bool:
+) -> None:
     """Writes all that a store holds as one page that works offline.
 
     Args:
@@ -162,13 +160,12 @@ def report(
     """
     # What is computed is small: a second thread would mostly wait for the first.
     torch.set_num_threads(1)
-    table = runs_in_store(store, _say) if results is None else runs_in_results(results, _say)
+    table = runs_in_store(store, say) if results is None else runs_in_results(results, say)
     sections = write_page(table, output)
-    _say(f"page written to {output}")
+    say(f"page written to {output}")
     if pictures is not None:
         for path in write_pictures(sections, pictures):
-            _say(f"picture written to {path}")
-    return False
+            say(f"picture written to {path}")
 
 
 def train(
@@ -177,7 +174,7 @@ def train(
     data_dir: Path | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
     precision: Precision = "float32",
-) -> bool:
+) -> str | None:
     """Trains one net, or finds it in the store; every field of its spec is a flag.
 
     Args:
@@ -191,12 +188,16 @@ def train(
     (run,) = train_missing([spec], opened, data_dir=data_dir, device=device, precision=precision)
     if is_first_process():
         _print_run(run, opened.folder(spec))
-    return run.result.status == "diverged"
+    return said_of_diverged(
+        [spec.title] if run.result.status == "diverged" else [],
+        num_runs=1,
+        listed_by=f"wider report --store {shlex.quote(str(store))}",
+    )
 
 
 def prepare(
     name: DatasetName, *, output: Path, data_dir: Path | None = None, jobs: int = 1
-) -> bool:
+) -> None:
     """Gets a dataset of large images, such as imagenet, ready for training; interrupted, the same
     command goes on where it was.
 
@@ -209,11 +210,10 @@ def prepare(
     """
     index = write_shards(name, output, data_dir=data_dir, jobs=jobs)
     for split, count in index.counts.items():
-        _say(f"{split}: {count:,} images of {len(index.classes):,} classes")
+        say(f"{split}: {count:,} images of {len(index.classes):,} classes")
     if index.skipped:
-        _say(f"{len(index.skipped)} images cannot be decoded and are left out; see index.json")
-    _say(f"prepared in {output / name}; train with --data-dir {output} and an image size")
-    return False
+        say(f"{len(index.skipped)} images cannot be decoded and are left out; see index.json")
+    say(f"prepared in {output / name}; train with --data-dir {output} and an image size")
 
 
 COMMANDS = {
@@ -250,7 +250,7 @@ def _run(
     there = _of_images_now(_known_runs(known), wanted, where["data_dir"])
     missing = [spec for spec in wanted if spec.key not in set(there.get("key", []))]
     trained = runs_table(train_missing(missing, store, **where))
-    return section_of(experiment, scale, merged(there, trained, say=_say))
+    return section_of(experiment, scale, merged(there, trained, say=say))
 
 
 def _of_images_now(
@@ -268,7 +268,7 @@ def _of_images_now(
         if (now := digests[spec.data.as_loaded]) and not now.startswith(before[spec.key])
     ]
     if others:
-        _say(
+        say(
             f"{len(others)} known runs are trained anew: their images were others than they are now"
         )
     return table[~table["key"].isin(others)]
@@ -280,10 +280,10 @@ def _finished(name: str, scale_name: str | None, store: Path, known: Path | None
     if not scale.specs():
         return section_of(experiment, scale, runs_table([]))
     if known is None:
-        found = runs_in_store(store, _say)
+        found = runs_in_store(store, say)
     else:
-        in_store = Store(store).runs(_say) if store.is_dir() else []
-        found = merged(_known_runs(known), runs_table(in_store), say=_say)
+        in_store = Store(store).runs(say) if store.is_dir() else []
+        found = merged(_known_runs(known), runs_table(in_store), say=say)
     section = section_of(experiment, scale, found)
     if section.table.empty:
         raise InputError(
@@ -294,15 +294,20 @@ def _finished(name: str, scale_name: str | None, store: Path, known: Path | None
 
 
 def _known_runs(folder: Path | None) -> pd.DataFrame:
-    return runs_table([]) if folder is None else runs_in_results(folder, _say)
+    return runs_table([]) if folder is None else runs_in_results(folder, say)
 
 
-def _any_diverged(section: Section) -> bool:
-    return bool(section.num_runs and (section.table["status"] == "diverged").any())
-
-
-def _say(message: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(message, markup=False)
+def _diverged(section: Section, store: Path) -> str | None:
+    if not section.num_runs:
+        return None
+    keys = set(section.table.loc[section.table["status"] == "diverged", "key"])
+    name, scale = section.experiment.name, section.scale
+    return said_of_diverged(
+        [spec.title for spec in scale.specs() if spec.key in keys],
+        num_runs=len(section.table),
+        listed_by=f"wider results {name} --scale {scale.name} --store {shlex.quote(str(store))} "
+        "--format csv",
+    )
 
 
 def _print_run(run: Run, folder: Path) -> None:
@@ -319,4 +324,4 @@ def _print_run(run: Run, folder: Path) -> None:
         table.add_row(label, f"{validated.test_accuracy:.2%}")
     table.add_row("seconds", f"{result.seconds:.1f}")
     table.add_row("folder", str(folder))
-    Console(soft_wrap=True).print(table)
+    console().print(table, soft_wrap=True)

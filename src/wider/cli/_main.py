@@ -2,25 +2,30 @@
 
 import gc
 import os
+import sys
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TextIO
 
 import pydantic
 import tyro
-from rich.console import Console
 
 from wider.cli import _commands
+from wider.cli._refusals import NO_MEMORY, check_text, is_out_of_memory, said_of_system
 from wider.errors import InputError
+from wider.text import say
 
 # What has been imported stays: the garbage collector need not go through it again and again.
 gc.freeze()
 
-DONE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 2, 3, 130
+DONE, BAD_INPUT, DIVERGED, INTERRUPTED, NO_READER = 0, 2, 3, 130, 141
 
 DESCRIPTION = """Are wider nets better given the same number of weights?
 
-Results go to standard output, messages to standard error. Exit codes: 0 done, 2 bad input (the
-message says what to change), 3 a trained run diverged, 130 interrupted (the same command goes
-on)."""
+Results go to standard output, messages to standard error. Exit codes: 0 done, 2 bad input, or the
+system refused a file (the message says what to change), 3 a trained run diverged, 130 interrupted,
+141 whoever read the output has gone (the same command goes on)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,23 +39,77 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # tyro shows what pydantic says of a bad flag; a link to pydantic's manual does not help there.
     os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
-    messages = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        diverged = tyro.extras.subcommand_cli_from_dict(
-            _commands.COMMANDS,
-            prog="wider",
-            description=DESCRIPTION,
-            args=arguments,
-        )
+        with warnings.catch_warnings():
+            warnings.showwarning = _Warnings()
+            try:
+                return _answer(sys.argv[1:] if arguments is None else arguments)
+            finally:
+                sys.stdout.flush()
     except InputError as error:
-        messages.print(f"wider: {error}", markup=False, style="red")
-        return BAD_INPUT
+        return _refuse(*error.args)
     except pydantic.ValidationError as error:
-        for problem in error.errors():
-            place = ".".join(map(str, problem["loc"]))
-            messages.print(f"wider: {place}: {problem['msg']}", markup=False, style="red")
-        return BAD_INPUT
+        places = [".".join(map(str, problem["loc"])) for problem in error.errors()]
+        reasons = [problem["msg"] for problem in error.errors()]
+        return _refuse(*map(": ".join, zip(places, reasons, strict=True)))
+    except BrokenPipeError:
+        _silence(sys.stdout, sys.stderr)
+        return NO_READER
+    except OSError as error:
+        code = _refuse(said_of_system(error))
+        _silence_if_full(sys.stdout)
+        return code
+    except MemoryError:
+        return _refuse(NO_MEMORY)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return _refuse(NO_MEMORY)
     except KeyboardInterrupt:
-        messages.print("\nwider: interrupted; the same command goes on from what is finished")
+        say("")
+        say("wider: interrupted; the same command goes on from what is finished")
         return INTERRUPTED
+
+
+class _Warnings:
+    """Shows each warning once, in one line, without the line of code that it comes from."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, message: Warning | str, *_: object) -> None:
+        if str(message) not in self._said:
+            self._said.add(str(message))
+            say(f"wider: {message}", style="yellow")
+
+
+def _answer(arguments: Sequence[str]) -> int:
+    check_text(arguments)
+    diverged = tyro.extras.subcommand_cli_from_dict(
+        _commands.COMMANDS, prog="wider", description=DESCRIPTION, args=arguments
+    )
+    if diverged:
+        say(f"wider: {diverged}", style="red")
     return DIVERGED if diverged else DONE
+
+
+def _refuse(*messages: str) -> int:
+    for message in messages:
+        say(f"wider: {message}", style="red")
+    return BAD_INPUT
+
+
+def _silence_if_full(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        _silence(stream)
+
+
+def _silence(*streams: TextIO) -> None:
+    """Or Python would try to write what is left when it ends, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        with suppress(OSError):  # one that has no number
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

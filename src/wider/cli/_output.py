@@ -1,9 +1,8 @@
 """Tables on standard output."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from wider.experiments import (
@@ -14,8 +13,9 @@ from wider.experiments import (
     estimated_gpu_hours,
 )
 from wider.report import cells, heading, with_intervals
+from wider.text import console
 
-PIPED_WIDTH = 200  # a file or a pipe has no width of its own to cut a table to
+NAMED = 5  # diverged runs that are named on the screen
 
 
 def print_summary(table: pd.DataFrame) -> None:
@@ -47,6 +47,24 @@ def print_experiments(experiments: Iterable[Experiment]) -> None:
     console().print(shown)
 
 
+def said_of_diverged(titles: Sequence[str], *, num_runs: int, listed_by: str) -> str | None:
+    """What to say of diverged runs.
+
+    Args:
+        titles: of those runs.
+        num_runs: how many runs there are, those that did not diverge included.
+        listed_by: a command that lists them all.
+
+    Returns:
+        One line, or None where no run diverged.
+    """
+    if not titles:
+        return None
+    more = f"; and {len(titles) - NAMED} more" if len(titles) > NAMED else ""
+    how_many = f"{len(titles)} of {num_runs} run{'s' if num_runs > 1 else ''} diverged"
+    return f"{how_many}: {'; '.join(titles[:NAMED])}{more}. All of them, by status: {listed_by}"
+
+
 def _costs(scale: Scale) -> list[str]:
     specs = scale.specs()
     if not specs:
@@ -65,9 +83,3 @@ def _duration(seconds: float) -> str:
     if seconds < 60:
         return "seconds"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
-
-
-def console() -> Console:
-    """Standard output, wide where it is no terminal."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(width=PIPED_WIDTH, highlight=False)

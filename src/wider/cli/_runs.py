@@ -6,16 +6,15 @@ from itertools import groupby
 from pathlib import Path
 
 from rich.table import Table
-from rich.text import Text
 
-from wider.cli._output import console
 from wider.errors import InputError
 from wider.runs import Listed, Store, duration, listing
+from wider.text import console
 
 KEY_LENGTH = 10  # characters that find a run's folder in a store
 
 
-def runs(store: Path = Path("runs")) -> bool:
+def runs(store: Path = Path("runs")) -> None:
     """What a store holds: what is trained there now, what was interrupted, diverged or is damaged.
 
     It reads only, and can be called while others train.
@@ -30,10 +29,9 @@ def runs(store: Path = Path("runs")) -> bool:
     for heading in ("status", "run", "epochs", "key", ""):
         shown.add_column(heading)
     for row in _rows(listed):
-        shown.add_row(*map(Text, row))
+        shown.add_row(*row)
     console().print(shown)
-    console().print(Text(_counted(listed)))
-    return False
+    console().print(_counted(listed))
 
 
 def _rows(listed: Iterable[Listed]) -> Iterable[tuple[str, ...]]:

@@ -1,13 +1,15 @@
 """The command that trains a study of the user's own."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from wider.cli._output import console, print_summary, say
+from wider.cli._output import print_summary, said_of_diverged
 from wider.experiments import means, of_the_same_images, runs_table
 from wider.runs import Store, check_nets, read_study, train_missing
+from wider.text import console, say
 from wider.training import Precision, is_first_process
 
 
@@ -19,7 +21,7 @@ def sweep(
     device: Literal["cpu", "cuda"] = "cpu",
     precision: Precision = "float32",
     jobs: int = 1,
-) -> bool:
+) -> str | None:
     """Trains what the store lacks of a study of your own, and prints its means over seeds.
 
     Args:
@@ -33,9 +35,12 @@ def sweep(
     asked = read_study(study)
     check_nets(asked.specs, data_dir=data_dir)
     where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
-    trained = train_missing(asked.specs, Store(store), **where)
-    table = of_the_same_images(runs_table(trained), say)
+    runs = train_missing(asked.specs, Store(store), **where)
     if is_first_process():
-        console().print(asked.title, markup=False)
-        print_summary(means(table))
-    return bool((table["status"] == "diverged").any())
+        console().print(asked.title)
+        print_summary(means(of_the_same_images(runs_table(runs), say)))
+    return said_of_diverged(
+        [run.spec.title for run in runs if run.result.status == "diverged"],
+        num_runs=len(runs),
+        listed_by=f"wider report --store {shlex.quote(str(store))}",
+    )

@@ -32,6 +32,7 @@ from wider.data._shards import Plan, described, plans, write_shard
 from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
 from wider.files import write_whole
+from wider.text import messages, shown
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -122,7 +123,7 @@ def _removed(scratch: Path) -> Iterator[None]:
 def _written(
     name: str, folder: Path, source: Source, *, scratch: Path, jobs: int, console: Console | None
 ) -> Index:
-    console = console or Console(stderr=True)
+    console = console or messages()
     tables = _size_of(Path(source.location), "*.parquet")  # datasets copies them, image files not
     check_room(folder.parent, tables - _size_of(scratch, "*"), f"to unpack {name}")
     with opened_large(name, source, scratch) as images:
@@ -256,4 +257,4 @@ def _named(image: Skipped) -> str:
 
 
 def _say(console: Console, message: str) -> None:
-    console.print(message, highlight=False, markup=False, soft_wrap=True)
+    console.print(shown(message), highlight=False, markup=False, soft_wrap=True)

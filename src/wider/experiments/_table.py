@@ -78,7 +78,7 @@ def of_the_same_images(table: pd.DataFrame, say: Callable[[str], None]) -> pd.Da
     kept = pd.Series(True, index=table.index)
     for (name, *_), rows in table.groupby(IMAGES, dropna=False):
         digests = rows["data_digest"]
-        latest = digests[started[rows.index].idxmax()]
+        latest = digests.iloc[started[rows.index].argmax()]
         others = rows.index[digests != latest]
         if len(others):
             kept[others] = False
@@ -91,7 +91,7 @@ def of_the_same_images(table: pd.DataFrame, say: Callable[[str], None]) -> pd.Da
 
 
 def _check_rows(text: str, path: Path) -> None:
-    """Finds rows that are torn; without them a mean would be of other runs, or of another number."""
+    """Finds rows that are torn, by which a mean would become another one."""
     rows = csv.reader(io.StringIO(text), strict=True)
     header = next(rows, [])
     if missing := sorted({"key", "status", "seed", "final_test_accuracy"} - set(header)):

@@ -64,8 +64,8 @@ class Drawing:
         return alt.Chart.from_dict(self.to_dict())
 
     def save(self, file: Path | str | IO[Any], **options: Any) -> None:
-        """Writes it to a file, whose ending says as what, or to an open one; options are Altair's."""
-        self.to_altair().save(str(file) if isinstance(file, Path) else file, **options)
+        """Writes it to a file, whose ending or `format` says as what; options are Altair's."""
+        self.to_altair().save(file, **options)
 
     def _repr_mimebundle_(self, *args: Any, **options: Any) -> Any:
         return self.to_altair()._repr_mimebundle_(*args, **options)

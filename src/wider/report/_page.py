@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, Experiment
-from wider.files import read_whole, write_whole
+from wider.files import read_whole, write_output
 from wider.report._answer import Answer, answer
 from wider.report._cost import costs
 from wider.report._format import cells, heading, with_intervals
@@ -99,7 +99,7 @@ def write_page(
         )
     )
     try:
-        write_whole(output.resolve(), page.encode())
+        write_output(output, page.encode())
     except OSError as error:
         raise _unwritable(output, str(error.strerror)) from error
     return sections
@@ -107,7 +107,7 @@ def write_page(
 
 def _check_free(output: Path) -> None:
     """Does nothing where there is no file yet, or a page that was written here before."""
-    if not output.exists():
+    if not output.is_file():
         return
     try:
         head = read_whole(output.resolve())[:HEAD_BYTES]

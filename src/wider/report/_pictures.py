@@ -7,7 +7,7 @@ from typing import Any
 
 from wider.errors import InputError
 from wider.experiments import Picture
-from wider.files import write_whole
+from wider.files import write_output
 from wider.report._sections import Section
 
 PIXELS_PER_INCH = 144
@@ -87,12 +87,11 @@ def write_chart(chart: Any, path: Path) -> None:
         options = {"ppi": PIXELS_PER_INCH}  # a vector format has no resolution
     elif path.suffix == ".html":
         options = {"inline": True}
-    text = path.suffix in (".svg", ".html")
-    content = io.StringIO() if text else io.BytesIO()
-    chart.save(content, format=path.suffix[1:], **options)
-    drawn = content.getvalue()
+    drawn = io.BytesIO() if path.suffix in (".png", ".pdf") else io.StringIO()
+    chart.save(drawn, format=path.suffix[1:], **options)
+    content = drawn.getvalue()
     try:
-        write_whole(path, drawn.encode() if isinstance(drawn, str) else drawn)
+        write_output(path, content if isinstance(content, bytes) else content.encode())
     except OSError as error:
         raise InputError(
             f"cannot write {str(path)!r} ({error.strerror}): choose another file"

@@ -11,6 +11,7 @@ from rich.console import Console
 from wider.runs._run_files import Run
 from wider.runs._spec import RunSpec
 from wider.runs._store import Store
+from wider.text import shown
 
 POLL_SECONDS = 2.0
 
@@ -67,7 +68,7 @@ class Progress:
 
     def say(self, message: str) -> None:
         """Writes one line."""
-        self._console.print(message, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(shown(message), highlight=False, markup=False, soft_wrap=True)
 
     def finish(self, run: Run) -> None:
         """Counts a run as done and writes one line about it."""

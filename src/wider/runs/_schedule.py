@@ -22,6 +22,7 @@ from wider.runs._progress import Progress
 from wider.runs._run_files import Run
 from wider.runs._spec import RunSpec
 from wider.runs._store import Store
+from wider.text import messages
 from wider.training import Precision, Processes, joined_processes
 
 SECONDS_TO_DIE = 5  # for a worker that is being killed
@@ -70,7 +71,7 @@ def train_missing(
                 f"jobs is {jobs}, but torchrun's {processes.count} processes train each run "
                 "together: use 1, or leave torchrun out"
             )
-        console = console or Console(stderr=True)
+        console = console or messages()
         shown = console if processes.is_first else Console(stderr=True, quiet=True)
         arguments = _Arguments(store.path, data_dir, device, precision, processes, os.getpid())
         wanted = _unique(specs)

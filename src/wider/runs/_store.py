@@ -103,7 +103,7 @@ class Store:
         return is_held(self._lock_file(key))
 
     def discard_stale_locks(self) -> None:
-        """Removes the lock files of finished runs, which killed processes or older versions left."""
+        """Removes the lock files of finished runs, left by killed processes and older versions."""
         for key in self.keys_of_claims():
             if (self.path / key / run_files.RESULT).exists():
                 with suppress(Timeout), held(FileLock(self._lock_file(key)), wait=False):

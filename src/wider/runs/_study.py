@@ -42,10 +42,11 @@ def read_study(path: Path) -> Study:
     each with one value. Those that vary are in the table [grid] instead, each with a list of
     values, such as `widening.width = [4, 8, 16]`; all combinations are run.
 
-    Combinations that mean the same net are run once, in the plainest of their descriptions: those that differ only in how a net that is
-    not sparse would be sparse, and the dense baseline, which is the member of the base width
-    whichever way the family is widened, linear bottlenecks apart. Where widenings are compared, it
-    also stands for allocations that do not exist at the base width.
+    Combinations that mean the same net are run once, as the plainest of their descriptions: those
+    that differ only in how a net that is not sparse would be sparse, and the dense baseline, which
+    is the member of the base width whichever way the family is widened, linear bottlenecks apart.
+    Where widenings are compared, it also stands for allocations that do not exist at the base
+    width.
 
     Args:
         path: of the file.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import nn
 
@@ -15,9 +14,9 @@ from wider.inputs import Inputs
 from wider.sparsity._matrices import WeightLayer, mask_of
 from wider.sparsity._multiply_adds import multiply_adds
 from wider.sparsity._native import native_layer, reason_to_stay
+from wider.text import console
 
 REPETITIONS = 5
-PIPED_WIDTH = 140  # columns of a table that goes to a file or a notebook
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,7 @@ def print_table(layers: list[LayerTimes]) -> None:
             "" if native is None else f"{1e3 * native:.2f}",
             f"stays masked: {layer.stays}" if layer.stays else "native",
         )
-    console = Console()
-    (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
+    console().print(table)
 
 
 def _timed(name: str, layer: nn.Module, shape: torch.Size, arithmetic: int) -> LayerTimes:
