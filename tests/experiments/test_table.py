@@ -4,8 +4,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wider.experiments import read_table
+from wider.errors import InputError
+from wider.experiments import of_the_same_images, read_table
 from wider.experiments._table import over_seeds, with_equation_6
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def table(accuracies: list[float], statuses: list[str] | None = None) -> pd.DataFrame:
@@ -77,8 +80,84 @@ def test_equation_6_is_computed_where_its_sizes_are_known():
 def test_the_old_closed_form_of_a_table_is_not_believed(tmp_path: Path):
     path = tmp_path / "old.csv"
     path.write_text(
-        "key,status,seed,final_test_accuracy,width,closed_form\na,finished,0,0.9,8,7.0\n"
+        f"key,status,seed,final_test_accuracy,width,closed_form\n{'a' * 64},finished,0,0.9,8,7.0\n"
     )
     table = read_table(path)
     assert "closed_form" not in table
     assert with_equation_6(table)["equation_6"].isna().all()
+
+
+def rows(*digests: str, dataset: str = "pets") -> pd.DataFrame:
+    """Runs of a dataset, each begun a day after the one before, with these digests."""
+    return pd.DataFrame(
+        {
+            "dataset": dataset,
+            "image_size": None,
+            "classes": "",
+            "grey": False,
+            "shrunk_to": None,
+            "data_digest": digests,
+            "started": [f"2026-11-{day:02}T12:00:00+01:00" for day in range(1, len(digests) + 1)],
+            "seed": range(len(digests)),
+        }
+    )
+
+
+def test_runs_of_other_images_than_the_latest_are_left_out_and_counted():
+    said: list[str] = []
+    table = pd.concat([rows("a", "b", "a", "c", "c"), rows("b", "b", dataset="cars")])
+    kept = of_the_same_images(table.reset_index(drop=True), said.append)
+    assert kept[["dataset", "data_digest", "seed"]].to_numpy().tolist() == [
+        ["pets", "c", 3],
+        ["pets", "c", 4],
+        ["cars", "b", 0],
+        ["cars", "b", 1],
+    ]
+    (sentence,) = said
+    assert sentence.startswith("3 runs of pets are left out: their images (digest a, b)")
+    assert "the latest run (c)" in sentence
+
+
+def test_the_latest_run_is_so_in_every_time_zone():
+    table = rows("early", "late")
+    table["started"] = ["2026-11-01T12:00:00+02:00", "2026-11-01T11:00:00+00:00"]
+    assert of_the_same_images(table, lambda _: None)["data_digest"].tolist() == ["late"]
+
+
+def test_runs_of_the_same_images_all_stay():
+    table = rows("a", "a")
+    pd.testing.assert_frame_equal(of_the_same_images(table, pytest.fail), table)
+    empty = table.iloc[:0]
+    assert of_the_same_images(empty, pytest.fail).empty
+
+
+@pytest.fixture
+def kept() -> str:
+    """A table that is in the repository, as text."""
+    return (RESULTS / "demo-laptop.csv").read_text()
+
+
+@pytest.mark.parametrize("cut", [1, 30, 64, 65, 100, 300])
+def test_a_table_whose_last_row_is_torn_is_refused_by_its_line(kept, tmp_path, cut):
+    path = tmp_path / "demo-laptop.csv"
+    path.write_text(kept.rstrip("\n")[:-cut])
+    line = len(kept.splitlines())
+    with pytest.raises(InputError, match=rf"demo-laptop.csv, line {line} has .*write the table"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("key", ["", "0", "g" * 64, "A" * 64, "0" * 65])
+def test_a_row_without_a_key_is_refused_by_its_line(kept, tmp_path, key):
+    header, first, second, *_ = kept.splitlines()
+    edited = ",".join([*second.split(",")[:-1], key])
+    path = tmp_path / "demo-laptop.csv"
+    path.write_text("\n".join([header, first, edited]))
+    assert header.endswith(",key")
+    with pytest.raises(InputError, match=r"line 3 has the key"):
+        read_table(path)
+
+
+def test_a_table_that_ends_without_a_line_end_is_whole(kept, tmp_path):
+    path = tmp_path / "demo-laptop.csv"
+    path.write_text(kept.rstrip("\n"))
+    assert len(read_table(path)) == len(kept.splitlines()) - 1

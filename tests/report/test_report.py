@@ -351,9 +351,43 @@ def test_a_damaged_run_is_left_out_and_named(store: Store, tmp_path: Path):
     assert "history.parquet" in message
 
 
+@pytest.mark.parametrize("content", [b"", b"mine", b"<!doctype html><title>Mine</title>"])
+def test_a_file_that_is_no_page_of_ours_is_not_written_over(
+    store: Store, tmp_path: Path, content: bytes
+):
+    path = tmp_path / "report.html"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"no page of wider's\): choose another file"):
+        write_page(_runs(store), path, experiments=[])
+    assert path.read_bytes() == content
+    path.unlink()
+    for _ in range(2):
+        write_page(_runs(store), path, experiments=[])
+    assert path.read_text().endswith("</html>")
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_page_that_cannot_be_finished_leaves_the_old_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "report.html"
+    write_page(_runs(store), path, experiments=[])
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        write_page(_runs(store).iloc[:1], path, experiments=[])
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
 def test_an_empty_store_or_an_unwritable_page_is_refused(store: Store, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no finished run: train some with `wider run`"):
-        runs_in_store(Store(tmp_path / "empty").path)
+        runs_in_store(tmp_path / "empty")
     with pytest.raises(InputError, match="choose another file with --output"):
         write_page(_runs(store), tmp_path / "no" / "such" / "folder" / "report.html")
 
@@ -425,7 +459,7 @@ def test_folders_and_files_that_hold_no_runs_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"no column final_test_accuracy, seed, status"):
         runs_in_results(tmp_path)
     (tmp_path / "demo-smoke.csv").write_bytes(b"")
-    with pytest.raises(InputError, match=r"cannot read .*demo-smoke.csv' as a table"):
+    with pytest.raises(InputError, match=r"demo-smoke.csv' is no table of runs"):
         runs_in_results(tmp_path)
 
 

@@ -68,13 +68,6 @@ def test_where_all_is_there_nothing_is_done_or_said(filled, finished, spec, cons
     assert written(console) == ""
 
 
-@pytest.mark.usefixtures("no_training")
-def test_what_is_there_needs_no_data(filled, finished, spec, console, monkeypatch):
-    monkeypatch.setattr("wider.data._at_hand.load_for", pytest.fail)
-    elsewhere = tmp_path / "unplugged"
-    assert train_missing([of_pets], filled, data_dir=elsewhere, console=console) == [finished[1]]
-
-
 def test_an_interrupted_run_is_gone_on_with(store, console, finished, numbers, trained):
     spec = finished[1].spec
 

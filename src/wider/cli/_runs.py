@@ -24,14 +24,15 @@ def runs(store: Path = Path("runs")) -> None:
     """
     if not store.is_dir():
         raise InputError(f"there is no store {str(store)!r}: name one with --store")
-    listed = listing(Store(store))
+    opened = Store(store)
+    listed = listing(opened)
     shown = Table()
     for heading in ("status", "run", "epochs", "key", ""):
         shown.add_column(heading)
     for row in _rows(listed):
         shown.add_row(*row)
     console().print(shown)
-    console().print(_counted(listed))
+    console().print(", ".join([_counted(listed), *_set_aside(opened)]))
 
 
 def _rows(listed: Iterable[Listed]) -> Iterable[tuple[str, ...]]:
@@ -72,6 +73,11 @@ def _remark(run: Listed) -> str:
         was = "" if run.claim is None else f"; {run.claim.who}, was killed"
         return f"the same command goes on{was}"
     return ""
+
+
+def _set_aside(store: Store) -> list[str]:
+    aside = store.set_aside_runs()
+    return [f"{len(aside):,} set aside in {aside[0].parent}"] if aside else []
 
 
 def _counted(listed: Sequence[Listed]) -> str:

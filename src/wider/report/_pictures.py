@@ -7,7 +7,7 @@ from typing import Any
 
 from wider.errors import InputError
 from wider.experiments import Picture
-from wider.files import write_output
+from wider.files import make_folder, write_output
 from wider.report._sections import Section
 
 PIXELS_PER_INCH = 144
@@ -24,6 +24,7 @@ def write_pictures(sections: Sequence[Section], folder: Path) -> list[Path]:
     Returns:
         The files.
     """
+    make_folder(folder)
     paths = []
     for section in sections:
         for picture in section.pictures:

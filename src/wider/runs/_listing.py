@@ -1,6 +1,7 @@
 """What a store holds, finished or not."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from wider.runs import _run_files as run_files
@@ -53,6 +54,7 @@ def listing(store: Store) -> list[Listed]:
     """
     finished, damaged = store.survey(store.keys())
     listed = [_finished(run) for run in finished.values()]
+    listed += [_stranger(path) for path in store.strangers()]
     for key in {*store.keys(), *store.keys_of_claims()} - finished.keys():
         found = _unfinished(key, store, damaged.get(key, ""))
         listed += [] if found is None else [found]
@@ -64,6 +66,10 @@ def _finished(run: Run) -> Listed:
     spec, result = run.spec, run.result
     status: Status = "diverged" if result.status == "diverged" else "finished"
     return Listed(spec.key, status, spec.title, spec, result.epochs, spec.recipe.epochs)
+
+
+def _stranger(path: Path) -> Listed:
+    return Listed(path.name, "damaged", "", reason="it holds a run and is not named after it")
 
 
 def _unfinished(key: str, store: Store, reason: str) -> Listed | None:

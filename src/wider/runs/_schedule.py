@@ -130,6 +130,7 @@ def _train_all(
 ) -> None:
     if arguments.processes.is_first:
         store.ensure_writable()  # before anything is trained
+        store.discard_stale_locks()
     costs = _costs(missing, arguments.data_dir)
     with Progress(costs, store, console=console, present=present) as progress:
         elsewhere = _train(missing, arguments, jobs, progress, wait=False)

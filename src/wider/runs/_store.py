@@ -127,7 +127,7 @@ class Store:
         Args:
             on_damage: called with a sentence for each damaged run, which is left out.
         """
-        for path in self._strangers():
+        for path in self.strangers():
             on_damage(f"{path} is left out: it holds a run and is not named after it")
         found, damaged = self.survey(self.keys())
         for key, reason in damaged.items():
@@ -142,6 +142,15 @@ class Store:
         """Of all runs that a process trains, or was training when it was killed."""
         names = (name.removesuffix(LOCK) for name in _names(self.path / LOCKS))
         return [name for name in names if KEY.fullmatch(name)]
+
+    def strangers(self) -> list[Path]:
+        """Folders with a result that are not named as a run's."""
+        others = [
+            self.path / name
+            for name in _names(self.path)
+            if not KEY.fullmatch(name) and name not in (LOCKS, ASIDE)
+        ]
+        return [path for path in others if os.path.lexists(path / run_files.RESULT)]
 
     def survey(self, keys: Iterable[str]) -> tuple[dict[str, Run], dict[str, str]]:
         """Of some runs those that are finished and whole, and what is wrong with the damaged ones.
@@ -228,6 +237,10 @@ class Store:
         """
         return run_files.data_digest_in_checkpoint(self.folder(spec))
 
+    def set_aside_runs(self) -> list[Path]:
+        """Folders of runs that were moved out of the way; see `set_aside`."""
+        return [self.path / ASIDE / name for name in _names(self.path / ASIDE)]
+
     def set_aside(self, spec: RunSpec, *, data_digest: str | None = None) -> Path:
         """Moves a run out of the way, for its owner to look at; returns where to.
 
@@ -255,15 +268,6 @@ class Store:
             return None
         source.rename(self.folder(spec))
         return source
-
-    def _strangers(self) -> list[Path]:
-        """Folders with a result that are not named as a run's."""
-        others = [
-            self.path / name
-            for name in _names(self.path)
-            if not KEY.fullmatch(name) and name not in (LOCKS, ASIDE)
-        ]
-        return [path for path in others if os.path.lexists(path / run_files.RESULT)]
 
     def _own_folder(self, name: str) -> Path:
         """A folder of the store's own, which no link may lead out of it."""
