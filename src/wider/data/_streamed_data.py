@@ -141,20 +141,23 @@ class StreamedData(TrainingData):
         augmentation: Augmentation,
         generator: torch.Generator,
         share: slice = slice(None),
+        start: int = 0,
     ) -> Iterator[Batch]:
         """See `TrainingData`; with augmentation "none" each image is its own central crop."""
         self.check_augmentation(augmentation)
         part = self.parts["train"]
 
         def requests() -> Iterator[_Request]:
-            for chosen in order.split(batch_size):
+            for first in range(0, len(order), batch_size):
+                chosen = order[first : first + batch_size]
                 sizes = part.sizes[chosen]
-                # Drawn for the whole batch, as other processes that have a share of it do.
+                # Drawn for every whole batch, as others do that have a share of it or had it.
                 if augmentation == "resized-crop":
                     boxes = random_boxes(sizes, generator=generator)
                 else:
                     boxes = central_boxes(sizes)
-                yield from _chunks(part.rows[chosen][share], boxes[share])
+                if first >= start:
+                    yield from _chunks(part.rows[chosen][share], boxes[share])
 
         return self._batches(part.split, requests())
 
