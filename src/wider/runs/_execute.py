@@ -1,7 +1,5 @@
 """One run, from its spec to its folder."""
 
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from wider.data import ImageData, LargeImageData, Preprocessing, TrainingData, load_for, prepare
 from wider.errors import InputError
 from wider.runs import provenance
+from wider.runs._checkpoint_clock import CheckpointClock
 from wider.runs._kernel import KernelDistances, kernel_distances
 from wider.runs._result import Provenance
 from wider.runs._spec import RunSpec
@@ -55,7 +54,8 @@ def execute(
             all must see the store.
         on_epoch: called after each epoch.
         on_damage: called with a sentence for each damaged run that is set aside.
-        checkpoint_seconds: an interrupted run loses at most about this much work.
+        checkpoint_seconds: an interrupted run loses at most about this much work, wherever in an
+            epoch it was; beside it only the evaluation after an epoch, which starts again.
         wait: whether to wait for another process that is training this run.
 
     Returns:
@@ -81,8 +81,8 @@ def execute(
         if checkpoint is not None:
             trainer.load_state(checkpoint)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        pause = checkpoint_seconds if processes.is_first else math.inf
-        _train(spec, store, trainer, on_epoch, pause)
+        clock = CheckpointClock(checkpoint_seconds, processes)
+        _train(spec, store if processes.is_first else None, trainer, on_epoch, clock)
         trainer.update_model()
         measured = {
             "num_weights": count_weights(model),
@@ -153,17 +153,22 @@ def usable_device(name: str) -> torch.device:
 
 def _train(
     spec: RunSpec,
-    store: Store,
+    store: Store | None,
     trainer: Engine,
     on_epoch: Callable[[Epoch], None],
-    checkpoint_seconds: float,
+    clock: CheckpointClock,
 ) -> None:
-    last_checkpoint = time.monotonic()
+    def keep_if_due(ahead: float = 0.0) -> None:
+        if clock.is_due(ahead):
+            state = trainer.state()  # of all processes
+            if store is not None:
+                store.write_checkpoint(spec, state)
+            clock.restart()
+
     while not trainer.finished:
-        epoch = trainer.run_epoch()
-        if not trainer.finished and time.monotonic() - last_checkpoint >= checkpoint_seconds:
-            store.write_checkpoint(spec, trainer.state())
-            last_checkpoint = time.monotonic()
+        epoch = trainer.run_epoch(keep_if_due)
+        if not trainer.finished:
+            keep_if_due()
         on_epoch(epoch)
 
 

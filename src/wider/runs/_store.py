@@ -198,8 +198,10 @@ class Store:
         except SafetensorError as error:
             raise DamagedRun(f"{path} cannot be read: {error}") from error
 
-    def epochs_done(self, spec: RunSpec) -> int:
+    def epochs_done(self, spec: RunSpec) -> float:
         """How many epochs of a run are behind us: all of a finished one, else the checkpoint's.
+
+        An epoch that has begun counts by the share of its images.
 
         Reads the head of the file only, so that progress can be watched while others write it.
         """
@@ -209,8 +211,12 @@ class Store:
             with (self.folder(spec) / CHECKPOINT).open("rb") as file:
                 file.seek(DIGEST_BYTES)
                 header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-                return header["history"]["shape"][0]
-        except (OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError):
+            epochs = header["history"]["shape"][0]
+            if "epoch.visited" in header:
+                visited, images, _ = header["epoch.visited"]["shape"]
+                epochs += visited / images
+            return epochs
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError):
             return 0  # none, or damaged: `read_checkpoint` tells which
 
     def set_aside(self, spec: RunSpec) -> Path:
