@@ -132,7 +132,7 @@ def held() -> Callable[[Store, RunSpec], AbstractContextManager[Callable[[], Non
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is an error."""
 
-    def run_epoch(self: object) -> Epoch:
+    def run_epoch(*_: object) -> Epoch:
         raise AssertionError("an epoch was trained")
 
     monkeypatch.setattr("wider.training.Engine.run_epoch", run_epoch)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from wider.data._augment import Augmentation
-from wider.data._crops import Boxes, central_boxes, random_boxes
+from wider.data._crops import Boxes, central_boxes, random_boxes, skip_random_boxes
 from wider.data._large_images import LargeImageData, StoredFacts, StoredSplit
 from wider.data._preprocessing import Normalisation, Preprocessing, drawn_rows
 from wider.data._reencode import SMALLER_SIDE, opened_image
@@ -150,14 +150,16 @@ class StreamedData(TrainingData):
         def requests() -> Iterator[_Request]:
             for first in range(0, len(order), batch_size):
                 chosen = order[first : first + batch_size]
+                if first < start:
+                    skip_random_boxes(len(chosen), generator=generator)
+                    continue
                 sizes = part.sizes[chosen]
-                # Drawn for every whole batch, as others do that have a share of it or had it.
+                # Drawn for the whole batch, as other processes that have a share of it do.
                 if augmentation == "resized-crop":
                     boxes = random_boxes(sizes, generator=generator)
                 else:
                     boxes = central_boxes(sizes)
-                if first >= start:
-                    yield from _chunks(part.rows[chosen][share], boxes[share])
+                yield from _chunks(part.rows[chosen][share], boxes[share])
 
         return self._batches(part.split, requests())
 
