@@ -179,7 +179,7 @@ class SparseMLP:
             hits=ctypes.addressof(hits),
             **job,
         )
-        run_shares("mlp_epoch", epoch, 1)
+        run_shares("mlp_steps", epoch, 1)
         return loss.value, hits.value
 
     def weights(self) -> list[Float32[np.ndarray, "out in"]]:

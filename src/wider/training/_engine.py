@@ -74,10 +74,10 @@ class Engine(ABC):
         """Trains for one epoch, or the rest of one, evaluates, and adds a row to the history.
 
         Args:
-            on_step: called after each step, or in native code after steps of about a second, with
-                about the most seconds until the next call where the evaluation comes first, else
-                with 0. It may take the state. What it raises leaves an epoch that can be gone on
-                with.
+            on_step: called after each step, or in native code after some tenths of a second of
+                them. It may take the state, and what it raises leaves an epoch that can be gone on
+                with. It is told for how many seconds at most it will not be called: an estimate
+                before the evaluation, else 0.
         """
         running, number = self._running, len(self.history) + 1
         start = time.perf_counter() - running.seconds

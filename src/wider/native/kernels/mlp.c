@@ -1,4 +1,4 @@
-/* Epochs of a small sparse MLP, trained by SGD on the cross-entropy.
+/* Steps of a small sparse MLP, trained by SGD on the cross-entropy.
 
    Activations are kept transposed, [feature][image], one tile of images at a time, so that images
    are the lanes of vectors and every non-zero weight is one multiply-add per vector. */
@@ -217,7 +217,7 @@ INLINE void run_epoch(const int V, const struct epoch *epoch, const struct buffe
 
 /* One pass over the images of `order`, of SGD if it trains; losses and hits are each image's before
    its batch's step. */
-PUBLIC int mlp_epoch(const struct epoch *epoch, int64_t number) {
+PUBLIC int mlp_steps(const struct epoch *epoch, int64_t number) {
     (void)number; /* one thread */
     const struct network *net = epoch->net;
     const int64_t tile = epoch->vectors * LANES;
