@@ -1,6 +1,6 @@
 """An epoch that is left in its middle and gone on with, bit for bit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,17 +54,20 @@ def small() -> PreparedData:
         images = torch.randn(count, 3, SIDE, SIDE, generator=generator)
         return images + labels.view(-1, 1, 1, 1), labels
 
-    return PreparedData(*map_parts(part), num_classes=CLASSES, black=torch.tensor([-1.0, 0.5, 0]))
+    train, test, validation = map(part, IN_MEMORY)
+    black = torch.tensor([-1.0, 0.5, 0])
+    return PreparedData(*train, *test, *validation, num_classes=CLASSES, black=black)
 
 
-def map_parts(part: Callable[[int], tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
-    for count in IN_MEMORY:
-        yield from part(count)
-
-
-def mlp(**options: bool) -> MLP:
-    options = {"in_features": 3 * SIDE**2, "num_classes": CLASSES, **options}
-    member = Family(MLP, base_width=3, **options).sparse(12, seed=1)
+def mlp(batch_norm: bool = False) -> MLP:
+    family = Family(
+        MLP,
+        base_width=3,
+        in_features=3 * SIDE**2,
+        num_classes=CLASSES,
+        batch_norm=batch_norm,
+    )
+    member = family.sparse(12, seed=1)
     assert isinstance(member, MLP)
     return member
 
