@@ -10,9 +10,10 @@ import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wider.data import ImageData, PreparedData, Preprocessing, Split, prepare
+from wider.data import Batch, ImageData, PreparedData, Preprocessing, Split, prepare
 from wider.data._images import content_digest
 from wider.errors import InputError
+from wider.randomness import stream
 
 NUM_IMAGES = 40
 
@@ -209,6 +210,34 @@ def test_preprocessing_explains_itself_on_the_command_line(
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for explanation in ("scaled. channel:", "set aside for validation", "the same seed draws"):
         assert explanation in text
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip"])
+@pytest.mark.parametrize("share", [slice(None), slice(1, None, 2)])
+def test_the_rest_of_an_epoch_is_moved_as_in_the_whole(augmentation: Any, share: slice) -> None:
+    data = prepared()
+    count = data.count("train")
+    order = torch.randperm(count, generator=stream(0, "order"))
+
+    def epoch(start: int) -> list[Batch]:
+        batches = data.train_batches(
+            order,
+            batch_size=6,
+            augmentation=augmentation,
+            generator=stream(0, "augmentation"),
+            share=share,
+            start=start,
+        )
+        return list(batches)
+
+    whole = epoch(0)
+    assert len(whole) == -(-count // 6)
+    for start in range(0, count, 6):
+        rest = epoch(start)
+        for (images, labels), (expected, wanted) in zip(rest, whole[start // 6 :], strict=True):
+            assert torch.equal(images, expected)
+            assert torch.equal(labels, wanted)
+    assert epoch(count) == []
 
 
 def test_prepared_data_moves_to_a_device_as_a_whole() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wider.data import Batch, Preprocessing, StreamedData, load_large, prepare
 from wider.data._crops import random_boxes
+from wider.data._streamed_data import cropped
 from wider.errors import InputError
 from wider.randomness import stream
 
@@ -65,6 +66,7 @@ def epoch(
     augmentation: Any = "resized-crop",
     share: slice = slice(None),
     seed: int = 0,
+    start: int = 0,
 ) -> list[Batch]:
     return list(
         data.train_batches(
@@ -73,6 +75,7 @@ def epoch(
             augmentation=augmentation,
             generator=stream(seed, "augmentation", 1),
             share=share,
+            start=start,
         )
     )
 
@@ -187,6 +190,28 @@ def test_shares_are_parts_of_the_whole(make: Make) -> None:
             assert torch.equal(some_images, images[rank::2])
             assert torch.equal(some_labels, labels[rank::2])
     assert shares[1][-1][0].shape == (0, 3, SIZE, SIZE)
+
+
+@pytest.mark.parametrize("augmentation", ["resized-crop", "none"])
+def test_the_rest_of_an_epoch_has_its_crops_and_nothing_else_is_decoded(
+    make: Make, monkeypatch: pytest.MonkeyPatch, augmentation: Any
+) -> None:
+    whole, decoded = epoch(make(), augmentation=augmentation), []
+
+    def noting(*arguments: Any) -> np.ndarray:
+        decoded.append(arguments)
+        return cropped(*arguments)
+
+    monkeypatch.setattr("wider.data._streamed_data.cropped", noting)
+    for start in (0, 5, 10, 15):
+        assert_same(epoch(make(), augmentation=augmentation, start=start), whole[start // 5 :])
+        assert len(decoded) == NUM_TRAIN - start
+        decoded.clear()
+    assert epoch(make(), augmentation=augmentation, start=NUM_TRAIN) == []
+    assert_same(epoch(make(workers=2), augmentation=augmentation, start=10), whole[2:])
+    share = slice(1, None, 2)
+    rest = epoch(make(), augmentation=augmentation, start=10, share=share)
+    assert_same(rest, [(images[share], labels[share]) for images, labels in whole[2:]])
 
 
 def test_another_seed_gives_other_crops(make: Make) -> None:

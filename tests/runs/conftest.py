@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from wider.data import Preprocessing
-from wider.runs import Run, RunSpec, Store, Widening, execute
+from wider.data import Batch, PreparedData, Preprocessing
+from wider.runs import ModelSpec, Run, RunSpec, Store, Widening, execute
 from wider.training import Epoch, Recipe
 
 HOLD = """
@@ -50,6 +50,26 @@ def make_spec() -> Callable[..., RunSpec]:
 @pytest.fixture(scope="session")
 def spec() -> RunSpec:
     return build_spec()
+
+
+@pytest.fixture(scope="session")
+def by_steps(spec: RunSpec) -> RunSpec:
+    """A run of which a checkpoint may be written after each step, of which an epoch has five."""
+    return spec.model_copy(update={"model": ModelSpec(batch_norm=True)})
+
+
+@pytest.fixture
+def visited(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many training images each step of such a run visits from now on."""
+    counts, train_batches = [], PreparedData.train_batches
+
+    def noting(*arguments: Any, **keywords: Any) -> Iterator[Batch]:
+        for images, labels in train_batches(*arguments, **keywords):
+            counts.append(len(labels))
+            yield images, labels
+
+    monkeypatch.setattr(PreparedData, "train_batches", noting)
+    return counts
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +132,7 @@ def held() -> Callable[[Store, RunSpec], AbstractContextManager[Callable[[], Non
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is an error."""
 
-    def run_epoch(self: object) -> Epoch:
+    def run_epoch(*_: object) -> Epoch:
         raise AssertionError("an epoch was trained")
 
     monkeypatch.setattr("wider.training.Engine.run_epoch", run_epoch)

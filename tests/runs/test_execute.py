@@ -115,13 +115,42 @@ def test_without_a_checkpoint_an_interrupted_run_starts_again(store, spec, finis
 
 
 def test_a_checkpoint_is_written_when_it_is_due(store, make_spec, monkeypatch):
-    # A clock that moves on by a second with each look: one after an epoch, one after a checkpoint.
-    clock = SimpleNamespace(monotonic=iter(range(100)).__next__)
-    monkeypatch.setattr("wider.runs._execute.time", clock)
+    # A clock that moves on with each look: one before and one after an evaluation, one after a
+    # checkpoint.
+    clock = SimpleNamespace(monotonic=iter(range(0, 10**6, 1000)).__next__)
+    monkeypatch.setattr("wider.runs._checkpoint_clock.time", clock)
     written = []
     monkeypatch.setattr(store, "write_checkpoint", lambda _, state, **__: written.append(state))
-    execute(make_spec(epochs=8), store, checkpoint_seconds=3.0)
-    assert [len(state["history"]) for state in written] == [3, 6]
+    execute(make_spec(epochs=8), store, checkpoint_seconds=2500.0)
+    places = [(len(state["history"]), "epoch.visited" in state) for state in written]
+    assert places == [(1, True), (3, False), (4, True), (6, False), (7, True)]
+
+
+@pytest.mark.parametrize(("writes", "epochs", "images"), [(1, 0, 50), (5, 0, 230), (8, 1, 100)])
+def test_a_run_interrupted_within_an_epoch_goes_on_there(
+    tmp_path, by_steps, numbers, visited, monkeypatch, writes, epochs, images
+):
+    whole, store = Store(tmp_path / "whole"), Store(tmp_path / "interrupted")
+    expected = execute(by_steps, whole)
+    write, written = store.write_checkpoint, []
+
+    def interrupt(*arguments, **keywords):
+        write(*arguments, **keywords)
+        written.append(arguments)
+        if len(written) == writes:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "write_checkpoint", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        execute(by_steps, store, checkpoint_seconds=0)
+    assert store.epochs_done(by_steps) == epochs + images / (230 + 60 + 500)
+    rows = []
+    visited.clear()
+    run = execute(by_steps, store, on_epoch=rows.append)
+    assert sum(visited) == (3 - epochs) * 230 - images
+    assert [row.epoch for row in rows] == [1, 2, 3][epochs:]
+    assert numbers(store, run) == numbers(whole, expected)
+    assert run.history[epochs].seconds > written[-1][1]["epoch.seconds"]
 
 
 def test_epochs_are_told_in_order_and_are_those_of_the_history(store, spec):

@@ -60,22 +60,30 @@ execute(spec, store, checkpoint_seconds=float(sys.argv[3]),
         on_epoch=lambda row: print(row.epoch, flush=True))
 """
 
-# Three epochs: spec and checkpoint after the first two, then spec, history, model and result.
+# Three epochs: spec and checkpoint before and after the evaluation of the first two, and before the
+# third one's; then spec, history, model and result.
 # An fsync before: the temporary file is there, perhaps not all of it. A rename after: the file has
 # its name, and what should follow does not.
-MOMENTS = [f"fsync {nth} before" for nth in range(1, 9)]
-MOMENTS += [f"replace {nth} after" for nth in range(1, 9)]
-EPOCHS_KEPT = {1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 2, 7: 2, 8: 2}
+MOMENTS = [f"fsync {nth} before" for nth in range(1, 15)]
+MOMENTS += [f"replace {nth} after" for nth in range(1, 15)]
+
+
+# Of a run that may write after each of its five steps an epoch, and after its epochs: spec and
+# checkpoint after a step, after the last one, and in the second epoch. Then what they keep.
+WITHIN = {"replace 4 after": (0, 100), "replace 10 after": (0, 230), "replace 14 after": (1, 50)}
+
+
+def kill_at(moments, spec, folder):
+    """Fills a folder with stores, one for each moment."""
+    command = [sys.executable, "-c", KILLED_AT_NTH_WRITE, str(folder), spec.model_dump_json()]
+    done = subprocess.run([*command, *moments], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [str(-signal.SIGKILL)] * len(moments)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def killed(spec, tmp_path_factory):
-    """A folder of stores, one for each moment."""
-    folder = tmp_path_factory.mktemp("killed")
-    command = [sys.executable, "-c", KILLED_AT_NTH_WRITE, str(folder), spec.model_dump_json()]
-    done = subprocess.run([*command, *MOMENTS], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == [str(-signal.SIGKILL)] * len(MOMENTS)
-    return folder
+    return kill_at(MOMENTS, spec, tmp_path_factory.mktemp("killed"))
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -83,19 +91,32 @@ def test_killed_in_the_nth_write(killed, spec, finished, numbers, moment):
     store = Store(killed / moment)
     name, nth, _ = moment.split()
     written = int(nth) - (name == "fsync")  # whole files
-    if written == 8:
+    if written == 14:
         assert [run.spec for run in store.runs(pytest.fail)] == [spec]
         expected = []
     else:
         assert store.read(spec) is None
         assert store.runs(pytest.fail) == []
-        assert store.epochs_done(spec) == min(written // 2, 2)
-        expected = [1, 2, 3][min(written // 2, 2) :]
+        kept = min(written // 4, 2)
+        assert int(store.epochs_done(spec)) == kept
+        expected = [1, 2, 3][kept:]
     rows = []
     run = execute(spec, store, on_damage=pytest.fail, on_epoch=rows.append)
     assert [row.epoch for row in rows] == expected
     assert numbers(store, run) == numbers(*finished)
     assert store.runs(pytest.fail) == [run]
+
+
+def test_killed_within_an_epoch(by_steps, tmp_path, numbers, visited):
+    kill_at(WITHIN, by_steps, tmp_path)
+    whole = Store(tmp_path / "whole")
+    expected = numbers(whole, execute(by_steps, whole))
+    for moment, (epochs, images) in WITHIN.items():
+        store = Store(tmp_path / moment)
+        visited.clear()
+        run = execute(by_steps, store, on_damage=pytest.fail)
+        assert sum(visited) == (3 - epochs) * 230 - images
+        assert numbers(store, run) == expected
 
 
 @pytest.mark.parametrize(
@@ -117,7 +138,7 @@ def test_killed_from_outside(tmp_path, make_spec, numbers, checkpoint_seconds, e
         finally:
             os.kill(victim.pid, signal.SIGKILL)
         assert victim.wait() == -signal.SIGKILL
-    kept = store.epochs_done(spec)
+    kept = int(store.epochs_done(spec))
     assert kept == 0 if checkpoint_seconds else epochs <= kept < 200
     rows = []
     run = execute(spec, store, on_damage=pytest.fail, on_epoch=rows.append)

@@ -64,7 +64,7 @@ def finished(tmp_path: Path, prepared_dir: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_run_is_the_same_for_all_workers_and_when_interrupted(
-    finished, tmp_path: Path, prepared_dir: Path, numbers: Callable
+    finished, tmp_path: Path, prepared_dir: Path, numbers: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = finished[1].result
     assert result.image_shape == (3, 32, 32)
@@ -91,6 +91,24 @@ def test_a_run_is_the_same_for_all_workers_and_when_interrupted(
         execute(spec_with(), again, data_dir=prepared_dir, on_epoch=interrupt, checkpoint_seconds=0)
     assert again.epochs_done(spec_with()) == 2
     assert numbers(again, train(spec_with(), again, prepared_dir)) == numbers(*finished)
+
+    within, writes = Store(tmp_path / "within an epoch"), []
+    write = within.write_checkpoint
+
+    def interrupt_sixth(*arguments) -> None:
+        write(*arguments)
+        writes.append(arguments)
+        if len(writes) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(within, "write_checkpoint", interrupt_sixth)
+    monkeypatch.setattr("wider.runs._execute.prepare", partial(prepare, workers=2))
+    _prepared.cache_clear()
+    with pytest.raises(KeyboardInterrupt):
+        execute(spec_with(), within, data_dir=prepared_dir, checkpoint_seconds=0)
+    # Three steps an epoch; 14 images to train on, 3 of validation and 8 of test.
+    assert within.epochs_done(spec_with()) == 1 + 10 / 25
+    assert numbers(within, train(spec_with(), within, prepared_dir)) == numbers(*finished)
 
 
 def test_a_sparse_net_learns_what_sets_the_classes_apart(

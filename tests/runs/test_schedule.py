@@ -30,8 +30,8 @@ def trained(monkeypatch):
 
     seen, run_epoch = [], Engine.run_epoch
 
-    def noting(self):
-        row = run_epoch(self)
+    def noting(self, *arguments):
+        row = run_epoch(self, *arguments)
         seen.append((self._seed, row.epoch))
         return row
 

@@ -13,7 +13,7 @@ from wider.errors import InputError
 from wider.runs import Store, execute
 from wider.training import ALONE, Processes, is_first_process, joined_processes
 
-from .together import KILLED_AFTER, SPEC, mlp, trained
+from .together import KILLED_AFTER, KILLED_AT, LEFT_AFTER, SPEC, mlp, trained
 
 FLAGS = (
     "train --data.dataset digits --data.num-train 201 --model.num-hidden-layers 2 "
@@ -48,18 +48,45 @@ def state(folder: Path, name: str, rank: int) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(folder / f"{name}-{rank}.safetensors")
 
 
+def check_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert set(found) == set(expected)
+    for name, tensor in expected.items():
+        columns = slice(-1 if name == "history" else None)  # without the seconds
+        torch.testing.assert_close(
+            found[name][..., columns], tensor[..., columns], rtol=1e-5, atol=1e-6, equal_nan=True
+        )
+        if name.endswith("mask"):
+            assert torch.equal(found[name], tensor)
+
+
 def test_two_processes_take_the_steps_of_one(killed: Path):
-    trainer = trained(mlp())
-    expected = trainer.state()
-    expected["history"] = expected["history"][:, :-1]  # without the seconds
+    expected = trained(mlp()).state()
     for rank in (0, 1):
-        found = state(killed, "mlp", rank)
-        found["history"] = found["history"][:, :-1]
+        check_close(state(killed, "mlp", rank), expected)
+
+
+@pytest.mark.parametrize("name", ["mlp", "with-batch-norm"])
+@pytest.mark.parametrize("steps", LEFT_AFTER)
+def test_within_an_epoch_each_process_goes_on_with_its_own_numbers(
+    killed: Path, name: str, steps: int
+):
+    for rank in (0, 1):
+        expected, found = (state(killed, one, rank) for one in (name, f"{name}-on-after-{steps}"))
         assert set(found) == set(expected)
-        for name, tensor in expected.items():
-            torch.testing.assert_close(found[name], tensor, rtol=1e-5, atol=1e-6, equal_nan=True)
-            if name.endswith("mask"):
-                assert torch.equal(found[name], tensor)
+        for key, tensor in expected.items():
+            if key.endswith("num_batches_tracked"):  # of the first process, which had more
+                continue
+            columns = slice(-1 if key == "history" else None)
+            assert torch.equal(found[key][..., columns], tensor[..., columns]), key
+
+
+def test_an_epoch_goes_on_in_another_number_of_processes(killed: Path):
+    expected = trained(mlp()).state()
+    for steps in LEFT_AFTER:
+        of_two = safetensors.torch.load_file(killed / f"left-mlp-{steps}.safetensors")
+        check_close(trained(mlp(), state=of_two).state(), expected)
+    for rank in (0, 1):
+        check_close(state(killed, "from-one", rank), expected)
 
 
 @pytest.mark.parametrize("name", ["mlp", "with-batch-norm"])
@@ -97,6 +124,7 @@ def test_a_killed_run_goes_on_and_is_kept_once(killed: Path, tmp_path: Path):
     checkpoint = store.read_checkpoint(SPEC)
     assert checkpoint is not None
     assert len(checkpoint["history"]) == KILLED_AFTER
+    assert len(checkpoint["epoch.visited"]) == KILLED_AT
     done = torchrun(killed, "-m", "wider", *FLAGS.split())
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test accuracy, last epoch") == 1

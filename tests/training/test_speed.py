@@ -228,17 +228,20 @@ def test_going_on_from_a_state_is_like_never_having_stopped(
     speed: Speed, data: PreparedData, graphs: list[Any], use: Callable[[Speed], None]
 ):
     use(speed)
-    first, second = (Trainer(small_net(), data, RECIPE, seed=0) for _ in range(2))
+    first = Trainer(small_net(), data, RECIPE, seed=0)
     first.run_epoch()
-    state = first.state()
-    assert all(tensor.is_contiguous() for tensor in state.values())  # as safetensors asks for
-    second.load_state(state)
-    first.run_epoch()
-    second.run_epoch()
-    for name, tensor in first.state().items():
-        if name != "history":
-            assert torch.equal(second.state()[name], tensor), name
-    assert losses(second) == losses(first)
+    states = [first.state()]
+    first.run_epoch(lambda _: states.append(first.state()))
+    assert len(states) == 4  # at an epoch's end, and after each step of the next one
+    for state in states:
+        assert all(tensor.is_contiguous() for tensor in state.values())  # as safetensors asks for
+        second = Trainer(small_net(), data, RECIPE, seed=0)
+        second.load_state(state)
+        second.run_epoch()
+        for name, tensor in first.state().items():
+            if name != "history":
+                assert torch.equal(second.state()[name], tensor), name
+        assert losses(second) == losses(first)
 
 
 def test_a_state_goes_from_one_kind_of_computing_to_another(

@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import safetensors.torch
@@ -17,7 +18,7 @@ from wider.models import MLP
 from wider.randomness import default_generator_from, stream
 from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
 from wider.sparsity import sparsify
-from wider.training import ALONE, Epoch, Processes, Recipe, Trainer, joined_processes
+from wider.training import ALONE, Processes, Recipe, Trainer, joined_processes
 
 RECIPE = Recipe(epochs=3, batch_size=8, momentum=0.9, weight_decay=1e-3, augmentation="crop-flip")
 SPEC = RunSpec(
@@ -26,7 +27,9 @@ SPEC = RunSpec(
     widening=Widening(base_width=4, width=16),
     recipe=Recipe(epochs=4, batch_size=50, momentum=0.9),
 )
-KILLED_AFTER = 2  # epochs
+KILLED_AFTER, KILLED_AT = 2, 150  # epochs, and images of the next one
+WRITES = KILLED_AFTER * 6 + 3  # till then: after each of five steps, and after an epoch
+LEFT_AFTER = (2, 5, 8)  # steps, of which an epoch has five
 
 
 def data() -> PreparedData:
@@ -54,16 +57,61 @@ def with_batch_norm() -> nn.Module:
     return sparsify(net, num_weights=300, seed=0)
 
 
-def trained(net: nn.Module, processes: Processes = ALONE) -> Trainer:
+def trained(
+    net: nn.Module, processes: Processes = ALONE, state: Mapping[str, torch.Tensor] | None = None
+) -> Trainer:
     trainer = Trainer(net, data(), RECIPE, seed=0, processes=processes)
+    if state is not None:
+        trainer.load_state(state)
     while not trainer.finished:
         trainer.run_epoch()
     return trainer
 
 
-def kill(row: Epoch) -> None:
-    if row.epoch == KILLED_AFTER:
-        os.kill(os.getpid(), signal.SIGKILL)
+class Left(Exception):  # noqa: N818 - how a test leaves an epoch
+    pass
+
+
+def left_after(steps: int, net: nn.Module, processes: Processes = ALONE) -> dict[str, torch.Tensor]:
+    """The state in the middle of an epoch."""
+    trainer, taken = Trainer(net, data(), RECIPE, seed=0, processes=processes), []
+
+    def leave(_: float) -> None:
+        taken.append(None)
+        if len(taken) == steps:
+            raise Left
+
+    with suppress(Left):
+        while True:
+            trainer.run_epoch(leave)
+    return trainer.state()
+
+
+class KillingStore(Store):
+    """Kills its process after some checkpoints."""
+
+    written = 0
+
+    def write_checkpoint(self, spec: RunSpec, state: dict[str, torch.Tensor]) -> None:
+        super().write_checkpoint(spec, state)
+        self.written += 1
+        if self.written == WRITES:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def go_on_within_epochs(folder: Path, processes: Processes) -> None:
+    for name, make in (("mlp", mlp), ("with-batch-norm", with_batch_norm)):
+        for steps in LEFT_AFTER:
+            path = folder / f"left-{name}-{steps}.safetensors"
+            state = left_after(steps, make(), processes)
+            if processes.is_first:
+                safetensors.torch.save_file(state, path)
+            processes.told_by_first()
+            trainer = trained(make(), processes, safetensors.torch.load_file(path))
+            path = folder / f"{name}-on-after-{steps}-{processes.rank}.safetensors"
+            safetensors.torch.save_file(trainer.state(), path)
+    trainer = trained(mlp(), processes, left_after(2, mlp()))
+    safetensors.torch.save_file(trainer.state(), folder / f"from-one-{processes.rank}.safetensors")
 
 
 def main(folder: Path) -> None:
@@ -75,6 +123,7 @@ def main(folder: Path) -> None:
             safetensors.torch.save_file(
                 trainer.state(), folder / f"{name}-{processes.rank}.safetensors"
             )
+        go_on_within_epochs(folder, processes)
         try:
             Trainer(mlp(seed=processes.rank), data(), RECIPE, seed=0, processes=processes)
         except RuntimeError as error:
@@ -99,7 +148,7 @@ def main(folder: Path) -> None:
                 execute(SPEC, store, processes=processes, wait=False)
             except Timeout:
                 (folder / f"elsewhere-{processes.rank}").touch()
-        execute(SPEC, store, processes=processes, on_epoch=kill, checkpoint_seconds=0)
+        execute(SPEC, KillingStore(store.path), processes=processes, checkpoint_seconds=0)
 
 
 if __name__ == "__main__":

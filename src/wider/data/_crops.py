@@ -45,7 +45,7 @@ def random_boxes(sizes: Int64[Tensor, "images 2"], *, generator: torch.Generator
         Szegedy et al. 2015, Section 6; Golubeva et al. 2021, Appendix A.1, for the least area.
     """
     count = len(sizes)
-    numbers = torch.rand(count, TRIES + 1, 2, dtype=torch.float64, generator=generator)
+    numbers = _numbers(count, generator)
     tries, places = numbers[:, :TRIES], numbers[:, TRIES]
     extents = _extents(tries, sizes)
     fits = ((extents > 0) & (extents <= sizes[:, None])).all(dim=2)
@@ -55,6 +55,15 @@ def random_boxes(sizes: Int64[Tensor, "images 2"], *, generator: torch.Generator
     fallback = _largest_allowed(sizes)
     found = fits.any(dim=1, keepdim=True)
     return torch.where(found, _boxes(corners, drawn), _boxes((sizes - fallback) // 2, fallback))
+
+
+def skip_random_boxes(count: int, *, generator: torch.Generator) -> None:
+    """Leaves a generator as `random_boxes` of so many images would."""
+    _numbers(count, generator)
+
+
+def _numbers(count: int, generator: torch.Generator) -> Float64[Tensor, "images draws 2"]:
+    return torch.rand(count, TRIES + 1, 2, dtype=torch.float64, generator=generator)
 
 
 def _extents(

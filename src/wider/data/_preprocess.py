@@ -87,18 +87,20 @@ class PreparedData(TrainingData):
         augmentation: Augmentation,
         generator: torch.Generator,
         share: slice = slice(None),
+        start: int = 0,
     ) -> Iterator[Batch]:
         """See `TrainingData`."""
         moves = draw_moves(augmentation, len(order), generator=generator)
         if moves is not None:
             # At once: a transfer in each step would make it wait for the device.
             moves = Moves(*(part.to(self.device) for part in moves))
-        positions = torch.arange(len(order), device=self.device).split(batch_size)
-        for rows, places in zip(order.to(self.device).split(batch_size), positions, strict=True):
-            own = rows[share]
+        rows, places = order.to(self.device), torch.arange(len(order), device=self.device)
+        for first in range(start, len(order), batch_size):
+            batch = slice(first, first + batch_size)
+            own = rows[batch][share]
             images = self.train_images[own]
             if moves is not None and self.black is not None:
-                images = moved(images, moves.of(places[share]), self.black)
+                images = moved(images, moves.of(places[batch][share]), self.black)
             yield images, self.train_labels[own]
 
     def batches(self, part: Part, *, batch_size: int) -> Iterator[Batch]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from wider.data._augment import Augmentation
-from wider.data._crops import Boxes, central_boxes, random_boxes
+from wider.data._crops import Boxes, central_boxes, random_boxes, skip_random_boxes
 from wider.data._large_images import LargeImageData, StoredFacts, StoredSplit
 from wider.data._preprocessing import Normalisation, Preprocessing, drawn_rows
 from wider.data._reencode import SMALLER_SIDE, opened_image
@@ -141,13 +141,18 @@ class StreamedData(TrainingData):
         augmentation: Augmentation,
         generator: torch.Generator,
         share: slice = slice(None),
+        start: int = 0,
     ) -> Iterator[Batch]:
         """See `TrainingData`; with augmentation "none" each image is its own central crop."""
         self.check_augmentation(augmentation)
         part = self.parts["train"]
 
         def requests() -> Iterator[_Request]:
-            for chosen in order.split(batch_size):
+            for first in range(0, len(order), batch_size):
+                chosen = order[first : first + batch_size]
+                if first < start:
+                    skip_random_boxes(len(chosen), generator=generator)
+                    continue
                 sizes = part.sizes[chosen]
                 # Drawn for the whole batch, as other processes that have a share of it do.
                 if augmentation == "resized-crop":

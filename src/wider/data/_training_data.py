@@ -50,8 +50,9 @@ class TrainingData(ABC):
         augmentation: Augmentation,
         generator: torch.Generator,
         share: slice = slice(None),
+        start: int = 0,
     ) -> Iterator[Batch]:
-        """One epoch of training images.
+        """One epoch of training images, or the rest of one.
 
         Args:
             order: in which they are visited.
@@ -60,6 +61,8 @@ class TrainingData(ABC):
             generator: of the moves, on the CPU; they are the same whatever the device and share.
             share: which images of each batch are returned; all of them by default. Where several
                 processes train one net, each has its own.
+            start: how many images are left out, in whole batches; the others are moved as if those
+                had been returned.
         """
 
     @abstractmethod

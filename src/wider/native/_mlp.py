@@ -1,4 +1,4 @@
-"""Training a small sparse MLP, an epoch per call."""
+"""Training a small sparse MLP, many steps per call."""
 
 import ctypes
 from collections.abc import Sequence
@@ -13,6 +13,9 @@ from wider.native._linear import vectors_for
 from wider.native._threads import run_shares
 
 MOST_LANES = 16  # of any processor
+
+Sums = tuple[float, int]
+"""Over some images: the loss in nats, and how many are recognised."""
 
 
 class _Network(Job):
@@ -120,22 +123,25 @@ class SparseMLP:
         learning_rate: float,
         momentum: float,
         weight_decay: float,
-    ) -> tuple[float, float]:
-        """Visits all images once.
+        before: Sums = (0.0, 0),
+    ) -> Sums:
+        """Visits images once: all, or whole batches of them.
 
         Args:
             images: the training images.
-            order: of the images.
+            order: of the images that are visited.
             learning_rate: step size.
             momentum: of SGD.
             weight_decay: L2 penalty, on weights and biases alike.
+            before: what this epoch's earlier images added up to.
 
         Returns:
-            Mean loss in nats and accuracy, each image's before its batch's step.
+            The sums with these images, each of them judged before its batch's step.
         """
-        return self._run_epoch(
+        return self._visit(
             images,
             order,
+            before,
             trains=True,
             learning_rate=learning_rate,
             momentum=momentum,
@@ -144,19 +150,20 @@ class SparseMLP:
 
     def evaluate(self, images: Images) -> tuple[float, float]:
         """Mean loss in nats and accuracy; NaN where there are no images."""
-        return self._run_epoch(images, np.arange(len(images.labels)), trains=False)
-
-    def _run_epoch(
-        self, images: Images, order: Int64[np.ndarray, " images"], **job: float
-    ) -> tuple[float, float]:
         count = len(images.labels)
         if not count:
             return float("nan"), float("nan")
+        loss, hits = self._visit(images, np.arange(count), (0.0, 0), trains=False)
+        return loss / count, hits / count
+
+    def _visit(
+        self, images: Images, order: Int64[np.ndarray, " images"], before: Sums, **job: float
+    ) -> Sums:
         order = np.ascontiguousarray(order, np.int64)
-        loss, hits = ctypes.c_double(), ctypes.c_int64()
+        loss, hits = ctypes.c_double(before[0]), ctypes.c_int64(before[1])
         self._net.num_features = images.row_length + self._num_hidden
         # Evaluation has no batches: whole tiles waste no lanes.
-        batch_size = self._batch_size if job["trains"] else count
+        batch_size = self._batch_size if job["trains"] else len(order)
         epoch = _Epoch(
             net=ctypes.addressof(self._net),
             value_velocity=self._velocity["values"].ctypes.data,
@@ -165,15 +172,15 @@ class SparseMLP:
             labels=images.labels.ctypes.data,
             order=order.ctypes.data,
             row_length=images.row_length,
-            num_images=count,
+            num_images=len(order),
             batch_size=batch_size,
             vectors=vectors_for(self._batch_size),
             loss=ctypes.addressof(loss),
             hits=ctypes.addressof(hits),
             **job,
         )
-        run_shares("mlp_epoch", epoch, 1)
-        return loss.value / count, hits.value / count
+        run_shares("mlp_steps", epoch, 1)
+        return loss.value, hits.value
 
     def weights(self) -> list[Float32[np.ndarray, "out in"]]:
         """The dense weight of each layer, removed entries at zero."""

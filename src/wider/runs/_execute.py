@@ -1,7 +1,5 @@
 """One run, from its spec to its folder."""
 
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -24,6 +22,7 @@ from wider.data import (
 )
 from wider.errors import InputError
 from wider.runs import provenance
+from wider.runs._checkpoint_clock import CheckpointClock
 from wider.runs._kernel import KernelDistances, kernel_distances
 from wider.runs._result import Provenance
 from wider.runs._run_files import DamagedRun, Run
@@ -66,7 +65,8 @@ def execute(
         on_epoch: called after each epoch.
         on_damage: called with a sentence for each damaged run that is set aside, and each whose
             images were others than they are now.
-        checkpoint_seconds: an interrupted run loses at most about this much work.
+        checkpoint_seconds: an interrupted run loses at most about this much work, wherever in an
+            epoch it was; beside it only the evaluation after an epoch, which starts again.
         wait: whether to wait for another process that is training this run.
 
     Returns:
@@ -94,9 +94,9 @@ def execute(
         if checkpoint is not None:
             trainer.load_state(checkpoint)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        pause = checkpoint_seconds if processes.is_first else math.inf
+        clock = CheckpointClock(checkpoint_seconds, processes)
         keep = partial(store.write_checkpoint, spec, data_digest=images.digest)
-        _train(trainer, keep, on_epoch, pause)
+        _train(trainer, keep if processes.is_first else None, on_epoch, clock)
         trainer.update_model()
         measured = {
             "num_weights": count_weights(model),
@@ -204,16 +204,21 @@ def usable_device(name: str) -> torch.device:
 
 def _train(
     trainer: Engine,
-    keep: Callable[[dict[str, Tensor]], None],
+    keep: Callable[[dict[str, Tensor]], None] | None,
     on_epoch: Callable[[Epoch], None],
-    checkpoint_seconds: float,
+    clock: CheckpointClock,
 ) -> None:
-    last_checkpoint = time.monotonic()
+    def keep_if_due(ahead: float = 0.0) -> None:
+        if clock.is_due(ahead):
+            state = trainer.state()  # of all processes
+            if keep is not None:
+                keep(state)
+            clock.restart()
+
     while not trainer.finished:
-        epoch = trainer.run_epoch()
-        if not trainer.finished and time.monotonic() - last_checkpoint >= checkpoint_seconds:
-            keep(trainer.state())
-            last_checkpoint = time.monotonic()
+        epoch = trainer.run_epoch(keep_if_due)
+        if not trainer.finished:
+            keep_if_due()
         on_epoch(epoch)
 
 

@@ -162,8 +162,13 @@ def read_checkpoint(folder: Path, key: str) -> dict[str, Tensor] | None:
 def epochs_in_checkpoint(folder: Path) -> float:
     """How many epochs are behind a checkpoint; none where it is missing or damaged."""
     try:
-        return _header(folder)["history"]["shape"][0]
-    except (LookupError, TypeError):
+        header = _header(folder)
+        epochs = header["history"]["shape"][0]
+        if "epoch.visited" in header:
+            visited, images, _ = header["epoch.visited"]["shape"]
+            epochs += visited / images
+        return epochs
+    except (LookupError, TypeError, ValueError, ArithmeticError):
         return 0
 
 

@@ -224,6 +224,8 @@ class Store:
     def epochs_done(self, spec: RunSpec) -> float:
         """How many epochs of a run are behind us: all of a finished one, else the checkpoint's.
 
+        An epoch that has begun counts by the share of its images.
+
         Reads the head of the file only, so that progress can be watched while others write it.
         """
         if (self.folder(spec) / run_files.RESULT).exists():

@@ -57,6 +57,23 @@ class Processes:
         distributed.broadcast(message, src=0)
         return int(message)
 
+    def gathered(self, tensor: Tensor) -> Tensor:
+        """The tensors of all processes, which have one shape, by rank."""
+        if self.count == 1:
+            return tensor.unsqueeze(0)
+        every = [torch.empty_like(tensor) for _ in range(self.count)]
+        distributed.all_gather(every, tensor.contiguous())
+        return torch.stack(every)
+
+    def own_row(self, rows: Tensor) -> Tensor:
+        """This process's row of what `gathered` returned.
+
+        Where that many processes were others than these, the first one has the sum of all rows.
+        """
+        if len(rows) == self.count:
+            return rows[self.rank]
+        return rows.sum().reshape(1) if self.is_first else rows.new_zeros(1)
+
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Replaces each tensor by its sum over all processes."""
         if self.count == 1 or not tensors:
@@ -97,8 +114,7 @@ class Processes:
         if self.count == 1:
             return
         own = torch.frombuffer(bytearray(_digest(tensors)), dtype=torch.uint8).to(self.device)
-        digests = [torch.empty_like(own) for _ in range(self.count)]
-        distributed.all_gather(digests, own)
+        digests = self.gathered(own)
         if different := [rank for rank, other in enumerate(digests) if not other.equal(own)]:
             raise RuntimeError(
                 f"processes {self.rank} and {different[0]} started from different nets, masks or "

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from jaxtyping import Int64
@@ -10,15 +10,18 @@ from torch import Tensor, nn
 
 from wider.data import Part, TrainingData
 from wider.randomness import stream
+from wider.training._distributed import ALONE, Processes
 from wider.training._history import Epoch, History
 from wider.training._recipe import Recipe
+from wider.training._running import RunningEpoch
 
 
 class Engine(ABC):
     """A model, its optimiser and its history, one epoch at a time.
 
     Epoch k visits the images in an order drawn from a stream of its own, so an engine that was
-    given the state of another, of its own kind or not, goes on as that one would have.
+    given the state of another, of its own kind or not, goes on as that one would have, also with
+    the next step of an epoch that had begun.
 
     Attributes:
         name: what computes the steps, and whether removed weights are multiplied (masked) or not
@@ -31,16 +34,27 @@ class Engine(ABC):
         data: images and labels, normalised.
         recipe: how to train.
         seed: of the order of the images.
+        processes: that train this net, each with an engine of its own.
     """
 
     name: str
 
-    def __init__(self, model: nn.Module, data: TrainingData, recipe: Recipe, *, seed: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        data: TrainingData,
+        recipe: Recipe,
+        *,
+        seed: int,
+        processes: Processes = ALONE,
+    ) -> None:
         self.model = model
         self.history = History()
         self._data = data
         self._recipe = recipe
         self._seed = seed
+        self._processes = processes
+        self._running = RunningEpoch()
 
     @property
     def finished(self) -> bool:
@@ -52,14 +66,30 @@ class Engine(ABC):
         """That of the epoch after those in the history."""
         return self._recipe.learning_rate_in(len(self.history) + 1)
 
-    def run_epoch(self) -> Epoch:
-        """Trains for one epoch, evaluates, and adds a row to the history."""
-        start = time.perf_counter()
-        number = len(self.history) + 1
+    @property
+    def _num_evaluated(self) -> int:
+        return self._data.count("test") + self._data.count("validation")
+
+    def run_epoch(self, on_step: Callable[[float], None] = lambda _: None) -> Epoch:
+        """Trains for one epoch, or the rest of one, evaluates, and adds a row to the history.
+
+        Args:
+            on_step: called after each step, or in native code after some tenths of a second of
+                them. It may take the state, and what it raises leaves an epoch that can be gone on
+                with. It is told for how many seconds at most it will not be called: an estimate
+                before the evaluation, else 0.
+        """
+        running, number = self._running, len(self.history) + 1
+        start = time.perf_counter() - running.seconds
         order = torch.randperm(
             self._data.count("train"), generator=stream(self._seed, "data order", number)
         )
-        train_loss, train_accuracy = self._train_epoch(order)
+        for _ in self._steps(order):
+            running.seconds = time.perf_counter() - start
+            # To evaluate an image takes less than to train on it.
+            evaluation = running.seconds * self._num_evaluated / len(order)
+            on_step(evaluation if running.visited == len(order) else 0.0)
+        train_loss, train_accuracy = self._trained()
         test_loss, test_accuracy = self._evaluate("test")
         _, validation_accuracy = self._evaluate("validation")
         row = Epoch(
@@ -73,15 +103,21 @@ class Engine(ABC):
             seconds=time.perf_counter() - start,
         )
         self.history = History((*self.history, row))
+        self._running = RunningEpoch()
         return row
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the next epoch depends on, as named tensors on the CPU."""
+        """Everything that the next step depends on, as named tensors on the CPU.
+
+        Each process has to call it, and the first one's state is that of all.
+        """
         self.update_model()
         model = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         momentum = {f"momentum.{name}": value for name, value in self._momentum().items()}
-        tensors = {**model, **momentum, "history": self.history.to_tensor()}
-        # A copy, also on the CPU: the next epoch must not change what was taken before it. In the
+        num_images = self._data.count("train") + self._num_evaluated
+        epoch = self._running.to_tensors(num_images, self._processes)
+        tensors = {**model, **momentum, **epoch, "history": self.history.to_tensor()}
+        # A copy, also on the CPU: the next step must not change what was taken before it. In the
         # order of its dimensions, whatever the order in memory was.
         order = torch.contiguous_format
         return {
@@ -98,14 +134,19 @@ class Engine(ABC):
         self.model.load_state_dict(_part(state, "model."))
         self._restart(_part(state, "momentum."))
         self.history = History.from_tensor(state["history"])
+        self._running = RunningEpoch.from_tensors(state, self._processes, self._data.device)
 
     @abstractmethod
     def update_model(self) -> None:
         """Brings the weights of `model` up to date."""
 
     @abstractmethod
-    def _train_epoch(self, order: Int64[Tensor, " images"]) -> tuple[float, float]:
-        """Visits all images once; mean loss and accuracy, each image's before its own step."""
+    def _steps(self, order: Int64[Tensor, " images"]) -> Iterator[None]:
+        """Visits the images that the running epoch has not, and comes back after whole batches."""
+
+    @abstractmethod
+    def _trained(self) -> tuple[float, float]:
+        """Ends the steps; mean loss and accuracy, each image's before its own step."""
 
     @abstractmethod
     def _evaluate(self, part: Part) -> tuple[float, float]:

@@ -22,7 +22,7 @@ class Epoch:
         test_loss: after the epoch.
         test_accuracy: after the epoch.
         validation_accuracy: after the epoch; NaN where there is no validation split.
-        seconds: wall time, evaluation included.
+        seconds: wall time, with evaluation and the checkpoints that were written meanwhile.
     """
 
     epoch: int

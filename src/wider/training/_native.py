@@ -1,6 +1,7 @@
 """The same training in native code, for MLPs on the CPU."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import torch
@@ -10,9 +11,13 @@ from torch import Tensor, nn
 from wider.data import Part, PreparedData
 from wider.models import MLP, NTKLinear
 from wider.native import Images, LinearLayer, SparseMLP
-from wider.sparsity import mask_of, stored_weight
+from wider.sparsity import count_weights, mask_of, stored_weight
 from wider.training._engine import Engine
 from wider.training._recipe import Recipe
+
+# Numbers times images in a call, which then takes some tenths of a second.
+WORK = 2**28
+LANES = 16  # a smaller batch takes as long
 
 
 class NativeTrainer(Engine):
@@ -29,6 +34,9 @@ class NativeTrainer(Engine):
         super().__init__(model, data, recipe, seed=seed)
         self._images = {part: _images(*data.part(part)) for part in ("train", "test", "validation")}
         self._layers = [cast(nn.Linear, layer) for layer in (*model.hidden, model.output)]
+        numbers = count_weights(model) + math.prod(data.image_shape)
+        batches = WORK // (numbers * max(recipe.batch_size, LANES))
+        self._images_a_call = recipe.batch_size * max(1, batches)
         self._restart({})
 
     def update_model(self) -> None:
@@ -39,21 +47,35 @@ class NativeTrainer(Engine):
             for layer, bias in zip(self._layers, self._net.biases(), strict=False):
                 layer.bias.copy_(torch.from_numpy(bias))
 
-    def _train_epoch(self, order: Int64[Tensor, " images"]) -> tuple[float, float]:
-        recipe = self._recipe
-        return self._net.train_epoch(
-            self._images["train"],
-            order.numpy(),
-            learning_rate=self._learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-        )
+    def _steps(self, order: Int64[Tensor, " images"]) -> Iterator[None]:
+        recipe, running = self._recipe, self._running
+        for start in range(running.visited, len(order), self._images_a_call):
+            visited = order[start : start + self._images_a_call]
+            loss, hits = self._net.train_epoch(
+                self._images["train"],
+                visited.numpy(),
+                learning_rate=self._learning_rate,
+                momentum=recipe.momentum,
+                weight_decay=recipe.weight_decay,
+                before=self._sums(),
+            )
+            running.losses = [torch.tensor(loss, dtype=torch.float64)]
+            running.hits = [torch.tensor(hits)]
+            running.visited += len(visited)
+            yield
+
+    def _trained(self) -> tuple[float, float]:
+        loss, hits = self._sums()
+        return loss / self._running.visited, hits / self._running.visited
+
+    def _sums(self) -> tuple[float, int]:
+        return sum(map(float, self._running.losses)), sum(map(int, self._running.hits))
 
     def _evaluate(self, part: Part) -> tuple[float, float]:
         return self._net.evaluate(self._images[part])
 
     def _momentum(self) -> dict[str, Tensor]:
-        if not self._recipe.momentum or not self.history:
+        if not self._recipe.momentum or not (self.history or self._running.visited):
             return {}
         weights, biases = self._net.velocities()
         names = self._parameter_names()

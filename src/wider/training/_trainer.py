@@ -1,7 +1,7 @@
 """The training loop in PyTorch, for any model on any device."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Float, Int64
@@ -53,9 +53,8 @@ class Trainer(Engine):
         processes: Processes = ALONE,
         shape: str | None = None,
     ) -> None:
-        super().__init__(model, data, recipe, seed=seed)
+        super().__init__(model, data, recipe, seed=seed, processes=processes)
         data.check_augmentation(recipe.augmentation)
-        self._processes = processes
         self._shape = shape and f"{shape}, {precision}, {data.device}"
         self._speed = Speed.of(model, data.device, precision)
         self.name = ", ".join([self.name, *self._speed.words, *processes.words])
@@ -66,8 +65,37 @@ class Trainer(Engine):
         if self._net is not self.model:
             self.model.load_state_dict(self._net.state_dict())
 
-    def _train_epoch(self, order: Int64[Tensor, " images"]) -> tuple[float, float]:
-        recipe, losses, hits = self._recipe, [], []
+    def state(self) -> dict[str, Tensor]:
+        """See `Engine`."""
+        state = super().state()
+        if self._processes.count > 1 and self._running.visited:
+            for name, buffer in self._running_statistics().items():
+                state[name] = self._processes.gathered(buffer).cpu()
+        return state
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """See `Engine`.
+
+        Where another number of processes had begun an epoch, BatchNorm goes on from the first one's
+        statistics.
+        """
+        super().load_state(state)
+        for name, buffer in self._running_statistics().items():
+            rows = state.get(name, ())
+            if len(rows) == self._processes.count:
+                buffer.copy_(rows[self._processes.rank])
+
+    def _running_statistics(self) -> dict[str, Tensor]:
+        """BatchNorm's, which within an epoch are each process's own."""
+        return {
+            f"epoch.buffer.{name}": buffer
+            for name, buffer in self._net.named_buffers()
+            if buffer.is_floating_point()
+        }
+
+    def _steps(self, order: Int64[Tensor, " images"]) -> Iterator[None]:
+        recipe, running = self._recipe, self._running
+        nothing = torch.zeros((), dtype=torch.float64, device=self._data.device)
         full = len(range(recipe.batch_size)[self._processes.share])
         self._net.train()
         for group in self._optimizer.param_groups:
@@ -78,21 +106,29 @@ class Trainer(Engine):
             augmentation=recipe.augmentation,
             generator=stream(self._seed, "augmentation", len(self.history) + 1),
             share=self._processes.share,
+            start=running.visited,
         )
-        starts = range(0, len(order), recipe.batch_size)
+        starts = range(running.visited, len(order), recipe.batch_size)
         for start, (images, labels) in zip(starts, batches, strict=True):
+            size = min(recipe.batch_size, len(order) - start)
+            loss = recognised = nothing
             if len(labels):  # a process may have none of the last batch
                 # A smaller batch is not worth a compilation of its own.
                 judge = self._fast_judge if len(labels) == full else self._judge
                 loss, recognised = judge(self._laid_out(images), labels)
-                (loss / min(recipe.batch_size, len(order) - start)).backward()
-                losses.append(loss.detach())
-                hits.append(recognised)
+                (loss / size).backward()
             self._processes.add_up_gradients(self._net)
             self._optimizer.step()
             self._optimizer.zero_grad()
+            running.losses.append(loss.detach())
+            running.hits.append(recognised)
+            running.visited += size
+            yield
+
+    def _trained(self) -> tuple[float, float]:
+        running = self._running
         self._processes.average_buffers(self._net)
-        return self._means(losses, hits, len(order))
+        return self._means(running.losses, running.hits, running.visited)
 
     @torch.no_grad()
     def _evaluate(self, part: Part) -> tuple[float, float]:

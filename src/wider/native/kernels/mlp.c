@@ -1,4 +1,4 @@
-/* Epochs of a small sparse MLP, trained by SGD on the cross-entropy.
+/* Steps of a small sparse MLP, trained by SGD on the cross-entropy.
 
    Activations are kept transposed, [feature][image], one tile of images at a time, so that images
    are the lanes of vectors and every non-zero weight is one multiply-add per vector. */
@@ -34,8 +34,8 @@ struct epoch {
     const int64_t *order;                  /* of the images */
     int64_t row_length, num_images, batch_size, vectors, trains;
     float learning_rate, momentum, weight_decay;
-    double *loss;                          /* out: sum over the images */
-    int64_t *hits;                         /* out */
+    double *loss;                          /* in and out: sum over the images so far */
+    int64_t *hits;                         /* in and out */
 };
 
 struct buffers {
@@ -215,9 +215,9 @@ INLINE void run_epoch(const int V, const struct epoch *epoch, const struct buffe
     }
 }
 
-/* One pass over all images, of SGD if it trains; losses and hits are each image's before its
-   batch's step. */
-PUBLIC int mlp_epoch(const struct epoch *epoch, int64_t number) {
+/* One pass over the images of `order`, of SGD if it trains; losses and hits are each image's before
+   its batch's step. */
+PUBLIC int mlp_steps(const struct epoch *epoch, int64_t number) {
     (void)number; /* one thread */
     const struct network *net = epoch->net;
     const int64_t tile = epoch->vectors * LANES;
@@ -238,8 +238,6 @@ PUBLIC int mlp_epoch(const struct epoch *epoch, int64_t number) {
                                     parts[4], parts[5], parts[6]};
     memset(buffers.value_gradient, 0, (size_t)net->num_values * sizeof(float));
     memset(buffers.bias_gradient, 0, (size_t)net->num_rows * sizeof(float));
-    *epoch->loss = 0;
-    *epoch->hits = 0;
     WITH_VECTORS(epoch->vectors, run_epoch, epoch, &buffers)
     return DONE;
 }
