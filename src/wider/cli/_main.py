@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TextIO
 
 import tyro
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # tyro shows what pydantic says of a bad flag; a link to pydantic's manual does not help there.
     os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # rather an escape than an error about a letter
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _Warnings()
