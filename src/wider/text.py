@@ -59,9 +59,14 @@ def quoted(value: object) -> str:
         written = repr(value)
     except ValueError:  # a whole number of more digits than Python turns into text
         return "a number of thousands of digits"
-    if len(written) <= LONGEST_VALUE:
-        return written
-    return f"{written[:LONGEST_VALUE]}... ({len(written):,} characters)"
+    return cut(written)
+
+
+def cut(text: str) -> str:
+    """A text, or the start of one that is too long for a message."""
+    if len(text) <= LONGEST_VALUE:
+        return text
+    return f"{text[:LONGEST_VALUE]}... ({len(text):,} characters)"
 
 
 def _escape(letter: str) -> str:

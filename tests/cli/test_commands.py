@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wider.cli import main
 from wider.cli._commands import COMMANDS
-from wider.runs import Store
+from wider.runs import Run, Store, train_missing
 
 
 def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir: Path):
@@ -79,8 +81,28 @@ def test_a_diverged_run_is_recorded_and_has_its_own_exit_code(wider, tmp_path: P
     assert done.returncode == 3
     assert "diverged" in done.stdout
     assert "diverged in epoch 1" in done.stderr
+    assert "1 of 1 run diverged: digits mlp ReLU sparse (level) width 80 seed 0." in done.stderr
     (result_file,) = tmp_path.glob("runs/*/result.json")
     assert json.loads(result_file.read_text())["result"]["status"] == "diverged"
+
+
+def test_diverged_runs_of_an_experiment_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def with_one_diverged(*arguments: Any, **keywords: Any) -> list[Run]:
+        first, *others = train_missing(*arguments, **keywords)
+        return [
+            replace(first, result=first.result.model_copy(update={"status": "diverged"})),
+            *others,
+        ]
+
+    monkeypatch.setattr("wider.cli._commands.train_missing", with_one_diverged)
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "demo", "--scale", "smoke"]) == 3
+    assert (
+        "wider: 1 of 6 runs diverged: digits mlp ReLU dense width 4 seed 0. All of them, by "
+        "status: wider results demo --scale smoke --store runs --format csv\n"
+    ) in capsys.readouterr().err
 
 
 def test_the_precision_is_a_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -82,4 +82,15 @@ def test_a_diverged_run_has_its_own_exit_code(
     text = STUDY.replace("epochs = 1", "epochs = 1\nlearning_rate = 1e30")
     (tmp_path / "study.toml").write_text(text)
     assert main(["sweep", "study.toml"]) == 3
-    assert "diverged" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "diverged" in captured.out
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("wider: ")]
+    titles = [
+        f"digits mlp ReLU {net} seed {seed}"
+        for seed in (0, 1)
+        for net in ("sparse (level) width 4", "sparse (level) width 8", "dense width 8")
+    ]
+    assert line == (
+        f"wider: 6 of 6 runs diverged: {'; '.join(titles[:5])}; and 1 more. "
+        "All of them, by status: wider report --store runs"
+    )

@@ -95,8 +95,8 @@ def test_a_run_is_the_same_for_all_workers_and_when_interrupted(
     within, writes = Store(tmp_path / "within an epoch"), []
     write = within.write_checkpoint
 
-    def interrupt_sixth(*arguments) -> None:
-        write(*arguments)
+    def interrupt_sixth(*arguments, data_digest) -> None:
+        write(*arguments, data_digest=data_digest)
         writes.append(arguments)
         if len(writes) == 6:
             raise KeyboardInterrupt

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from wider.runs._progress import Progress, _duration
+from wider.runs._progress import Progress, duration
 
 
 @pytest.fixture
@@ -95,4 +95,4 @@ def test_brackets_in_a_message_stay(store, make_spec, output):
     ],
 )
 def test_durations(seconds, text):
-    assert _duration(seconds) == text
+    assert duration(seconds) == text

@@ -83,7 +83,7 @@ SPECS = st.builds(
         Preprocessing,
         dataset=st.text(max_size=5),
         num_train=st.none() | st.integers(1, 10**6),
-        split_seed=st.integers(),
+        split_seed=st.integers(-(2**63), 2**63 - 1),
     ),
     model=st.builds(
         ModelSpec,
@@ -103,7 +103,7 @@ SPECS = st.builds(
         milestones=st.lists(st.integers(1, 300), max_size=2).map(tuple),
         augmentation=st.sampled_from(get_args(Augmentation)),
     ),
-    seed=st.integers(),
+    seed=st.integers(-(2**63), 2**63 - 1),
 )
 
 

@@ -44,7 +44,9 @@ WIDENINGS = st.integers(1, 9).flatmap(
         base_width=st.just(base),
         width=st.integers(base, 100),
         allocation=st.sampled_from(get_args(AllocationName))
-        | st.dictionaries(st.text(max_size=9), st.integers(1) | st.floats(1e-300, 1), max_size=3),
+        | st.dictionaries(
+            st.text(max_size=9), st.integers(1, 2**63 - 1) | st.floats(1e-300, 1), max_size=3
+        ),
         pattern=st.sampled_from(get_args(Pattern)),
     )
 )
@@ -54,7 +56,7 @@ SPECS = st.builds(
         Preprocessing,
         dataset=st.text(max_size=9),
         normalisation=st.sampled_from(get_args(Normalisation)),
-        num_train=st.none() | st.integers(1),
+        num_train=st.none() | st.integers(1, 2**31 - 1),
         classes=st.lists(st.integers(0, 9), max_size=3).map(tuple),
         grey=st.booleans(),
     ),
@@ -71,7 +73,7 @@ SPECS = st.builds(
         milestones=st.lists(st.integers(1, 300), max_size=3).map(tuple),
         augmentation=st.sampled_from(get_args(Augmentation)),
     ),
-    seed=st.integers(),
+    seed=st.integers(-(2**63), 2**63 - 1),
 )
 
 

@@ -146,14 +146,14 @@ def training_memory(
 def _resident_bytes(field: str) -> float:
     if not STATUS.exists():
         return math.nan
-    lines = STATUS.read_text().splitlines()
+    lines = STATUS.read_text(encoding="utf-8").splitlines()
     (line,) = (line for line in lines if line.startswith(f"{field}:"))
     return 1024 * int(line.split()[1])
 
 
 def _forget_peak() -> None:
     if FORGET_PEAK.exists():
-        FORGET_PEAK.write_text("5")
+        FORGET_PEAK.write_text("5", encoding="utf-8")
 
 
 def _num_bytes(tensors: Any) -> int:

@@ -1,7 +1,6 @@
 """The commands. Those that train return what to say of runs that diverged, or None."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from wider.cli._advise import advise
 from wider.cli._bench import bench
-from wider.cli._output import print_experiments, print_summary, said_of_diverged
+from wider.cli._output import print_data, print_experiments, print_summary, said_of_diverged
 from wider.cli._runs import runs
 from wider.cli._sweep import sweep
 from wider.data import write_shards
@@ -135,10 +134,9 @@ def results(
         say(f"{len(section.table)} of {section.num_runs} runs are there")
     every = section.table if section.num_runs else section.summary
     if format == "csv":
-        every.to_csv(sys.stdout, index=False, lineterminator="\n")
+        print_data(every.to_csv(index=False, lineterminator="\n"))
     elif format == "json":
-        every.to_json(sys.stdout, orient="records", indent=1, double_precision=15)
-        sys.stdout.write("\n")
+        print_data(every.to_json(orient="records", indent=1, double_precision=15) + "\n")
     else:
         print_summary(section.summary)
 

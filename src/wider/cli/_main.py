@@ -6,14 +6,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TextIO
 
-import pydantic
 import tyro
 
 from wider.cli import _commands
-from wider.cli._refusals import NO_MEMORY, check_text, is_out_of_memory, said_of_system
-from wider.errors import InputError
+from wider.cli._refusals import check_text, said_of
 from wider.text import say
 
 # What has been imported stays: the garbage collector need not go through it again and again.
@@ -39,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # tyro shows what pydantic says of a bad flag; a link to pydantic's manual does not help there.
     os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # rather an escape than an error about a letter
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _Warnings()
@@ -46,29 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _answer(sys.argv[1:] if arguments is None else arguments)
             finally:
                 sys.stdout.flush()
-    except InputError as error:
-        return _refuse(*error.args)
-    except pydantic.ValidationError as error:
-        places = [".".join(map(str, problem["loc"])) for problem in error.errors()]
-        reasons = [problem["msg"] for problem in error.errors()]
-        return _refuse(*map(": ".join, zip(places, reasons, strict=True)))
     except BrokenPipeError:
         _silence(sys.stdout, sys.stderr)
         return NO_READER
-    except OSError as error:
-        code = _refuse(said_of_system(error))
-        _silence_if_full(sys.stdout)
-        return code
-    except MemoryError:
-        return _refuse(NO_MEMORY)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        return _refuse(NO_MEMORY)
     except KeyboardInterrupt:
         say("")
         say("wider: interrupted; the same command goes on from what is finished")
         return INTERRUPTED
+    except Exception as error:
+        lines = said_of(error)
+        if not lines:
+            raise
+        for line in lines:
+            say(f"wider: {line}", style="red")
+        _silence_if_full(sys.stdout)
+        return BAD_INPUT
 
 
 class _Warnings:
@@ -91,12 +85,6 @@ def _answer(arguments: Sequence[str]) -> int:
     if diverged:
         say(f"wider: {diverged}", style="red")
     return DIVERGED if diverged else DONE
-
-
-def _refuse(*messages: str) -> int:
-    for message in messages:
-        say(f"wider: {message}", style="red")
-    return BAD_INPUT
 
 
 def _silence_if_full(stream: TextIO) -> None:

@@ -1,5 +1,6 @@
 """Tables on standard output."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -16,6 +17,12 @@ from wider.report import cells, heading, with_intervals
 from wider.text import console
 
 NAMED = 5  # diverged runs that are named on the screen
+
+
+def print_data(text: str) -> None:
+    """Writes what programs read to standard output: the same bytes on every system."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
 
 
 def print_summary(table: pd.DataFrame) -> None:

@@ -4,6 +4,9 @@ import errno
 import os
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 from wider.errors import InputError
 from wider.text import quoted
 
@@ -25,6 +28,7 @@ REMEDIES = {
     errno.EMFILE: f"allow more open files (ulimit -n), or use fewer --jobs; {GO_ON}",
     errno.EPIPE: f"a process was gone before it was done; {GO_ON}",
 }
+MEND = f"mend it; {GO_ON}"
 NO_MEMORY = "there is not enough memory: use a narrower net, a smaller batch or fewer --jobs"
 
 
@@ -45,17 +49,33 @@ def check_text(arguments: Sequence[str]) -> None:
             ) from error
 
 
-def said_of_system(error: OSError) -> str:
+def said_of(error: Exception) -> list[str]:
+    """What to say of an error, line by line; nothing of one that is a bug."""
+    if isinstance(error, InputError):
+        return list(error.args)
+    if isinstance(error, ValidationError):
+        return [_said_of_field(problem) for problem in error.errors()]
+    if isinstance(error, OSError):
+        return [_said_of_system(error)]
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _wants_memory(error)):
+        return [NO_MEMORY]
+    return []
+
+
+def _said_of_field(problem: ErrorDetails) -> str:
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+
+
+def _said_of_system(error: OSError) -> str:
     """What the system refused, of which file, and what to do."""
     reason = error.strerror or str(error) or type(error).__name__
     # Of two files the second is the one that was asked for; the first is on its way there.
     path = error.filename if error.filename2 is None else error.filename2
     name = f"{quoted(os.fsdecode(path))}: " if isinstance(path, str | bytes) else ""
-    remedy = REMEDIES.get(error.errno or 0, f"when it is mended, {GO_ON.replace(' then', '')}")
-    return f"{name}{reason}: {remedy}"
+    return f"{name}{reason}: {REMEDIES.get(error.errno or 0, MEND)}"
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def _wants_memory(error: RuntimeError) -> bool:
     """Whether PyTorch asked for memory in vain; on a processor it has no type for that."""
     words = str(error)
     return "out of memory" in words or "can't allocate memory" in words

@@ -1,6 +1,6 @@
 """Which images of a dataset are used, and how."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import pydantic
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from wider.data._images import ImageData
 from wider.data._large_images import LargeImageData
 from wider.errors import InputError
+from wider.fields import Count, CountOrNone, Seed, Side
 from wider.randomness import stream
 
 Normalisation = Literal["channel", "pixel", "unit"]
@@ -26,30 +27,30 @@ class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
     """How pixels are scaled. channel: mean 0 and standard deviation 1 over each colour channel;
     pixel: the same for each pixel by itself; unit: 0 to 1."""
 
-    num_train: Annotated[int, pydantic.Field(ge=1)] | None = None
+    num_train: Count | None = None
     """How many training images are used, drawn at random; all of them by default."""
 
-    num_validation: Annotated[int, pydantic.Field(ge=0)] = 0
+    num_validation: CountOrNone = 0
     """How many training images are set aside for validation, drawn at random."""
 
     scaled_by: Literal["used", "all"] = "used"
     """Which training images the mean and the deviation are of: those that are used, or all, so that
     pixels which hardly vary among few images are not blown up."""
 
-    split_seed: int = 0
+    split_seed: Seed = 0
     """Which images are drawn: the same seed draws the same ones."""
 
-    image_size: Annotated[int, pydantic.Field(ge=1)] | None = None
+    image_size: Side | None = None
     """Height and width to which large images of several sizes are cropped, in pixels; 224 for
     ImageNet. None for datasets whose images are all of one size, which are used as they are."""
 
-    classes: tuple[int, ...] = ()
+    classes: tuple[Seed, ...] = ()
     """The classes that are used, which become 0, 1, ... in this order; all of them by default."""
 
     grey: bool = False
     """Whether colours are replaced by their brightness."""
 
-    shrunk_to: Annotated[int, pydantic.Field(ge=1)] | None = None
+    shrunk_to: Side | None = None
     """Height and width to which images of one size are shrunk by averaging, in pixels."""
 
     @property

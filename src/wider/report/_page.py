@@ -22,6 +22,7 @@ from wider.report._own_sections import own_sections
 from wider.report._paper import beside_paper
 from wider.report._sections import Section, sections_of
 from wider.report._verdicts import by_subject, counts, judged
+from wider.text import shown
 
 # Shown of every run; the rest is in `wider results --format csv`.
 RUN_COLUMNS = {
@@ -128,6 +129,8 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # What is no `str` by itself is code of ours, or was escaped.
+        finalize=lambda value: shown(value) if type(value) is str else value,
     )
     # Jinja's own `capitalize` makes the other letters small.
     environment.filters["count"] = "{:,}".format

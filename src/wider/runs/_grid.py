@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wider.runs._toml import KeyPath, TomlFile, dotted
+from wider.runs._toml import KeyPath, Problem, dotted
+from wider.text import quoted
 
 FieldPath = tuple[str, ...]
 Axes = Mapping[FieldPath, Sequence[Any]]
@@ -40,7 +41,7 @@ class Combination:
     def values_of(self, path: KeyPath) -> str:
         """Those of the fields of a table that are in the grid, as TOML has them."""
         fields = [field for field in self.places if field[: len(path)] == path]
-        return ", ".join(f"{dotted(field)} = {self._value(field)!r}" for field in fields)
+        return ", ".join(f"{dotted(field)} = {quoted(self._value(field))}" for field in fields)
 
     def _value(self, field: FieldPath) -> Any:
         value: Any = self.document
@@ -49,19 +50,23 @@ class Combination:
         return value
 
 
-def read_axes(file: TomlFile) -> dict[FieldPath, list[Any]]:
-    """The lists of the table [grid], by the field that they belong to.
+def read_axes(document: Mapping[str, Any]) -> tuple[dict[FieldPath, list[Any]], list[Problem]]:
+    """The lists of the table [grid], by the field that they are of, and what is wrong with others.
 
-    Raises:
-        InputError: one is no list, is empty, or has a value twice, or its field is elsewhere too.
+    Args:
+        document: the whole file.
     """
-    grid = file.document.get(GRID, {})
+    grid = document.get(GRID, {})
     if not isinstance(grid, dict):
-        raise file.error((GRID,), "grid is no table: write a line [grid], and lists under it")
-    axes = dict(_lists(grid, file, ()))
-    for field in axes:
-        _check_only_in_grid(field, file)
-    return axes
+        return {}, [((GRID,), "grid is no table: write a line [grid], and lists under it")]
+    axes: dict[FieldPath, list[Any]] = {}
+    problems: list[Problem] = []
+    for field, value in _values(grid, ()):
+        if problem := _problem_of(field, value, document):
+            problems.append(problem)
+        else:
+            axes[field] = value
+    return axes, problems
 
 
 def combinations(document: Mapping[str, Any], axes: Axes) -> Iterator[Combination]:
@@ -83,36 +88,39 @@ def combinations(document: Mapping[str, Any], axes: Axes) -> Iterator[Combinatio
         yield Combination(combined, dict(zip(fields, places, strict=True)))
 
 
-def _lists(
-    table: Mapping[str, Any], file: TomlFile, at: FieldPath
-) -> Iterator[tuple[FieldPath, list[Any]]]:
+def _values(table: Mapping[str, Any], at: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
     for name, value in table.items():
-        field = (*at, name)
-        where, title = (GRID, *field), dotted(field)
         if isinstance(value, dict):
-            yield from _lists(value, file, field)
-            continue
-        if not isinstance(value, list):
-            message = f"{title} is {value!r}, no list: use [{value!r}], or move it out of [grid]"
-            raise file.error(where, message)
-        if not value:
-            message = f"{title} is an empty list: give it a value, or leave it out"
-            raise file.error(where, message)
-        written = [json.dumps(entry, default=str) for entry in value]
-        for place, entry in enumerate(written):
-            if entry in written[:place]:
-                message = f"{title} has {value[place]!r} twice: once is enough"
-                raise file.error((*where, place), message)
-        yield field, value
+            yield from _values(value, (*at, name))
+        else:
+            yield (*at, name), value
 
 
-def _check_only_in_grid(field: FieldPath, file: TomlFile) -> None:
-    found: Any = file.document
+def _problem_of(field: FieldPath, value: Any, document: Mapping[str, Any]) -> Problem | None:
+    where, title = (GRID, *field), dotted(field)
+    if not isinstance(value, list):
+        written = quoted(value)
+        return where, f"{title} is {written}, no list: use [{written}], or move it out of [grid]"
+    if not value:
+        return where, f"{title} is an empty list: give it a value, or leave it out"
+    seen = set()
+    for place, entry in enumerate(value):
+        # As text, in which 1 and 1.0 differ.
+        written = json.dumps(entry, default=str)
+        if written in seen:
+            return (*where, place), f"{title} has {quoted(entry)} twice: once is enough"
+        seen.add(written)
+    if _is_outside(field, document):
+        return where, f"{title} is both in [grid] and outside: give it once"
+    return None
+
+
+def _is_outside(field: FieldPath, document: Mapping[str, Any]) -> bool:
+    found: Any = document
     for name in field:
-        if isinstance(found, dict) and name not in found:
-            return
         if not isinstance(found, dict):
-            break
+            return True
+        if name not in found:
+            return False
         found = found[name]
-    title = dotted(field)
-    raise file.error((GRID, *field), f"{title} is both in [grid] and outside: give it once")
+    return True

@@ -70,7 +70,7 @@ class RunResult(BaseModel):
         best_test: the best test accuracy reached, as the paper reports it: picked on the test set.
         best_validation: picked on the validation split; None where there is none.
         seconds: wall time of all epochs.
-        peak_memory: bytes, of the GPU where one was used, else of the process.
+        peak_memory: bytes, of the GPU where one was used, else of the process; 0: not measured.
         provenance: where the result comes from.
         kernel: distances of the untrained net's kernel; None where none were asked for.
     """

@@ -11,6 +11,7 @@ from torch import nn
 
 from wider.data import Preprocessing
 from wider.families import Family
+from wider.fields import Seed, Width
 from wider.models import ACTIVATION_NAMES, MLP, Activation, Parametrization, ResNet18, Stem
 from wider.sparsity import AllocationName, Pattern
 from wider.training import Recipe
@@ -39,7 +40,7 @@ class ModelSpec(BaseModel, frozen=True, extra="forbid"):
 
     name: Literal["mlp", "resnet18"] = "mlp"
     """The architecture. Each of the other fields belongs to one of them; leave the rest alone."""
-    num_hidden_layers: Annotated[int, Field(ge=1)] = 1
+    num_hidden_layers: Annotated[int, Field(ge=1, le=10_000)] = 1
     """mlp: hidden layers, all of the same width."""
     activation: Activation = "relu"
     """mlp: after each hidden layer; "identity" gives a linear net."""
@@ -76,9 +77,9 @@ class Widening(BaseModel):
     method: Method = "sparse"
     """Sparse and the bottlenecks keep the number of weights of the base width; dense, the control,
     lets it grow."""
-    base_width: Annotated[int, Field(ge=1)] = 5
+    base_width: Width = 5
     """Width of the dense baseline, which sets the number of weights."""
-    width: Annotated[int, Field(ge=1)] = 80
+    width: Width = 80
     """Width of this net."""
     allocation: AllocationName | dict[str, int | float] = "level"
     """How many weights each layer keeps: a rule, or LAYER NUMBER pairs, where a whole number counts
@@ -116,9 +117,9 @@ class RunSpec(BaseModel):
     """The member of the family."""
     recipe: Recipe = Recipe()
     """How it is trained."""
-    seed: int = 0
+    seed: Seed = 0
     """Initial weights, masks and the order of the images are separate streams of this seed."""
-    kernel_pairs: Annotated[int, Field(ge=0)] = 0
+    kernel_pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Pairs of test images over which the distance of the untrained net's kernel from its
     infinitely wide limit is predicted, and measured where it has NTK parametrisation and no biases;
     0 for none. For ReLU MLPs with one hidden layer and without BatchNorm."""

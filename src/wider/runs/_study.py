@@ -1,6 +1,7 @@
 """A study of one's own: a grid over the fields of a run, in a TOML file."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from wider.errors import InputError
 from wider.runs._arithmetic import multiply_adds_per_image
 from wider.runs._grid import GRID, SEED, Combination, combinations, read_axes
 from wider.runs._spec import RunSpec, Widening
-from wider.runs._toml import KeyPath, TomlFile, dotted, read_toml
+from wider.runs._toml import MOST_PROBLEMS, KeyPath, Problem, dotted, read_toml
+from wider.text import quoted
 
 TITLE = "title"
+MOST_RUNS = 100_000
 
 # pydantic's messages speak of Python.
 TABLE, LIST = "input should be a table", "input should be a list"
@@ -55,18 +58,28 @@ def read_study(path: Path) -> Study:
         The study.
 
     Raises:
-        InputError: the file cannot be read, or something in it is wrong; the message names the
-            line. Nets that do not exist are found by `check_nets`.
+        InputError: the file cannot be read, or something in it is wrong; the message has a line for
+            each thing that is, which names its line in the file. Nets that do not exist are found
+            by `check_nets`.
     """
     file = read_toml(path)
+    problems: dict[Problem, None] = {}  # each once, in the order in which they are found
     title = file.document.get(TITLE, path.stem)
     if not isinstance(title, str):
-        raise file.error((TITLE,), f"title is {title!r}: put it in quotation marks")
-    axes = read_axes(file)
+        problems[(TITLE,), f"title is {quoted(title)}: put it in quotation marks"] = None
+    axes, wrong = read_axes(file.document)
+    problems.update(dict.fromkeys(wrong))
     fields = {name: file.document[name] for name in file.document if name not in (TITLE, GRID)}
-    if SEED[0] not in fields and SEED not in axes:
-        raise file.error((), "no seed is given: add `seed = [0, 1, 2]` under [grid]")
-    specs = [_spec(combination, file) for combination in combinations(fields, axes)]
+    grid = file.document.get(GRID)
+    if not any(SEED[0] in table for table in (fields, grid) if isinstance(table, dict)):
+        problems[(), "no seed is given: add `seed = [0, 1, 2]` under [grid]"] = None
+    if (count := math.prod(map(len, axes.values()))) > MOST_RUNS:
+        how_many = f"the lists give {count:,} combinations, and a study has at most {MOST_RUNS:,}"
+        problems[(GRID,), f"{how_many}: shorten them, or make several studies"] = None
+        axes = {field: values[:1] for field, values in axes.items()}
+    specs = _specs(combinations(fields, axes), problems)
+    if problems:
+        raise file.error(problems)
     if any(field[0] == "widening" for field in axes):
         specs = [_with_baseline(spec) for spec in specs]
     nets: dict[RunSpec, RunSpec] = {}
@@ -98,32 +111,51 @@ def check_nets(specs: Sequence[RunSpec], *, data_dir: Path | None = None) -> Non
             raise InputError(f"{spec.title}: {error}") from error
 
 
-def _spec(combination: Combination, file: TomlFile) -> RunSpec:
-    try:
-        return RunSpec.model_validate(_with_tuples(combination.document), strict=True)
-    except ValidationError as error:
-        path, message = _problem(error.errors(), combination.document)
-        in_file = combination.place_in_file(path)
-        varying = combination.values_of(path)
-        if varying and in_file[1:] == path:  # fields that do not go together
-            message += f" (here {varying})"
-        raise file.error(in_file, message) from error
+def _specs(points: Iterable[Combination], problems: dict[Problem, None]) -> list[RunSpec]:
+    """The runs, and what is wrong with others added to the problems."""
+    together = not problems  # or fields that would go together may be among what is wrong
+    specs = []
+    told: set[str] = set()
+    for point in points:
+        try:
+            specs.append(RunSpec.model_validate(_with_tuples(point.document), strict=True))
+        except ValidationError as error:
+            for path, message, of_several in _problems(error.errors(), point.document):
+                if message in told or (of_several and not together):
+                    continue
+                told.add(message)
+                where, varying = point.place_in_file(path), point.values_of(path)
+                here = f" (here {varying})" if varying and where[1:] == path else ""
+                problems[where, f"{message}{here}"] = None
+        if len(problems) > MOST_PROBLEMS:
+            break
+    return specs
 
 
-def _problem(errors: list[ErrorDetails], document: dict[str, Any]) -> tuple[KeyPath, str]:
-    """The first thing that is wrong: where, and why."""
-    places = [_existing(error["loc"], document) for error in errors]
-    # Of a field of several types, the one that fits best has the last word.
-    path = max((place for place in places if place[: len(places[0])] == places[0]), key=len)
+def _problems(
+    errors: list[ErrorDetails], document: dict[str, Any]
+) -> Iterator[tuple[KeyPath, str, bool]]:
+    """What is wrong: where, why, and whether it is that several fields do not go together."""
+    waiting = [(_existing(error["loc"], document), error) for error in errors]
+    while waiting:
+        head = waiting[0][0]
+        own = [(place, error) for place, error in waiting if place[: len(head)] == head]
+        waiting = [(place, error) for place, error in waiting if place[: len(head)] != head]
+        # Of a field of several types, the one that fits best has the last word.
+        path = max((place for place, _ in own), key=len)
+        found = [error for place, error in own if place == path]
+        yield path, _said(path, found, document), found[0]["type"] == "value_error"
+
+
+def _said(path: KeyPath, errors: list[ErrorDetails], document: dict[str, Any]) -> str:
     title = dotted(path)
-    own = [error for error, place in zip(errors, places, strict=True) if place == path]
-    if own[0]["type"] == "extra_forbidden":
-        return path, f"{title} is unknown; use one of: {', '.join(_known(path[:-1]))}"
-    reasons = "; or: ".join(map(_reason, own))
+    if errors[0]["type"] == "extra_forbidden":
+        return f"{title} is unknown; use one of: {', '.join(_known(path[:-1]))}"
+    reasons = "; or: ".join(map(_reason, errors))
     value = _value_at(path, document)
     if isinstance(value, dict):
-        return path, f"{title}: {reasons}" if title else reasons
-    return path, f"{title} is {value!r}: {reasons}"
+        return f"{title}: {reasons}" if title else reasons
+    return f"{title} is {quoted(value)}: {reasons}"
 
 
 def _existing(location: KeyPath, document: dict[str, Any]) -> KeyPath:

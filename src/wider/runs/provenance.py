@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import subprocess
 import sys
 from functools import cache
@@ -12,6 +11,11 @@ from pathlib import Path
 import torch
 
 from wider.version import __version__
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None
 
 PACKAGES = ("torch", "numpy")
 COMMIT = "WIDER_COMMIT"  # names the commit of a copy of the source that is not in its repository
@@ -55,9 +59,13 @@ def machine(device: torch.device) -> str:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most memory used so far, in bytes: of the GPU where one is used, else of the process."""
+    """The most memory used so far, in bytes: of the GPU where one is used, else of the process; 0
+    where the system does not tell (Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if resource is None:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts kibibytes
 
@@ -66,7 +74,7 @@ def peak_memory(device: torch.device) -> int:
 def _processor() -> str:
     information = Path("/proc/cpuinfo")
     if information.exists():
-        for line in information.read_text().splitlines():
+        for line in information.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
@@ -74,4 +82,5 @@ def _processor() -> str:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    done = subprocess.run(command, check=True, capture_output=True)
+    return os.fsdecode(done.stdout).strip()

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wider.data import Augmentation
+from wider.fields import Count
 
 DECAY = 0.1  # of the learning rate at each milestone
 
@@ -19,9 +20,9 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: Annotated[int, Field(ge=1)] = 300
+    epochs: Count = 300
     """Passes over the training images."""
-    batch_size: Annotated[int, Field(ge=1)] = 100
+    batch_size: Count = 100
     """Images a step; the last batch of an epoch may be smaller."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
     """Step size."""
@@ -32,7 +33,7 @@ class Recipe(BaseModel):
     schedule: Literal["steps", "cosine"] = "steps"
     """How the learning rate falls. steps: at the milestones; cosine: every epoch, along half a
     cosine, to nothing after the last one."""
-    milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    milestones: tuple[Count, ...] = ()
     """steps: epochs after which the learning rate falls to a tenth."""
     augmentation: Augmentation = "none"
     """What is done to a training image each time that it is used. crop: moved by up to 4 pixels;
