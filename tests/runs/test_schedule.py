@@ -231,13 +231,13 @@ def test_a_run_that_another_process_trains_is_left_for_the_end(
 def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, monkeypatch):
     specs = [make_spec(seed=seed) for seed in range(2)]
 
-    def interrupted(spec, *_):
+    def interrupted(*_):
         for folder in map(store.folder, specs):
             folder.mkdir(exist_ok=True)
             (folder / ".model.safetensors.123").touch()  # as a worker that is killed leaves it
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wider.runs._schedule._execute_in_worker", interrupted)
+    monkeypatch.setattr("wider.runs._schedule._outcomes", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_missing(specs, store, console=console)
     assert not list(store.path.glob("*/.*"))
