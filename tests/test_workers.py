@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from operator import truediv
 
 import psutil
 import pytest
@@ -135,7 +134,7 @@ def test_a_machine_without_room_for_a_process_is_told(monkeypatch):
 
     monkeypatch.setattr("subprocess.Popen", refused)
     with pytest.raises(InputError, match=r"temporarily unavailable\): use fewer jobs"):
-        list(in_workers(truediv, [1], jobs=2))
+        list(in_workers(abs, [1], jobs=2))
 
 
 @pytest.mark.parametrize("moment", ["at work", "starting"])

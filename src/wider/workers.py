@@ -70,7 +70,9 @@ def in_workers(
             yield result
     finally:
         for worker in workers:
-            worker.end()
+            worker.kill()
+        for worker in workers:
+            worker.close()
 
 
 class _Worker:
@@ -113,9 +115,12 @@ class _Worker:
             raise error
         return result
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """Ends it at once, whatever it does."""
         self._process.kill()
+
+    def close(self) -> None:
+        """Waits for its end."""
         self._process.wait()
         self._reader.join()
         for pipe in (self._tasks, self._answers):
