@@ -197,9 +197,13 @@ def test_a_newer_store_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert "schema version 99" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c_leaves_a_store_that_the_same_command_goes_on_from(
+@pytest.mark.parametrize(
+    ("jobs", "number", "code"), [(1, signal.SIGTERM, 143), (2, signal.SIGINT, 130)]
+)
+def test_interrupted_it_leaves_a_store_that_the_same_command_goes_on_from(
     jobs: int,
+    number: signal.Signals,
+    code: int,
     environment: dict[str, str],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -219,9 +223,9 @@ def test_ctrl_c_leaves_a_store_that_the_same_command_goes_on_from(
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    os.killpg(process.pid, number)  # as a terminal does: to the workers too
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert output == ""
     assert "the same command goes on" in errors
     assert "Traceback" not in errors

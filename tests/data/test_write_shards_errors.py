@@ -11,6 +11,7 @@ import pytest
 
 from wider.data import KNOWN, load, load_large, write_shards
 from wider.errors import InputError
+from wider.workers import LostWorkerError
 
 
 class Usage(NamedTuple):
@@ -302,3 +303,22 @@ def test_a_damaged_shard_is_made_again(
     expected = prepared_dir / "photos"
     for path in expected.iterdir():
         assert (prepared / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_worker_that_is_killed_costs_nothing_that_was_unpacked(
+    photos_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_, **__):
+        yield 0
+        raise LostWorkerError("killed")
+
+    monkeypatch.setattr("wider.data._write_shards.in_workers", killed)
+    unpacked = tmp_path / ".photos-source" / "unpacked"
+    unpacked.parent.mkdir()
+    unpacked.touch()
+    with pytest.raises(LostWorkerError):
+        write_shards("photos", tmp_path, data_dir=photos_dir, jobs=2)
+    assert unpacked.exists()
+    monkeypatch.undo()
+    write_shards("photos", tmp_path, data_dir=photos_dir)
+    assert not unpacked.parent.exists()

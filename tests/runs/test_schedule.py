@@ -226,7 +226,7 @@ def test_a_run_that_another_process_trains_is_left_for_the_end(
 def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, monkeypatch):
     specs = [make_spec(seed=seed) for seed in range(2)]
 
-    def interrupted(spec, *_):
+    def interrupted(*_):
         for folder in map(store.folder, specs):
             folder.mkdir(exist_ok=True)
             # As a worker that is killed leaves it; the others are not ours.
@@ -235,7 +235,7 @@ def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, mon
             (folder / ".ipynb_checkpoints").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wider.runs._schedule._execute_in_worker", interrupted)
+    monkeypatch.setattr("wider.runs._schedule._outcomes", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_missing(specs, store, console=console)
     left = {path.name for path in store.path.glob("*/.*")}

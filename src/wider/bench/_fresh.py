@@ -1,20 +1,20 @@
 """Measuring where nothing has happened yet."""
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import torch
+
+from wider.workers import in_workers
 
 Findings = dict[str, float]
 
 
 def in_fresh_process(run: Callable[[], Findings], threads: int) -> Findings:
     """What a call finds in a process of its own, on so many threads."""
-    # Spawned: a fork would inherit the memory of this process.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_on_threads, run, threads).result()
+    # Two jobs, as one would be done in this process.
+    (findings,) = in_workers(partial(_on_threads, run), [threads], jobs=2)
+    return findings
 
 
 def _on_threads(run: Callable[[], Findings], threads: int) -> Findings:

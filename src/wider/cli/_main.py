@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,22 +14,24 @@ import tyro
 
 from wider.cli import _commands
 from wider.cli._refusals import check_text, said_of
+from wider.cli._start import INTERRUPTED
 from wider.text import say
 
 # What has been imported stays: the garbage collector need not go through it again and again.
 gc.freeze()
 
-DONE, BAD_INPUT, DIVERGED, INTERRUPTED, NO_READER = 0, 2, 3, 130, 141
+DONE, BAD_INPUT, DIVERGED, NO_READER = 0, 2, 3, 141
 
 DESCRIPTION = """Are wider nets better given the same number of weights?
 
 Results go to standard output, messages to standard error. Exit codes: 0 done, 2 bad input, or the
-system refused a file (the message says what to change), 3 a trained run diverged, 130 interrupted,
-141 whoever read the output has gone (the same command goes on)."""
+system refused a file (the message says what to change), 3 a trained run diverged, 141 whoever read
+the output has gone; interrupted (the same command goes on) 130 by Ctrl-C, 143 by SIGTERM, 129 by
+SIGHUP."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; the entry point of `wider`.
+    """Runs one command.
 
     Args:
         arguments: those of the command line by default.
@@ -51,10 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence(sys.stdout, sys.stderr)
         return NO_READER
-    except KeyboardInterrupt:
-        say("")
-        say("wider: interrupted; the same command goes on from what is finished")
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        with suppress(OSError):  # the terminal may be gone
+            say("")
+            say(INTERRUPTED)
+        return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
     except Exception as error:
         lines = said_of(error)
         if not lines:

@@ -24,8 +24,7 @@ from wider.errors import InputError
 # shared memory stays small also for large batches.
 CHUNK = 32
 
-# Said outright, as inside a worker of joblib the usual way is joblib's own, which PyTorch cannot
-# use. A fork takes a hundredth of a second and a spawned process some, but only Linux forks safely.
+# A fork takes a hundredth of a second and a spawned process some, but only Linux forks safely.
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 Pixels = UInt8[Tensor, "images channels height width"]
@@ -33,10 +32,13 @@ Pixels = UInt8[Tensor, "images channels height width"]
 
 @dataclass(frozen=True)
 class _Request:
-    """Images to be decoded, and whether they are the last ones of their batch."""
+    """Images to be decoded, and whether they are the last ones of their batch.
 
-    rows: Int64[Tensor, " images"]
-    boxes: Boxes
+    Lists, as a tensor is fetched from its sender, who may have been killed by then.
+    """
+
+    rows: list[int]
+    boxes: list[tuple[int, int, int, int]]
     ends_batch: bool
 
 
@@ -51,11 +53,11 @@ class _Crops(Dataset[tuple[Pixels, Int64[Tensor, " images"], bool]]):
         size = self.image_size
         pixels = np.empty((len(request.rows), size, size, 3), dtype=np.uint8)
         labels = np.empty(len(request.rows), dtype=np.int64)
-        requested = zip(request.rows.tolist(), request.boxes.tolist(), strict=True)
+        requested = zip(request.rows, request.boxes, strict=True)
         for place, (row, box) in enumerate(requested):
             content, labels[place] = self.split.read(row)
             try:
-                pixels[place] = cropped(content, tuple(box), size)
+                pixels[place] = cropped(content, box, size)
             except OSError as error:
                 raise InputError(
                     f"image {self.split.place(row)} cannot be decoded: {error}. Remove that file "
@@ -262,4 +264,5 @@ def _mean_and_deviation(
 def _chunks(rows: Int64[Tensor, " images"], boxes: Boxes) -> Iterator[_Request]:
     pieces = list(zip(rows.split(CHUNK), boxes.split(CHUNK), strict=True))
     for number, (own_rows, own_boxes) in enumerate(pieces, start=1):
-        yield _Request(own_rows, own_boxes, ends_batch=number == len(pieces))
+        own = [tuple(box) for box in own_boxes.tolist()]
+        yield _Request(own_rows.tolist(), own, ends_batch=number == len(pieces))

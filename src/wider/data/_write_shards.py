@@ -1,17 +1,15 @@
 """Preparing a dataset of large images once, for any number of runs."""
 
-import os
 import shutil
-import signal
-import warnings
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
-from joblib import Parallel, delayed, parallel_config
 from rich import progress
 from rich.console import Console
 
@@ -33,6 +31,7 @@ from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
 from wider.files import write_whole
 from wider.text import messages, shown
+from wider.workers import LostWorkerError, in_workers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -73,7 +72,8 @@ def write_shards(
     Raises:
         InputError: the source is unfit (no train or test split, classes that differ between
             them, labels without a class, corrupt images), the folder holds something else or was
-            made from another source, another process is writing it, or the disk is too full.
+            made from another source, another process is writing it, the disk is too full, or a
+            worker was killed.
 
     Source:
         Golubeva et al. 2021, Appendix A.1.
@@ -114,6 +114,8 @@ def _removed(scratch: Path) -> Iterator[None]:
     """Removes a folder at the end, but not where the same command can go on with it."""
     try:
         yield
+    except LostWorkerError:
+        raise
     except InputError:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -180,48 +182,33 @@ def _write_missing(
         progress.TaskProgressColumn(),
         progress.TimeRemainingColumn(),
     )
-    workers = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
-    bar = progress.Progress(*columns, console=console, disable=not console.is_terminal)
-    with bar, parallel_config(**workers):
-        task = bar.add_task("", total=sum(plan.stop - plan.start for plan in missing))
-        tasks = (
-            delayed(_write_in_worker)(
-                folder,
-                plan,
-                source.images[plan.split].select(range(plan.start, plan.stop)),
-                source.labels[plan.split][plan.start : plan.stop].tolist(),
-                location=location,
-                first_process=os.getpid(),
-            )
-            for plan in missing
+    tasks = (
+        _Task(
+            plan,
+            source.images[plan.split].select(range(plan.start, plan.stop)),
+            source.labels[plan.split][plan.start : plan.stop].tolist(),
         )
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        counts = cast(Generator[int], parallel(tasks))
-        try:
-            for count in counts:
-                bar.advance(task, count)
-        except BaseException:
-            with warnings.catch_warnings():
-                # joblib advises to want fewer results; whoever pressed Ctrl-C has no use for that.
-                warnings.simplefilter("ignore", UserWarning)
-                counts.close()
-            raise
+        for plan in missing
+    )
+    bar = progress.Progress(*columns, console=console, disable=not console.is_terminal)
+    with bar, closing(in_workers(partial(_write, folder, location), tasks, jobs=jobs)) as counts:
+        shown = bar.add_task("", total=sum(plan.stop - plan.start for plan in missing))
+        for count in counts:
+            bar.advance(shown, count)
 
 
-def _write_in_worker(
-    folder: Path,
-    plan: Plan,
-    images: "Dataset",
-    labels: Sequence[int],
-    *,
-    location: str,
-    first_process: int,
-) -> int:
-    if os.getpid() != first_process:
-        # Ctrl-C reaches every process; the first one says so and ends the others.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    write_shard(folder, plan, images, labels, location)
-    return len(labels)
+@dataclass(frozen=True)
+class _Task:
+    """One shard to be written."""
+
+    plan: Plan
+    images: "Dataset"
+    labels: Sequence[int]
+
+
+def _write(folder: Path, location: str, task: _Task) -> int:
+    write_shard(folder, task.plan, task.images, task.labels, location)
+    return len(task.labels)
 
 
 def _contents(

@@ -1,17 +1,14 @@
 """Many runs, on several processes, with progress."""
 
 import itertools
-import os
-import signal
-import warnings
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from filelock import Timeout
-from joblib import Parallel, delayed, parallel_config
 from rich.console import Console
 
 from wider.data import ImageData, LargeImageData, Preprocessing, at_hand, digest_at_hand
@@ -24,8 +21,8 @@ from wider.runs._spec import RunSpec
 from wider.runs._store import Store
 from wider.text import messages
 from wider.training import Precision, Processes, joined_processes
+from wider.workers import in_workers
 
-SECONDS_TO_DIE = 5  # for a worker that is being killed
 TRIES = 3  # at training runs that vanish or are damaged meanwhile
 
 
@@ -60,7 +57,7 @@ def train_missing(
         The finished runs, in the order of `specs`.
 
     Raises:
-        InputError: the data, a net or the device do not exist.
+        InputError: the data, a net or the device do not exist, or a worker was killed.
     """
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; use at least 1 worker process")
@@ -73,7 +70,7 @@ def train_missing(
             )
         console = console or messages()
         shown = console if processes.is_first else Console(stderr=True, quiet=True)
-        arguments = _Arguments(store.path, data_dir, device, precision, processes, os.getpid())
+        arguments = _Arguments(store.path, data_dir, device, precision, processes)
         wanted = _unique(specs)
         found, tries = _there(wanted, store, data_dir, processes), 0
         while missing := [spec for spec in wanted if spec.key not in found]:
@@ -149,7 +146,6 @@ class _Arguments:
     device: str
     precision: Precision
     processes: Processes
-    first_process: int
 
 
 @dataclass(frozen=True)
@@ -164,30 +160,19 @@ def _train(
 ) -> list[RunSpec]:
     """Trains specs and returns those that another process was training."""
     elsewhere = []
-    # One thread each: small nets gain nothing from more, and several processes would fight.
-    workers = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
-    with parallel_config(**workers):
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        tasks = [
-            delayed(_execute_in_worker)(together, arguments, wait)
-            for together in _in_one_worker(specs, arguments.device)
-        ]
-        outcomes = cast(Generator[list[_Outcome]], parallel(tasks))
-        try:
-            for outcome in itertools.chain.from_iterable(outcomes):
+    together = _in_one_worker(specs, arguments.device)
+    try:
+        with closing(in_workers(partial(_outcomes, arguments, wait), together, jobs=jobs)) as found:
+            for outcome in itertools.chain.from_iterable(found):
                 for message in outcome.messages:
                     progress.say(message)
                 if outcome.run is None:
                     elsewhere.append(outcome.spec)
                 else:
                     progress.finish(outcome.run)
-        except BaseException:
-            with warnings.catch_warnings():
-                # joblib advises to want fewer results; whoever pressed Ctrl-C has no use for that.
-                warnings.simplefilter("ignore", UserWarning)
-                outcomes.close()
-            _tidy(specs, Store(arguments.store_path))
-            raise
+    except BaseException:
+        _tidy(specs, Store(arguments.store_path))
+        raise
     return elsewhere
 
 
@@ -213,17 +198,14 @@ def _tidy(specs: Sequence[RunSpec], store: Store) -> None:
     """Removes what workers that were killed in the middle of a write left."""
     for spec in specs:
         if any(store.folder(spec).glob(".*")):
-            # Another command may be writing; a worker that is being killed is gone in a moment.
-            with suppress(Timeout), store.lock(spec).acquire(timeout=SECONDS_TO_DIE):
+            with (
+                suppress(Timeout),
+                store.claimed(spec, wait=False),
+            ):  # unless another command writes
                 store.discard_unfinished_writes(spec)
 
 
-def _execute_in_worker(
-    specs: Sequence[RunSpec], arguments: _Arguments, wait: bool
-) -> list[_Outcome]:
-    if os.getpid() != arguments.first_process:
-        # Ctrl-C reaches every process; the first one says so and ends the others.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _outcomes(arguments: _Arguments, wait: bool, specs: Sequence[RunSpec]) -> list[_Outcome]:
     return [_outcome(spec, arguments, wait) for spec in specs]
 
 

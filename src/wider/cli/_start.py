@@ -1,0 +1,44 @@
+"""The process `wider`, and what signals do to it."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+INTERRUPTIONS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+INTERRUPTED = "wider: interrupted; the same command goes on from what is finished"
+
+
+def start() -> NoReturn:
+    """The entry point of `wider`: `main`, which SIGTERM and SIGHUP interrupt as Ctrl-C does.
+
+    The second signal ends it at once.
+    """
+    _on_interruption(_end)  # nothing has been done yet
+    from wider.cli._main import main  # noqa: PLC0415 - takes seconds, in which signals are heard
+
+    try:
+        _on_interruption(_interrupt)
+        code = main()
+    finally:
+        _on_interruption(signal.SIG_DFL)
+    sys.exit(code)
+
+
+def _on_interruption(handler: Callable[[int, object], None] | signal.Handlers) -> None:
+    for number in INTERRUPTIONS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` asks for
+            signal.signal(number, handler)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    os.write(2, f"\n{INTERRUPTED}\n".encode())
+    os._exit(128 + number)
+
+
+def _interrupt(number: int, _: object) -> NoReturn:
+    _on_interruption(signal.SIG_DFL)
+    raise KeyboardInterrupt(number)
