@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from wider.data._index import Shard, Skipped
-from wider.data._reencode import BadImageError, Reencoded, reencode
+from wider.data._pixels import BadImageError
+from wider.data._reencode import Reencoded, reencode
 from wider.files import write_whole
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ from wider.data._index import (
 )
 from wider.data._known import KNOWN
 from wider.data._large_source import SPLITS, LargeSource, opened_large
+from wider.data._names import check_name
 from wider.data._output_folder import check_output, check_room, claim_output, is_finished
 from wider.data._reencode import ENCODING, RULE
 from wider.data._shards import Plan, described, plans, write_shard
@@ -43,26 +44,26 @@ ONE_IN = 1000  # images of a split may be skipped, and one in any case
 
 def write_shards(
     name: str,
-    output: Path,
+    output: Path | str,
     *,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     jobs: int = 1,
     console: Console | None = None,
 ) -> Index:
     """Stores large images of any sizes in a form from which nets can be trained.
 
-    Each image is brought to red, green and blue, upright, with its smaller side at 256 pixels, and
-    stored as JPEG of quality 90, a thousand images a file. Killed at any moment, the same call goes
-    on with the files that are missing; the result is the same, byte for byte, also for every number
-    of jobs. Images that cannot be decoded are left out and named in the index; if there are more
-    than one, and more than one in a thousand of a split, the dataset is refused.
+    Each image is brought to red, green and blue, upright, on white where it is transparent; if its
+    smaller side has more than 256 pixels it is shrunk to so many, and it is stored as JPEG of
+    quality 90, a thousand images a file. Killed at any moment, the same call goes on with the files
+    that are missing; the result is the same, byte for byte, also for every number of jobs. Images
+    that cannot be decoded are left out and named in the index; if there are more than one, and more than
+    one in a thousand of a split, the dataset is refused.
 
     Args:
         name: as in `wider.data.load`; "imagenet" is ILSVRC/imagenet-1k.
         output: the folder in which a folder `name` is made; the `data_dir` for training.
-        data_dir: the folder that holds the source, a folder `name` with images as
-            train/CLASS/IMAGE and test/CLASS/IMAGE (val or validation where there is no test), or
-            with anything else that `datasets.load_dataset` reads; from the Hub by default.
+        data_dir: the folder that holds the source, a folder `name` as in `wider.data.load`, with
+            val or validation where there is no test; from the Hub by default.
         jobs: worker processes.
         console: where progress goes; standard error by default.
 
@@ -77,7 +78,9 @@ def write_shards(
     Source:
         Golubeva et al. 2021, Appendix A.1.
     """
-    source = _checked_source(name, data_dir, jobs)
+    check_name(name)
+    output = Path(output)
+    source = _checked_source(name, None if data_dir is None else Path(data_dir), jobs)
     folder, hidden = output / name, f".{name.replace('/', '-')}"
     check_output(folder, source)
     scratch = output / f"{hidden}-source"
@@ -154,7 +157,10 @@ def _written(
             rule=RULE,
             source=source.fingerprint,
             skipped=skipped,
+            notes=images.notes,
         )
+        for note in index.notes:
+            _say(console, f"{name}: {note}")
         write_whole(folder / INDEX, index.model_dump_json(indent=1).encode())
     return index
 

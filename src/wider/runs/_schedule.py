@@ -77,7 +77,7 @@ def train_missing(
         if missing:
             shown = console if processes.is_first else Console(stderr=True, quiet=True)
             arguments = _Arguments(store.path, data_dir, device, precision, processes, os.getpid())
-            costs = _costs(missing, data_dir)
+            costs = _costs(missing, data_dir, shown)
             with Progress(costs, store, console=shown, present=present) as progress:
                 elsewhere = _train(missing, arguments, jobs, progress, wait=False)
                 # Other commands may have finished these by now; what they left is trained here.
@@ -190,13 +190,17 @@ def _is_finished(spec: RunSpec, store: Store) -> bool:
         return False  # `execute` says so, sets it aside and trains it again
 
 
-def _costs(specs: Sequence[RunSpec], data_dir: Path | None) -> dict[RunSpec, float]:
+def _costs(
+    specs: Sequence[RunSpec], data_dir: Path | None, console: Console
+) -> dict[RunSpec, float]:
     # Loading the images here, before any worker starts, means that bad input is found at once and
     # that the workers find them decoded.
     images: dict[Preprocessing, ImageData | LargeImageData] = {}
     for spec in specs:
         if spec.data.as_loaded not in images:
-            images[spec.data.as_loaded] = load_for(spec.data, data_dir=data_dir)
+            loaded = images[spec.data.as_loaded] = load_for(spec.data, data_dir=data_dir)
+            for note in loaded.notes:
+                console.print(f"{loaded.name}: {note}", markup=False, highlight=False)
     return {spec: _cost(spec, images[spec.data.as_loaded]) for spec in specs}
 
 
