@@ -119,7 +119,7 @@ def _images(
         column, rows = image_rows(splits[split], split, location)
         pictures[split] = [
             decoder.decode(record, f"Image {index} of {split}")
-            for index, record in enumerate(rows[column])
+            for index, record in enumerate(rows[column][:])
         ]
     encoding = decoder.encodings.pop() if len(decoder.encodings) == 1 else "mixed"
     return {split: _stacked(pictures[split], decoder.has_colour) for split in SPLITS}, encoding
