@@ -47,9 +47,8 @@ def labels_of(splits: "Mapping[str, Dataset]", location: str) -> Labelled:
     """
     columns = {split: label_column(splits[split].features, location) for split in SPLITS}
     names = {split: _names(splits[split], columns[split]) for split in SPLITS}
-    limits = {split: None if names[split] is None else len(names[split]) for split in SPLITS}
     stored = {
-        split: _stored_labels(splits[split], split, columns[split], limits[split])
+        split: _stored_labels(splits[split], split, columns[split], names[split])
         for split in SPLITS
     }
     train, test = names["train"], names["test"]
@@ -73,11 +72,13 @@ def _names(dataset: "Dataset", column: str) -> tuple[str, ...] | None:
     return tuple(feature.names) if isinstance(feature, ClassLabel) else None
 
 
-def _stored_labels(dataset: "Dataset", split: str, column: str, limit: int | None) -> Labels:
+def _stored_labels(
+    dataset: "Dataset", split: str, column: str, names: tuple[str, ...] | None
+) -> Labels:
     labels = dataset[column][:]
-    allowed = "from 0" if limit is None else f"from 0 to {limit - 1}"
+    allowed = "from 0" if names is None else f"from 0 to {len(names) - 1}"
     for index, label in enumerate(labels):
-        if label is None or label < 0 or (limit is not None and label >= limit):
+        if label is None or label < 0 or (names is not None and label >= len(names)):
             raise InputError(
                 f"The label of image {index} of {split}, in column {column!r}, is {label}. "
                 f"Labels must be whole numbers {allowed}: correct it or leave it out."
@@ -122,7 +123,7 @@ def _check_one_form(classes: tuple[str, ...], location: str) -> None:
     for one, other in _alike(classes, lambda name: unicodedata.normalize("NFC", name)):
         raise InputError(
             f"Two classes of {location} have the same name, written in Unicode in two ways: "
-            f"{ascii(one)} and {ascii(other)}. Give them one name or two different ones."
+            f"{one!a} and {other!a}. Give them one name or two different ones."
         )
 
 

@@ -81,7 +81,9 @@ def opened_large(name: str, source: Source, scratch: Path) -> Iterator[LargeSour
         yield LargeSource(classes, images, labels, notes)
 
 
-def _train_and_test(splits: "Mapping[str, Dataset]", name: str, location: str) -> "dict[str, Dataset]":
+def _train_and_test(
+    splits: "Mapping[str, Dataset]", name: str, location: str
+) -> "dict[str, Dataset]":
     names = ("test", "validation")
     if name in KNOWN and KNOWN[name].test_split == "validation":
         names = ("validation", "test")

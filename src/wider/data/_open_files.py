@@ -61,17 +61,21 @@ def check_paths(splits: "Mapping[str, Dataset]", folders: Sequence[Path]) -> Non
     Raises:
         InputError: a file is elsewhere.
     """
-    allowed = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)  # noqa: PTH100
     for split, rows in splits.items():
         for column in rows.data.columns:
             if pa.types.is_struct(column.type) and {"bytes", "path"} <= set(column.type.names):
                 for path in _named(column):
-                    # Without following links: those are the user's own.
-                    if not os.path.abspath(path).startswith(allowed):  # noqa: PTH100
+                    if not any(_is_within(path, folder) for folder in folders):
                         raise InputError(
                             f"The split {split!r} names the file {path} in place of an image, and "
                             f"only files in {folders[0]} are read. Store the images themselves."
                         )
+
+
+def _is_within(path: str, folder: Path) -> bool:
+    # Without following links: those are the user's own.
+    whole, around = (Path(os.path.abspath(one)) for one in (path, folder))  # noqa: PTH100
+    return whole.is_relative_to(around)
 
 
 def _named(column: pa.ChunkedArray) -> Iterable[str]:

@@ -13,8 +13,9 @@ QUALITY = 90
 ENCODING = "jpeg"
 MOST_PIXELS = 89_000_000  # of an image; Pillow warns of a few more
 RULE = (
-    f"upright, on white, in colour, shrunk to a smaller side of {SMALLER_SIDE} pixels where it is "
-    f"larger (bilinear with antialiasing), JPEG of quality {QUALITY} with colours at half the resolution (4:2:0)"
+    f"upright, on white, in colour, smaller side at most {SMALLER_SIDE} pixels (shrunk if larger, "
+    f"bilinear with antialiasing), JPEG of quality {QUALITY} with colours at half the resolution "
+    "(4:2:0)"
 )
 
 

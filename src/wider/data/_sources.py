@@ -147,7 +147,8 @@ def opened(source: Source, *, scratch: Path | None = None) -> "Iterator[dict[str
 def _load_dataset(source: Source, scratch: str) -> "dict[str, Dataset]":
     import datasets  # noqa: PLC0415 (takes most of a second, and a cached dataset needs none of it)
 
-    return datasets.load_dataset(source.location, source.config, cache_dir=scratch)
+    splits = datasets.load_dataset(source.location, source.config, cache_dir=scratch)
+    return {str(split): rows for split, rows in splits.items()}
 
 
 def _allowed_folders(source: Source, unpacked: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from wider.data._pixels import LFS_POINTER
 from wider.errors import InputError
@@ -25,12 +24,6 @@ SPLIT_FILE = re.compile(
 NUMBERED = re.compile(r"\D*(?P<number>\d+)(?:-of-(?P<count>\d+))?(?:-[0-9a-f]+)?")
 
 
-class _Table(NamedTuple):
-    number: int
-    count: int | None
-    path: Path
-
-
 def split_of_name(name: str) -> str:
     """The split for which a folder's or a file's name stands; "validation" for val."""
     return ALIASES.get(name.lower(), name.lower())
@@ -46,31 +39,31 @@ def check_whole(paths: Sequence[Path], split: str, folder: Path) -> list[Path]:
     """The tables of a split in order of their numbers.
 
     Raises:
-        InputError: one is missing, or it is not clear in which order they come.
+        InputError: one is missing, or has a number that does not fit.
     """
     if len(paths) == 1 and not re.search(r"-of-\d", paths[0].stem):
         return list(paths)
-    tables = []
+    numbered: dict[int, Path] = {}
+    counts: set[int] = set()
     for path in paths:
         found = NUMBERED.fullmatch(path.stem)
-        if found is None:
+        counts |= {int(found["count"] or 0)} if found else set()
+        if found is None or int(found["number"]) in numbered or len(counts) > 1:
             raise InputError(
-                f"{folder} has several Parquet files for the split {split!r}, and {path} has no "
-                f"number. Keep one file, or number all of them: {split}-00000-of-00002.parquet."
+                f"{folder} has several Parquet files for the split {split!r}, and the number of "
+                f"{path} does not go with the others. Keep one file, or number all of them as "
+                f"{split}-00000-of-00002.parquet."
             )
-        tables.append(_Table(int(found["number"]), found["count"] and int(found["count"]), path))
-    tables.sort()
-    first = min(tables[0].number, 1)  # some count from 1
-    count = max([len(tables), *(table.count for table in tables if table.count is not None)])
-    numbers = [table.number for table in tables]
-    if numbers != list(range(first, first + count)) or len({t.count for t in tables}) > 1:
-        missing = sorted(set(range(first, first + count)) - set(numbers))
-        what = f"number {missing[0]} is missing" if missing else "their numbers do not fit together"
+        numbered[int(found["number"])] = path
+    count = max(len(paths), *counts)
+    first = int(0 not in numbered and count in numbered)  # some count from 1
+    missing = set(range(first, first + count)) - set(numbered)
+    if missing:
         raise InputError(
-            f"The split {split!r} of {folder} has {len(tables)} Parquet files of {count}, such as "
-            f"{tables[0].path.name}, and {what}. Copy all of them, and no others."
+            f"The split {split!r} of {folder} has {len(paths)} Parquet files, such as "
+            f"{paths[0].name}, and that of number {min(missing)} is missing. Copy all of them."
         )
-    return [table.path for table in tables]
+    return [numbered[number] for number in sorted(numbered)]
 
 
 def is_pointer(path: Path) -> bool:

@@ -53,10 +53,10 @@ def write_shards(
     """Stores large images of any sizes in a form from which nets can be trained.
 
     Each image is brought to red, green and blue, upright, on white where it is transparent; if its
-    smaller side has more than 256 pixels it is shrunk to so many, and it is stored as JPEG of
-    quality 90, a thousand images a file. Killed at any moment, the same call goes on with the files
-    that are missing; the result is the same, byte for byte, also for every number of jobs. Images
-    that cannot be decoded are left out and named in the index; if there are more than one, and more than
+    smaller side has more than 256 pixels it is shrunk to so many. It is stored as JPEG of quality
+    90, a thousand images a file. Killed at any moment, the same call goes on with the files that
+    are missing; the result is the same, byte for byte, also for every number of jobs. Images that
+    cannot be decoded are left out and named in the index; if there are more than one, and more than
     one in a thousand of a split, the dataset is refused.
 
     Args:

@@ -200,7 +200,8 @@ def _costs(
         if spec.data.as_loaded not in images:
             loaded = images[spec.data.as_loaded] = load_for(spec.data, data_dir=data_dir)
             for note in loaded.notes:
-                console.print(f"{loaded.name}: {note}", markup=False, highlight=False)
+                line = f"{loaded.name}: {note}"
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
     return {spec: _cost(spec, images[spec.data.as_loaded]) for spec in specs}
 
 
