@@ -145,6 +145,7 @@ def test_a_preparation_keeps_and_tells_its_notes(
 ) -> None:
     names = ["Cat", "cat"]
     notes = labelled([0, 1], [0, 1], names, names).notes
+    assert len(notes) == 1
     shown = io.StringIO()
     index = write_shards(
         "small", tmp_path / "out", data_dir=data_dir, console=Console(file=shown, width=200)
@@ -153,3 +154,15 @@ def test_a_preparation_keeps_and_tells_its_notes(
     assert f"small: {notes[0]}\n" in shown.getvalue()
     large = Preprocessing(dataset="small", image_size=32)
     assert load_for(large, data_dir=tmp_path / "out").notes == notes
+
+
+def test_a_preparation_tells_of_images_in_both_splits(
+    data_dir: Path, tmp_path: Path, write_images: Callable, encode: Callable, greys: np.ndarray
+) -> None:
+    write_images("train", [encode(grey) for grey in greys[:3]], [0, 1, 0])
+    write_images("test", [encode(greys[4]), encode(greys[2], "BMP")], [0, 1])
+    index = write_shards("small", tmp_path / "out", data_dir=data_dir)
+    assert index.notes == (
+        "1 of 2 test images are training images, too, such as test image 1, which is training "
+        "image 2",
+    )

@@ -12,6 +12,7 @@ from torch import Tensor
 from wider.data._columns import image_rows
 from wider.data._images import Split
 from wider.data._labels import SPLITS, labels_of
+from wider.data._overlap import overlap
 from wider.data._pixels import BadImageError, content_of, decoded
 from wider.data._sources import Source, opened
 from wider.errors import InputError
@@ -93,7 +94,8 @@ def decode(source: Source) -> Decoded:
         labels, classes, notes = labels_of(splits, source.location)
         images, encoding = _images(splits, source.location)
     train, test = (Split(images[split], labels[split]) for split in SPLITS)
-    return Decoded(classes, encoding, train, test, (*notes, *_shared(train, test)))
+    both = overlap(*([_digest(image) for image in split.images] for split in (train, test)))
+    return Decoded(classes, encoding, train, test, (*notes, *both))
 
 
 def _check_splits(splits: "Mapping[str, Dataset]", location: str) -> None:
@@ -135,23 +137,6 @@ def _stacked(
         for pixels in pictures
     ]
     return torch.from_numpy(np.stack(coloured)).permute(0, 3, 1, 2).contiguous()
-
-
-def _shared(train: Split, test: Split) -> tuple[str, ...]:
-    """A note of the test images that are training images, too."""
-    known = {_digest(image): place for place, image in enumerate(train.images)}
-    found = [
-        (known[digest], place)
-        for place, digest in enumerate(map(_digest, test.images))
-        if digest in known
-    ]
-    if not found:
-        return ()
-    first, place = found[0]
-    return (
-        f"{len(found):,} of {len(test.labels):,} test images are training images, too, such as "
-        f"test image {place}, which is training image {first}",
-    )
 
 
 def _digest(image: UInt8[Tensor, "channels height width"]) -> bytes:

@@ -85,13 +85,13 @@ def _saved(folder: Path, saved: Sequence[Path]) -> dict[str, SplitFiles]:
         foreign = next((name for name in names if Path(name).name != name), None)
         if foreign is not None:
             raise InputError(f"{path / SAVED} lists {foreign}, which is not in its folder.")
-        splits[split_of_name(path.name)] = SplitFiles(tuple(_table(path / name) for name in names))
+        splits[path.name] = SplitFiles(tuple(_table(path / name) for name in names))
     return _used(splits)
 
 
 def _document(path: Path) -> dict:
     try:
-        return json.loads(path.read_bytes()) if path.exists() else {}
+        return json.loads(path.read_bytes()) if path.is_file() else {}
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}. Copy the whole folder again.") from error
 

@@ -70,8 +70,15 @@ def reencode(record: dict[str, Any]) -> Reencoded:
 
 
 def opened_image(content: bytes) -> PIL.Image.Image:
-    """A stored image, not decoded yet."""
-    return PIL.Image.open(io.BytesIO(content), formats=["JPEG"])
+    """A stored image, not decoded yet.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    try:
+        return PIL.Image.open(io.BytesIO(content), formats=[ENCODING])
+    except PIL.UnidentifiedImageError as error:  # its own message holds an address in memory
+        raise OSError("it is no JPEG file") from error
 
 
 def _shrunk(image: PIL.Image.Image) -> PIL.Image.Image:

@@ -42,6 +42,12 @@ class Source:
     remedy: str
     files: dict[str, SplitFiles] | None = None
 
+    @property
+    def table_bytes(self) -> int:
+        """How many bytes of a folder's files are unpacked to be read; image files are not."""
+        tables = [path for files in (self.files or {}).values() for path in files.tables]
+        return sum(path.stat().st_size for path in tables if path.suffix == ".parquet")
+
 
 def folder_source(name: str, data_dir: Path) -> Source:
     """The source of a dataset that lies in a folder.

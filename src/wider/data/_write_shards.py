@@ -28,6 +28,7 @@ from wider.data._known import KNOWN
 from wider.data._large_source import SPLITS, LargeSource, opened_large
 from wider.data._names import check_name
 from wider.data._output_folder import check_output, check_room, claim_output, is_finished
+from wider.data._overlap import overlap
 from wider.data._reencode import ENCODING, RULE
 from wider.data._shards import Plan, described, plans, write_shard
 from wider.data._sources import Source, folder_source, hub_source
@@ -126,8 +127,7 @@ def _written(
     name: str, folder: Path, source: Source, *, scratch: Path, jobs: int, console: Console | None
 ) -> Index:
     console = console or Console(stderr=True)
-    tables = _size_of(Path(source.location), "*.parquet")  # datasets copies them, image files not
-    check_room(folder.parent, tables - _size_of(scratch, "*"), f"to unpack {name}")
+    check_room(folder.parent, source.table_bytes - _size_of(scratch), f"to unpack {name}")
     with opened_large(name, source, scratch) as images:
         counts = {split: len(images.images[split]) for split in SPLITS}
         every = [plan for split in SPLITS for plan in plans(split, counts[split])]
@@ -139,7 +139,7 @@ def _written(
         _write_missing(
             missing, folder, images, location=source.location, jobs=jobs, console=console
         )
-        shards, skipped = _contents(folder, every)
+        shards, skipped, both = _contents(folder, every)
         for image in skipped[:SHOWN]:
             _say(console, f"skipped: {_named(image)}")
         try:
@@ -157,7 +157,7 @@ def _written(
             rule=RULE,
             source=source.fingerprint,
             skipped=skipped,
-            notes=images.notes,
+            notes=(*images.notes, *both),
         )
         for note in index.notes:
             _say(console, f"{name}: {note}")
@@ -165,9 +165,9 @@ def _written(
     return index
 
 
-def _size_of(folder: Path, pattern: str) -> int:
-    """Bytes of the matching files in a folder, none where there is no folder."""
-    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
+def _size_of(folder: Path) -> int:
+    """Bytes of the files in a folder, none where there is no folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _write_missing(
@@ -231,16 +231,20 @@ def _write_in_worker(
 
 def _contents(
     folder: Path, every: Sequence[Plan]
-) -> tuple[dict[str, tuple[Shard, ...]], tuple[Skipped, ...]]:
+) -> tuple[dict[str, tuple[Shard, ...]], tuple[Skipped, ...], tuple[str, ...]]:
+    """The shards of each split, what was skipped, and a note of images that are in both splits."""
     shards: dict[str, list[Shard]] = {split: [] for split in SPLITS}
     skipped: list[Skipped] = []
+    images: dict[str, list[str]] = {split: [] for split in SPLITS}
     for plan in every:
         found = described(folder / plan.file)
         if found is None:
             raise OSError(f"{folder / plan.file} cannot be read back")
-        shards[plan.split].append(found[0])
-        skipped += found[1]
-    return {split: tuple(own) for split, own in shards.items()}, tuple(skipped)
+        shards[plan.split].append(found.shard)
+        skipped += found.skipped
+        images[plan.split] += found.images
+    both = overlap(images["train"], images["test"])
+    return {split: tuple(own) for split, own in shards.items()}, tuple(skipped), both
 
 
 def _check_skipped(skipped: Sequence[Skipped], counts: dict[str, int], location: str) -> None:
