@@ -262,13 +262,13 @@ def test_two_folders_for_one_split(pictures: Pictures) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["pets.zip", "pictures"])
+@pytest.mark.parametrize("name", ["pets.zip", "pictures", "pictures.parquet"])
 def test_what_is_packed_or_elsewhere(data_dir: Path, name: str) -> None:
     folder = data_dir / "pets"
     folder.mkdir(parents=True)
     (folder / name).write_bytes(b"PK")
     text = message(folder)
-    assert f"it holds {name}, and no folder 'train' and no Parquet file. Unpack" in text
+    assert f"it holds {name}, and nothing that is named after the split 'train'. Unpack" in text
 
 
 def test_links_are_followed_and_have_to_lead_somewhere(

@@ -61,6 +61,12 @@ def splits_in(folder: Path) -> dict[str, SplitFiles]:
         splits = _in_tables(folder, tables, entries)
     else:
         splits = _in_class_folders(folder, entries)
+    if not splits:
+        names = ", ".join(path.name for path in entries[:3]) + (", ..." if entries[3:] else "")
+        raise InputError(
+            f"The dataset folder {folder} cannot be read: it holds {names}, and nothing that is "
+            f"named after the split 'train'. Unpack what is packed. {REMEDY}"
+        )
     check_readme(folder, {split: files.paths for split, files in splits.items()})
     return splits
 
@@ -156,12 +162,6 @@ def _in_class_folders(folder: Path, entries: Sequence[Path]) -> dict[str, SplitF
                     "Keep one of them."
                 )
             splits[split] = SplitFiles(classes=_class_folders(path))
-    if not splits:
-        names = ", ".join(path.name for path in entries[:3]) + (", ..." if entries[3:] else "")
-        raise InputError(
-            f"The dataset folder {folder} cannot be read: it holds {names}, and no folder 'train' "
-            f"and no Parquet file. Unpack what is packed. {REMEDY}"
-        )
     return splits
 
 
