@@ -98,7 +98,12 @@ def test_the_cache_keeps_no_reference_to_the_users_files(
     assert os.fsencode(tmp_path) not in cache_file(cache_dir).read_bytes()
     with safe_open(cache_file(cache_dir), framework="pt") as file:
         about = {key: json.loads(value) for key, value in file.metadata().items()}
-    assert about == {"classes": ["cat", "dog"], "encoding": "png", "digest": data.digest}
+    assert about == {
+        "classes": ["cat", "dog"],
+        "encoding": "png",
+        "digest": data.digest,
+        "notes": [],
+    }
 
 
 @pytest.mark.parametrize("kept", [0, 5, 300, -1])

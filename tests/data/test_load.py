@@ -98,13 +98,14 @@ def test_a_photograph_on_its_side_is_turned_upright(
 def test_plain_numbers_as_labels_name_their_classes(
     data_dir: Path, write: Callable, encode: Callable, greys: np.ndarray
 ) -> None:
-    for split, label in (("train", 0), ("test", 3)):
-        records = [{"bytes": encode(greys[0]), "path": "a.png"}]
+    for split, labels in (("train", [1, 0, 2]), ("test", [2])):
+        records = [{"bytes": encode(greys[0]), "path": "a.png"}] * len(labels)
         plain = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
-        write(split, {"img": records, "label": [label]}, img=plain, label=datasets.Value("uint8"))
+        write(split, {"img": records, "label": labels}, img=plain, label=datasets.Value("uint8"))
     data = load("small", data_dir=data_dir)
-    assert data.classes == ("0", "1", "2", "3")
-    assert data.test.labels.tolist() == [3]
+    assert data.classes == ("0", "1", "2")
+    assert data.train.labels.tolist() == [1, 0, 2]
+    assert data.test.labels.tolist() == [2]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def test_a_missing_folder(data_dir: Path) -> None:
 
 
 def test_an_empty_folder(data_dir: Path) -> None:
-    (data_dir / "small" / "inner").mkdir(parents=True)
+    (data_dir / "small").mkdir(parents=True)
+    (data_dir / "small" / ".hidden").write_text("")
     text = message("small", data_dir)
     assert f"{data_dir / 'small'} is empty" in text
     assert "train.parquet" in text
@@ -45,8 +46,7 @@ def test_a_truncated_parquet_file(small: Path, capfd: pytest.CaptureFixture[str]
     file.write_bytes(file.read_bytes()[:-20])
     capfd.readouterr()
     text = message("small", small.parent)
-    assert f"{small} cannot be read: Parquet" in text
-    assert "train.parquet" in text
+    assert f"{small / 'train.parquet'} cannot be read: Parquet" in text
     assert capfd.readouterr() == ("", "")
 
 
@@ -63,8 +63,7 @@ def test_a_missing_split(small: Path, split: str) -> None:
 def test_an_empty_split(small: Path, write_images: Callable, split: str) -> None:
     write_images(split, [], [])
     text = message("small", small.parent)
-    assert str(small) in text
-    assert f'"{split}" corresponds to no data' in text
+    assert f"The split {split!r} of {small} is empty" in text
 
 
 @pytest.mark.parametrize("bad", [b"no image", b"", "cut short"])
@@ -74,8 +73,9 @@ def test_an_image_that_cannot_be_decoded(
     good = encode(greys[0])
     write_images("test", [good, good[:-25] if isinstance(bad, str) else bad], [0, 1])
     text = message("small", small.parent)
-    assert f"Image 1 of test of {small} cannot be decoded" in text
+    assert f"Image 1 of test of {small} cannot be used: " in text
     assert "PNG or JPEG" in text
+    assert "0x" not in text  # an address in memory
 
 
 def test_an_image_of_16_bits(
@@ -83,8 +83,8 @@ def test_an_image_of_16_bits(
 ) -> None:
     write_images("train", [encode(greys[0].astype(np.uint16) * 256)], [0])
     text = message("small", small.parent)
-    assert f"Image 0 of train of {small} has pixels of mode I;16" in text
-    assert "convert it to an 8-bit PNG" in text
+    assert f"Image 0 of train of {small} cannot be used: it has pixels of mode I;16" in text
+    assert "Store it again as an 8-bit PNG" in text
 
 
 def test_images_of_two_sizes(
@@ -96,7 +96,7 @@ def test_images_of_two_sizes(
     assert "Resize or crop" in text
 
 
-@pytest.mark.parametrize("label", [-1, None, 100_000])
+@pytest.mark.parametrize("label", [-1, None])
 def test_a_label_that_is_out_of_range(
     data_dir: Path, write: Callable, image: dict[str, Any], label: int | None
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_label_that_is_out_of_range(
         write(split, rows, image=datasets.Image(), label=datasets.Value("int64"))
     text = message("small", data_dir)
     assert f"label of image 1 of test, in column 'label', is {label}" in text
-    assert "from 0 to 99999" in text
+    assert "whole numbers from 0" in text
 
 
 def test_a_label_for_which_there_is_no_class(
@@ -155,10 +155,9 @@ def test_no_single_label_column(
     assert "Name it 'label'" in text
 
 
-@pytest.mark.parametrize("name", ["minst", ""])
-def test_an_unknown_short_name(name: str) -> None:
-    text = message(name, None)
-    assert repr(name) in text
+def test_an_unknown_short_name() -> None:
+    text = message("minst", None)
+    assert "'minst'" in text
     assert "digits, mnist, cifar10, cifar100, svhn" in text
     assert "--data-dir" in text
 

@@ -127,9 +127,10 @@ def test_evaluation_and_no_augmentation_take_the_middle(
         labels = torch.cat([labels for _, labels in batches]).tolist()
         assert labels == [label for _, label in stored[part]]
         for image, (pixels, _) in zip(images, stored[part], strict=True):
-            top, left = (round((side - 224) / 2) for side in pixels.shape[:2])
-            middle = pixels[top : top + 224, left : left + 224]
-            assert np.array_equal(image, middle if size == 224 else resized(middle, SIZE))
+            wanted = round(min(pixels.shape[:2]) * 224 / 256)
+            top, left = (round((side - wanted) / 2) for side in pixels.shape[:2])
+            middle = pixels[top : top + wanted, left : left + wanted]
+            assert np.array_equal(image, resized(middle, size))
 
 
 def test_mean_and_deviation_are_those_of_the_images_used(

@@ -97,11 +97,11 @@ def test_every_image_is_as_plain_pillow_makes_it(photos_dir: Path, prepared_dir:
         assert len(stored) == len(originals)
         for path, row in zip(originals, stored, strict=True):
             image = PIL.Image.open(path).convert("RGB")
-            scale = 256 / min(image.size)
+            scale = min(256 / min(image.size), 1)  # small ones are left as they are
             size = (round(image.width * scale), round(image.height * scale))
             buffer = io.BytesIO()
             image.resize(size, PIL.Image.Resampling.BILINEAR).save(buffer, "JPEG", quality=90)
-            assert min(size) == 256
+            assert min(size) == min(256, *image.size)
             assert row["image"] == buffer.getvalue()
             assert row["label"] == ["cat", "dog"].index(path.parent.name)
             assert (row["width"], row["height"]) == size
@@ -199,8 +199,8 @@ def test_one_corrupt_image_is_skipped_and_named(photos_dir: Path, tmp_path: Path
 
 
 def test_a_photograph_on_its_side_is_turned_upright() -> None:
-    pixels = np.zeros((20, 40, 3), dtype=np.uint8)
-    pixels[:, 20:] = 255
+    pixels = np.zeros((300, 600, 3), dtype=np.uint8)
+    pixels[:, 300:] = 255
     exif = PIL.Image.Exif()
     exif[PIL.Image.ExifTags.Base.Orientation] = 6  # its top is at the right
     buffer = io.BytesIO()
@@ -228,8 +228,8 @@ def test_every_8_bit_mode_is_read(encode: Callable[..., bytes], mode: str) -> No
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (b"", "no image file that Pillow knows"),
-        (b"no image", "no image file that Pillow knows"),
+        (b"", "it is no file of the formats BMP, GIF"),
+        (b"no image", "it is no file of the formats BMP, GIF"),
         ("16 bits", "mode I;16"),
         ("long", "."),  # 65,536 pixels are more than a JPEG can have
     ],
@@ -238,6 +238,6 @@ def test_the_reason_is_told(encode: Callable[..., bytes], bad: bytes | str, reas
     if bad == "16 bits":
         bad = encode(np.zeros((4, 4), dtype=np.uint16))
     elif bad == "long":
-        bad = encode(np.zeros((1, 300), dtype=np.uint8))
+        bad = encode(np.zeros((1, 65_536), dtype=np.uint8))
     with pytest.raises(BadImageError, match=reason):
         reencode({"bytes": bad, "path": None})

@@ -4,8 +4,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from wider.data._images import ImageData
+from wider.data._index import INDEX
 from wider.data._large_images import LargeImageData
 from wider.data._load import cache_file, cache_folder, load_for
+from wider.data._names import check_name
 from wider.data._preprocessing import Preprocessing
 from wider.data._sources import folder_source, hub_source
 
@@ -20,8 +22,8 @@ def at_hand(
     Raises:
         InputError: as `load_for`.
     """
-    fingerprint = _fingerprint(preprocessing.dataset, data_dir)
-    return _loaded(preprocessing.as_loaded, data_dir, fingerprint)
+    check_name(preprocessing.dataset)
+    return _loaded(preprocessing.as_loaded, data_dir, _state(preprocessing, data_dir))
 
 
 def digest_at_hand(preprocessing: Preprocessing, *, data_dir: Path | None = None) -> str | None:
@@ -36,6 +38,7 @@ def digest_at_hand(preprocessing: Preprocessing, *, data_dir: Path | None = None
         InputError: it is there, and cannot be read.
     """
     name = preprocessing.dataset
+    check_name(name)
     if name == DIGITS:
         place = None
     elif data_dir is not None:
@@ -47,12 +50,17 @@ def digest_at_hand(preprocessing: Preprocessing, *, data_dir: Path | None = None
     return at_hand(preprocessing, data_dir=data_dir).digest
 
 
-def _fingerprint(name: str, data_dir: Path | None) -> str:
+def _state(preprocessing: Preprocessing, data_dir: Path | None) -> str:
     """Changes when the files of a dataset may have changed."""
+    name = preprocessing.dataset
     if name == DIGITS:
         return name
-    source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
-    return source.fingerprint
+    if data_dir is None:
+        return hub_source(name).fingerprint
+    if preprocessing.image_size is None:
+        return folder_source(name, data_dir).fingerprint
+    index = data_dir / name / INDEX
+    return str(index.stat().st_mtime_ns) if index.exists() else "not prepared"
 
 
 # One run after another usually wants the same images; two sets of them may not fit.
@@ -60,6 +68,6 @@ def _fingerprint(name: str, data_dir: Path | None) -> str:
 def _loaded(
     preprocessing: Preprocessing,
     data_dir: Path | None,
-    fingerprint: str,  # noqa: ARG001 - tells one state of the files from another
+    state: str,  # noqa: ARG001 - tells one state of the files from another
 ) -> ImageData | LargeImageData:
     return load_for(preprocessing, data_dir=data_dir)

@@ -10,9 +10,8 @@ import safetensors.torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 
+from wider.data._decode import Decoded
 from wider.data._images import ImageData, Split, content_digest
-
-Decoded = tuple[tuple[str, ...], str, Split, Split]
 
 
 def cached(path: Path, name: str, decode: Callable[[], Decoded]) -> ImageData:
@@ -25,7 +24,7 @@ def cached(path: Path, name: str, decode: Callable[[], Decoded]) -> ImageData:
     Args:
         path: the cache file; its folder need not exist yet.
         name: the dataset's name as it was asked for.
-        decode: returns class names, encoding, training and test split.
+        decode: decodes the dataset.
 
     Returns:
         The dataset.
@@ -39,12 +38,12 @@ def cached(path: Path, name: str, decode: Callable[[], Decoded]) -> ImageData:
         held = lock.acquire()
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         _warn_unwritable(path, error)
-        return _assembled(name, *decode())
+        return _assembled(name, decode())
     with held:
         found = _read(path, name)
         if found is not None:
             return found
-        data = _assembled(name, *decode())
+        data = _assembled(name, decode())
         try:
             _write(path, data)
         except OSError as error:
@@ -52,10 +51,10 @@ def cached(path: Path, name: str, decode: Callable[[], Decoded]) -> ImageData:
         return data
 
 
-def _assembled(
-    name: str, classes: tuple[str, ...], encoding: str, train: Split, test: Split
-) -> ImageData:
-    return ImageData(name, classes, encoding, train, test, content_digest(classes, train, test))
+def _assembled(name: str, decoded: Decoded) -> ImageData:
+    classes, encoding, train, test, notes = decoded
+    digest = content_digest(classes, train, test)
+    return ImageData(name, classes, encoding, train, test, digest, notes)
 
 
 def _read(path: Path, name: str) -> ImageData | None:
@@ -67,8 +66,9 @@ def _read(path: Path, name: str) -> ImageData | None:
                 Split(file.get_tensor(f"{split}.images"), file.get_tensor(f"{split}.labels"))
                 for split in ("train", "test")
             )
-        classes, encoding = tuple(json.loads(about["classes"])), json.loads(about["encoding"])
-        data = _assembled(name, classes, encoding, train, test)
+        classes, notes = (tuple(json.loads(about[key])) for key in ("classes", "notes"))
+        encoding = json.loads(about["encoding"])
+        data = _assembled(name, Decoded(classes, encoding, train, test, notes))
         return data if data.digest == json.loads(about["digest"]) else None
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
@@ -82,7 +82,12 @@ def _write(path: Path, data: ImageData) -> None:
         "test.images": data.test.images,
         "test.labels": data.test.labels,
     }
-    about = {"classes": data.classes, "encoding": data.encoding, "digest": data.digest}
+    about = {
+        "classes": data.classes,
+        "encoding": data.encoding,
+        "digest": data.digest,
+        "notes": data.notes,
+    }
     metadata = {key: json.dumps(value) for key, value in about.items()}
     # One name is enough: only the process that holds the lock writes.
     partial = path.with_suffix(".partial")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from wider.errors import InputError
 
 if TYPE_CHECKING:
-    from datasets import Features
+    from datasets import Dataset, Features
 
 
 def image_column(features: "Features", location: str) -> str:
@@ -33,6 +33,35 @@ def image_column(features: "Features", location: str) -> str:
         f"The dataset {location} has the columns {_listed(features)}, and none is clearly that of "
         "the images. Give one column the type Image, or store encoded images as 'image' or 'img'."
     )
+
+
+def image_rows(dataset: "Dataset", split: str, location: str) -> tuple[str, "Dataset"]:
+    """The encoded images of a split.
+
+    Args:
+        dataset: the split.
+        split: its name, for the message.
+        location: where the dataset lies, for the message.
+
+    Returns:
+        The name of the column of images, and the split with nothing but that column, in which each
+        image is its "bytes", or None and a "path".
+
+    Raises:
+        InputError: there is no such column, or it lacks an image.
+    """
+    import datasets  # noqa: PLC0415
+
+    column = image_column(dataset.features, location)
+    # Decoded by us and not by datasets, so that a bad image can be named by its index.
+    rows = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+    nulls = rows.data.column(column).is_null()
+    if rows.data.column(column).null_count:
+        raise InputError(
+            f"Image {nulls.index(True).as_py()} of {split} of {location}, in column {column!r}, is "
+            "missing: put it there or leave its row out."
+        )
+    return column, rows
 
 
 def label_column(features: "Features", location: str) -> str:

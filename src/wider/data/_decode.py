@@ -1,30 +1,46 @@
 """Turning stored, encoded images into tensors."""
 
-import io
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import PIL.Image
-import PIL.ImageOps
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
-from wider.data._columns import image_column, label_column
+from wider.data._columns import image_rows
 from wider.data._images import Split
-from wider.data._modes import COLOUR_MODES, GREY_MODES
+from wider.data._labels import SPLITS, labels_of
+from wider.data._overlap import overlap
+from wider.data._pixels import BadImageError, content_of, decoded
 from wider.data._sources import Source, opened
 from wider.errors import InputError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset
 
-SPLITS = ("train", "test")
-# Above this, whole numbers are taken for something else than labels.
-MOST_CLASSES = 100_000
+MOST_PIXELS = 2**22  # of an image, as all of them are held in memory
 
 Pixels = UInt8[np.ndarray, "height width *three"]
+
+
+class Decoded(NamedTuple):
+    """A dataset as it is decoded.
+
+    Attributes:
+        classes: the name of each class, in label order.
+        encoding: the images' file format.
+        train: the images to learn from.
+        test: the images to judge by.
+        notes: what a user should know of the dataset.
+    """
+
+    classes: tuple[str, ...]
+    encoding: str
+    train: Split
+    test: Split
+    notes: tuple[str, ...]
 
 
 class _Decoder:
@@ -38,26 +54,19 @@ class _Decoder:
 
     def decode(self, record: dict[str, Any], place: str) -> Pixels:
         """Decodes one image, grey or in colour as it is; `place` says which one it is."""
+        if record["path"]:
+            place = f"{place} ({record['path']})"
         try:
-            stored = record["bytes"]
-            with PIL.Image.open(record["path"] if stored is None else io.BytesIO(stored)) as image:
-                encoding, mode = str(image.format).lower(), image.mode
-                # Cameras store photographs lying on their side and note which way is up.
-                PIL.ImageOps.exif_transpose(image, in_place=True)
-                pixels = np.asarray(image.convert("L" if mode in GREY_MODES else "RGB"))
-        except Exception as error:  # Pillow raises whatever its decoders raise
+            image, encoding = decoded(content_of(record), most_pixels=MOST_PIXELS)
+        except (BadImageError, OSError) as error:
             raise InputError(
-                f"{place} of {self.location} cannot be decoded: {error} "
-                "Store it again as PNG or JPEG, or leave it out."
+                f"{place} of {self.location} cannot be used: {error}. Store it again as an 8-bit "
+                "PNG or JPEG, or leave it out; large images are for `wider prepare`."
             ) from error
-        if mode not in GREY_MODES | COLOUR_MODES:
-            raise InputError(
-                f"{place} of {self.location} has pixels of mode {mode}. Only 8 bits for each "
-                "channel are allowed: convert it to an 8-bit PNG."
-            )
+        pixels = np.asarray(image)
         self._check_size(pixels.shape[:2], place)
         self.encodings.add(encoding)
-        self.has_colour |= mode in COLOUR_MODES
+        self.has_colour |= image.mode == "RGB"
         return pixels
 
     def _check_size(self, size: tuple[int, ...], place: str) -> None:
@@ -71,27 +80,25 @@ class _Decoder:
             )
 
 
-def decode(source: Source) -> tuple[tuple[str, ...], str, Split, Split]:
+def decode(source: Source) -> Decoded:
     """Reads and decodes all images and labels of a source.
 
     Args:
         source: a folder or a dataset on the Hugging Face Hub.
-
-    Returns:
-        The class names, the images' file format, the training and the test split.
 
     Raises:
         InputError: as `wider.data.load`.
     """
     with opened(source) as splits:
         _check_splits(splits, source.location)
+        labels, classes, notes = labels_of(splits, source.location)
         images, encoding = _images(splits, source.location)
-        labels, classes = labels_of(splits, source.location)
     train, test = (Split(images[split], labels[split]) for split in SPLITS)
-    return classes, encoding, train, test
+    both = overlap(*([_digest(image) for image in split.images] for split in (train, test)))
+    return Decoded(classes, encoding, train, test, (*notes, *both))
 
 
-def _check_splits(splits: "DatasetDict", location: str) -> None:
+def _check_splits(splits: "Mapping[str, Dataset]", location: str) -> None:
     for split in SPLITS:
         if split not in splits:
             raise InputError(
@@ -106,19 +113,15 @@ def _check_splits(splits: "DatasetDict", location: str) -> None:
 
 
 def _images(
-    splits: "DatasetDict", location: str
+    splits: "Mapping[str, Dataset]", location: str
 ) -> tuple[dict[str, UInt8[Tensor, "images channels height width"]], str]:
-    import datasets  # noqa: PLC0415
-
-    column = image_column(splits["train"].features, location)
     decoder = _Decoder(location)
     pictures = {}
     for split in SPLITS:
-        # Decoded here and not by datasets, so that a bad image can be named by its index.
-        records = splits[split].cast_column(column, datasets.Image(decode=False))
+        column, rows = image_rows(splits[split], split, location)
         pictures[split] = [
             decoder.decode(record, f"Image {index} of {split}")
-            for index, record in enumerate(records[column][:])
+            for index, record in enumerate(rows[column][:])
         ]
     encoding = decoder.encodings.pop() if len(decoder.encodings) == 1 else "mixed"
     return {split: _stacked(pictures[split], decoder.has_colour) for split in SPLITS}, encoding
@@ -136,43 +139,5 @@ def _stacked(
     return torch.from_numpy(np.stack(coloured)).permute(0, 3, 1, 2).contiguous()
 
 
-def labels_of(
-    splits: "DatasetDict | dict[str, Dataset]", location: str
-) -> tuple[dict[str, Int64[Tensor, "images"]], tuple[str, ...]]:
-    """Reads the labels of both splits.
-
-    Args:
-        splits: "train" and "test".
-        location: where the dataset lies, for messages.
-
-    Returns:
-        Labels from 0 for each split, and the names of all classes.
-
-    Raises:
-        InputError: there are no labels, or some that stand for no class.
-    """
-    from datasets import ClassLabel  # noqa: PLC0415
-
-    features = splits["train"].features
-    column = label_column(features, location)
-    feature = features[column]
-    names = tuple(feature.names) if isinstance(feature, ClassLabel) else None
-    limit = MOST_CLASSES if names is None else len(names)
-    labels = {split: _checked_labels(splits[split], split, column, limit) for split in SPLITS}
-    if names is None:
-        highest = max(int(labels[split].max()) for split in SPLITS)
-        names = tuple(str(label) for label in range(highest + 1))
-    return labels, names
-
-
-def _checked_labels(
-    dataset: "Dataset", split: str, column: str, limit: int
-) -> Int64[Tensor, "images"]:
-    labels = dataset[column][:]
-    for index, label in enumerate(labels):
-        if label is None or not 0 <= label < limit:
-            raise InputError(
-                f"The label of image {index} of {split}, in column {column!r}, is {label}. "
-                f"Labels must be whole numbers from 0 to {limit - 1}: correct it or leave it out."
-            )
-    return torch.tensor(labels, dtype=torch.int64)
+def _digest(image: UInt8[Tensor, "channels height width"]) -> bytes:
+    return hashlib.blake2b(image.numpy().data, digest_size=16).digest()

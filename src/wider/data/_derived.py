@@ -38,8 +38,22 @@ def derived(data: ImageData, preprocessing: Preprocessing) -> ImageData:
     _check(data, preprocessing)
     classes = tuple(data.classes[label] for label in wanted) or data.classes
     train, test = (_derived(split, preprocessing) for split in (data.train, data.test))
-    digest = content_digest(classes, train, test)
-    return replace(data, classes=classes, train=train, test=test, digest=digest)
+    return replace(
+        data,
+        classes=classes,
+        train=train,
+        test=test,
+        digest=content_digest(classes, train, test),
+        notes=(*data.notes, *_chosen(wanted, classes)),
+    )
+
+
+def _chosen(wanted: tuple[int, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A note of the names behind the numbers: as text, '10' comes before '2'."""
+    if not wanted:
+        return ()
+    names = ", ".join(map(repr, classes))
+    return (f"classes {', '.join(map(str, wanted))} are {names}",)
 
 
 def _check(data: ImageData, preprocessing: Preprocessing) -> None:

@@ -33,6 +33,8 @@ class ImageData:
         train: the images to learn from.
         test: the images to judge by.
         digest: SHA-256, as hexadecimal digits, of the class names and of both splits.
+        notes: what a user should know before training, such as test images that are training
+            images, too; the command line shows them.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ImageData:
     train: Split
     test: Split
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

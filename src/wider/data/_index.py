@@ -59,6 +59,8 @@ class Index(pydantic.BaseModel, frozen=True):
     """Fingerprint of the source; see `wider.data._sources`."""
     skipped: tuple[Skipped, ...]
     """Images of the source that are not here."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the classes."""
 
 
 def content_digest(classes: tuple[str, ...], splits: dict[str, tuple[Shard, ...]]) -> str:

@@ -95,6 +95,7 @@ class LargeImageData:
         test: the images to judge by.
         digest: SHA-256, as hexadecimal digits, of class names, labels and stored images.
         image_size: height and width to which images are cropped for training.
+        notes: what a user should know before training; the command line shows them.
     """
 
     name: str
@@ -104,6 +105,7 @@ class LargeImageData:
     test: StoredSplit
     digest: str
     image_size: int = SMALLER_SIDE
+    notes: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -138,4 +140,5 @@ def large_images(index: Index, folder: Path, name: str, image_size: int) -> Larg
         test=split("test"),
         digest=index.digest,
         image_size=image_size,
+        notes=index.notes,
     )

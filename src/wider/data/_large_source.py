@@ -1,6 +1,6 @@
 """The encoded images of a dataset that is too large for memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from jaxtyping import Int64
 from torch import Tensor
 
-from wider.data._columns import image_column
-from wider.data._decode import labels_of
+from wider.data._columns import image_rows
 from wider.data._known import KNOWN, check_known
-from wider.data._reencode import BadImageError, reencode
+from wider.data._labels import SPLITS, labels_of
+from wider.data._pixels import BadImageError
+from wider.data._reencode import reencode
 from wider.data._shards import COLOURS
 from wider.data._sources import Source, opened
 from wider.errors import InputError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset
 
-SPLITS = ("train", "test")
 SAMPLE = 50  # images of each split by which the size of all is estimated
 
 
@@ -32,11 +32,13 @@ class LargeSource:
         classes: their names, in label order.
         images: of each split, still encoded, in the only column.
         labels: of the same images.
+        notes: what a user should know of the classes.
     """
 
     classes: tuple[str, ...]
     images: "dict[str, Dataset]"
     labels: dict[str, Int64[Tensor, "images"]]
+    notes: tuple[str, ...]
 
     def stored_bytes_an_image(self) -> float:
         """How many bytes an image takes once it is stored, from a sample."""
@@ -68,22 +70,20 @@ def opened_large(name: str, source: Source, scratch: Path) -> Iterator[LargeSour
         InputError: it cannot be read, has no train or test split, labels or classes that do not
             fit, or is not what its name says.
     """
-    import datasets  # noqa: PLC0415 (takes most of a second)
-
     with opened(source, scratch=scratch) as splits:
         chosen = _train_and_test(splits, name, source.location)
-        column = image_column(chosen["train"].features, source.location)
-        labels, classes = labels_of(chosen, source.location)
+        labels, classes, notes = labels_of(chosen, source.location)
         _check_classes(labels, classes, source.location)
         check_known(name, num_classes=len(classes), channels=COLOURS)
         images = {
-            split: rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
-            for split, rows in chosen.items()
+            split: image_rows(rows, split, source.location)[1] for split, rows in chosen.items()
         }
-        yield LargeSource(classes, images, {split: labels[split] for split in SPLITS})
+        yield LargeSource(classes, images, labels, notes)
 
 
-def _train_and_test(splits: "DatasetDict", name: str, location: str) -> "dict[str, Dataset]":
+def _train_and_test(
+    splits: "Mapping[str, Dataset]", name: str, location: str
+) -> "dict[str, Dataset]":
     names = ("test", "validation")
     if name in KNOWN and KNOWN[name].test_split == "validation":
         names = ("validation", "test")

@@ -14,21 +14,36 @@ from wider.data._images import ImageData
 from wider.data._index import is_prepared, read_index
 from wider.data._known import KNOWN, check_known
 from wider.data._large_images import LargeImageData, large_images
+from wider.data._names import check_name
 from wider.data._preprocessing import Preprocessing
 from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
 
 
-def load(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+def load(
+    name: str, *, data_dir: Path | str | None = None, cache_dir: Path | str | None = None
+) -> ImageData:
     """Loads a dataset of images: decoded the first time, from a cache on disk after that.
+
+    In `data_dir`, a folder `name` holds one of these, and nothing of it is guessed:
+
+    - `train.parquet` and `test.parquet`, or several numbered files of a split, such as
+      `train-00000-of-00002.parquet`, all in the folder or all in one folder within it;
+    - images as `train/CLASS/IMAGE` and `test/CLASS/IMAGE`. Classes are the folders of train, in the
+      order of their names as text: '10' comes before '2';
+    - what `save_to_disk` of a `datasets.DatasetDict` wrote.
+
+    Hidden files, other splits and what else lies beside these are not read. Classes of test are
+    those of train of the same names; plain numbers as labels are 0, 1, 2 and so on, each with
+    training images. Images are BMP, GIF, JPEG, PNG, PPM, TIFF or WebP files of 8 bits for each
+    channel; where they are transparent, they lie on white.
 
     Args:
         name: "digits" for the 1,797 images of 8x8 pixels that come with scikit-learn; with
             `data_dir` the name of a folder in it; otherwise "mnist", "cifar10", "cifar100",
             "svhn" or any name on the Hugging Face Hub, such as "ylecun/mnist".
-        data_dir: the folder that holds a folder `name` with `train.parquet` and `test.parquet`,
-            or with anything else that `datasets.load_dataset` reads. Without it the dataset is
-            downloaded from the Hugging Face Hub.
+        data_dir: the folder that holds a folder `name`. Without it the dataset is downloaded from
+            the Hugging Face Hub.
         cache_dir: where decoded images are kept. By default the folder that the environment
             variable `WIDER_CACHE_DIR` names, or else the user's own cache folder.
 
@@ -40,17 +55,24 @@ def load(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = No
             no set of equally large images, each with a label, with a train and a test split, or
             not the one that its name stands for. Larger images go through `write_shards`.
     """
+    check_name(name)
+    data_dir = None if data_dir is None else Path(data_dir)
     if name == "digits":
+        if data_dir is not None and (data_dir / name).is_dir():
+            raise InputError(
+                f"digits are the images that come with scikit-learn, and {data_dir / name} is a "
+                "folder of that name: rename it to use its images, or leave out --data-dir."
+            )
         return load_digits()
     _check_of_one_size(name, data_dir)
     source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
-    path = cache_file(name, source, cache_dir or cache_folder())
+    path = cache_file(name, source, Path(cache_dir or cache_folder()))
     data = cached(path, name, lambda: decode(source))
     check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
     return data
 
 
-def load_large(name: str, *, data_dir: Path, image_size: int) -> LargeImageData:
+def load_large(name: str, *, data_dir: Path | str, image_size: int) -> LargeImageData:
     """Opens a dataset of large images that `write_shards` prepared; its pixels stay on disk.
 
     Args:
@@ -64,7 +86,8 @@ def load_large(name: str, *, data_dir: Path, image_size: int) -> LargeImageData:
     Raises:
         InputError: it is not there, not finished, damaged, or is not what its name says.
     """
-    folder = data_dir / name
+    check_name(name)
+    folder = Path(data_dir) / name
     if not is_prepared(folder):
         raise InputError(
             f"image_size is {image_size}, which is for large images, but {folder} holds none that "
@@ -77,7 +100,7 @@ def load_large(name: str, *, data_dir: Path, image_size: int) -> LargeImageData:
 
 
 def load_for(
-    preprocessing: Preprocessing, *, data_dir: Path | None = None
+    preprocessing: Preprocessing, *, data_dir: Path | str | None = None
 ) -> ImageData | LargeImageData:
     """Loads the dataset that a preprocessing names, with the classes, colours and size it asks for.
 

@@ -1,27 +1,26 @@
 """One large image as it is stored for training."""
 
 import io
-import warnings
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
-from wider.data._modes import COLOUR_MODES, GREY_MODES
+from wider.data._pixels import BadImageError, content_of, decoded
 
 SMALLER_SIDE = 256  # pixels
 QUALITY = 90
 ENCODING = "jpeg"
+MOST_PIXELS = 89_000_000  # of an image; Pillow warns of a few more
 RULE = (
-    f"upright, in colour, smaller side {SMALLER_SIDE} pixels (bilinear with antialiasing), "
-    f"JPEG of quality {QUALITY} with colours at half the resolution (4:2:0)"
+    f"upright, on white, in colour, smaller side at most {SMALLER_SIDE} pixels (shrunk if larger, "
+    f"bilinear with antialiasing), JPEG of quality {QUALITY} with colours at half the resolution "
+    "(4:2:0)"
 )
 
 
 class Reencoded(NamedTuple):
-    """An image of which the smaller side has 256 pixels.
+    """An image of which the smaller side has at most 256 pixels.
 
     Attributes:
         content: the JPEG file.
@@ -38,10 +37,6 @@ class Reencoded(NamedTuple):
     squares: tuple[int, ...]
 
 
-class BadImageError(Exception):
-    """An image that cannot be used; the message says why, the same way each time."""
-
-
 def reencode(record: dict[str, Any]) -> Reencoded:
     """Brings an image into the form in which it is stored.
 
@@ -49,7 +44,7 @@ def reencode(record: dict[str, Any]) -> Reencoded:
         record: "bytes" of an image file, or None and the "path" to it.
 
     Returns:
-        The image in red, green and blue, upright, with its smaller side at 256 pixels.
+        The image in red, green and blue, upright, with a smaller side of at most 256 pixels.
 
     Raises:
         BadImageError: it cannot be decoded.
@@ -58,18 +53,11 @@ def reencode(record: dict[str, Any]) -> Reencoded:
     Source:
         Golubeva et al. 2021, Appendix A.1, for the size.
     """
-    content = record["bytes"]
-    if content is None:
-        content = Path(record["path"]).read_bytes()
+    image = decoded(content_of(record), most_pixels=MOST_PIXELS).image.convert("RGB")
     try:
-        with warnings.catch_warnings():
-            # Of notes that cameras left in the file; the pixels are what counts.
-            warnings.simplefilter("ignore")
-            stored = _encoded(_resized(_upright_colours(content)))
-    except PIL.UnidentifiedImageError as error:  # its own message holds an address in memory
-        raise BadImageError("no image file that Pillow knows") from error
-    except Exception as error:  # Pillow raises whatever its decoders raise
-        raise BadImageError(str(error) or type(error).__name__) from error
+        stored = _encoded(_shrunk(image))
+    except OSError as error:  # more pixels on a side than a JPEG can have
+        raise BadImageError(str(error)) from error
     with opened_image(stored) as image:  # JPEG changes pixels: those that will be read count
         pixels = np.asarray(image).astype(np.int64)
     return Reencoded(
@@ -82,20 +70,21 @@ def reencode(record: dict[str, Any]) -> Reencoded:
 
 
 def opened_image(content: bytes) -> PIL.Image.Image:
-    """An image file in memory, not decoded yet."""
-    return PIL.Image.open(io.BytesIO(content))
+    """A stored image, not decoded yet.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    try:
+        return PIL.Image.open(io.BytesIO(content), formats=[ENCODING])
+    except PIL.UnidentifiedImageError as error:  # its own message holds an address in memory
+        raise OSError("it is no JPEG file") from error
 
 
-def _upright_colours(content: bytes) -> PIL.Image.Image:
-    with opened_image(content) as image:
-        if image.mode not in GREY_MODES | COLOUR_MODES:
-            raise BadImageError(f"pixels of mode {image.mode}, not of 8 bits for each channel")
-        PIL.ImageOps.exif_transpose(image, in_place=True)
-        return image.convert("RGB")
-
-
-def _resized(image: PIL.Image.Image) -> PIL.Image.Image:
+def _shrunk(image: PIL.Image.Image) -> PIL.Image.Image:
     smaller = min(image.size)
+    if smaller <= SMALLER_SIDE:
+        return image
     width, height = (round(side * SMALLER_SIDE / smaller) for side in image.size)
     return image.resize((width, height), PIL.Image.Resampling.BILINEAR)
 

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from wider.data._index import Shard, Skipped
-from wider.data._reencode import BadImageError, Reencoded, reencode
+from wider.data._pixels import BadImageError
+from wider.data._reencode import Reencoded, reencode
 from wider.files import write_whole
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ def write_shard(
             skipped.append(Skipped(split=plan.split, row=row, name=name, reason=str(error)))
     columns = dict(zip(Reencoded._fields, zip(*stored, strict=True), strict=True)) if stored else {}
     columns = {**columns, "image": columns.get("content", ()), "label": kept}
+    digests = [hashlib.sha256(image.content).digest() for image in stored]
     about = {
-        "digest": _digest(stored, kept),
+        "digest": _digest(digests, kept),
+        "images": [digest.hex() for digest in digests],
         "skipped": [image.model_dump() for image in skipped],
     }
     schema = SCHEMA.with_metadata({"wider": json.dumps(about)})
@@ -104,8 +107,22 @@ def opened_shard(path: Path) -> pa.RecordBatch:
     return pa.ipc.open_file(pa.memory_map(os.fspath(path))).get_batch(0)
 
 
-def described(path: Path) -> tuple[Shard, tuple[Skipped, ...]] | None:
-    """What a shard holds, and what was skipped; None if it is missing or cannot be read."""
+class Described(NamedTuple):
+    """A shard as it lies there.
+
+    Attributes:
+        shard: what it holds.
+        skipped: images that it does not hold.
+        images: a digest of each image that it holds.
+    """
+
+    shard: Shard
+    skipped: tuple[Skipped, ...]
+    images: tuple[str, ...]
+
+
+def described(path: Path) -> Described | None:
+    """What a shard holds; None if it is missing or cannot be read."""
     try:
         batch = opened_shard(path)
         about = json.loads(batch.schema.metadata[b"wider"])
@@ -117,13 +134,14 @@ def described(path: Path) -> tuple[Shard, tuple[Skipped, ...]] | None:
         num_bytes=path.stat().st_size,
         digest=about["digest"],
     )
-    return shard, tuple(Skipped(**image) for image in about["skipped"])
+    skipped = tuple(Skipped(**image) for image in about["skipped"])
+    return Described(shard, skipped, tuple(about["images"]))
 
 
-def _digest(stored: Sequence[Reencoded], labels: Sequence[int]) -> str:
+def _digest(images: Sequence[bytes], labels: Sequence[int]) -> str:
     digest = hashlib.sha256(np.asarray(labels, dtype="<i8").tobytes())
-    for image in stored:
-        digest.update(hashlib.sha256(image.content).digest())
+    for image in images:
+        digest.update(image)
     return digest.hexdigest()
 
 

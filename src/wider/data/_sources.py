@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wider.data._folders import REMEDY, SplitFiles, splits_in
 from wider.data._known import KNOWN
+from wider.data._open_files import check_paths, opened_files
 from wider.errors import InputError
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import Dataset
 
 HUB_NAMES = {name: known.hub_name for name, known in KNOWN.items() if known.hub_name}
 HUB_CONFIGS = {known.hub_name: known.hub_config for known in KNOWN.values()}
 
 # Raise this when the same files come to be decoded to other tensors, so that old caches are left.
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,20 @@ class Source:
         config: which of a Hub dataset's variants, if it has several.
         fingerprint: hexadecimal digits that change when the files may have changed.
         remedy: what a user can do when the source cannot be read.
+        files: of each split, in a folder.
     """
 
     location: str
     config: str | None
     fingerprint: str
     remedy: str
+    files: dict[str, SplitFiles] | None = None
+
+    @property
+    def table_bytes(self) -> int:
+        """How many bytes of a folder's files are unpacked to be read; image files are not."""
+        tables = [path for files in (self.files or {}).values() for path in files.tables]
+        return sum(path.stat().st_size for path in tables if path.suffix == ".parquet")
 
 
 def folder_source(name: str, data_dir: Path) -> Source:
@@ -47,24 +57,29 @@ def folder_source(name: str, data_dir: Path) -> Source:
         data_dir: the folder of all datasets.
 
     Returns:
-        A source whose fingerprint covers the folder's path and each file's name, size and time of
-        change.
+        A source whose fingerprint covers the folder's path and the name, size and time of change of
+        each file that is read.
 
     Raises:
-        InputError: if the folder is missing or holds no file.
+        InputError: if the folder is missing, or holds no dataset; see `splits_in`.
     """
     folder = (data_dir / name).resolve()
-    remedy = "Put a train.parquet and a test.parquet there, or leave out --data-dir to download."
     if not folder.is_dir():
-        raise InputError(f"The dataset folder {folder} is missing. {remedy}")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    if not paths:
-        raise InputError(f"The dataset folder {folder} is empty. {remedy}")
-    files = [
-        [path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
-        for path in paths
-    ]
-    return Source(str(folder), None, _fingerprint("folder", name, str(folder), files), remedy)
+        raise InputError(
+            f"The dataset folder {folder} is missing. {REMEDY} Or leave out --data-dir to download."
+        )
+    try:
+        splits = splits_in(folder)
+        files = [
+            [split, path.relative_to(folder).as_posix(), about.st_size, about.st_mtime_ns]
+            for split, found in splits.items()
+            for path in found.paths
+            for about in [path.stat()]
+        ]
+    except OSError as error:
+        raise InputError(f"The dataset folder {folder} cannot be read: {error}.") from error
+    fingerprint = _fingerprint("folder", name, str(folder), files)
+    return Source(str(folder), None, fingerprint, REMEDY, splits)
 
 
 def hub_source(name: str) -> Source:
@@ -101,36 +116,55 @@ def hub_source(name: str) -> Source:
 
 
 @contextmanager
-def opened(source: Source, *, scratch: Path | None = None) -> "Iterator[DatasetDict]":
+def opened(source: Source, *, scratch: Path | None = None) -> "Iterator[dict[str, Dataset]]":
     """Opens a source's splits; they can be read until the block is left.
 
     Args:
         source: what to open.
-        scratch: a folder for what datasets unpacks, which then stays there; by default one that
-            is removed afterwards.
+        scratch: a folder for what is unpacked, which then stays there; by default one that is
+            removed afterwards.
 
     Yields:
-        The splits by name, their images still encoded.
+        The splits by name, their images still encoded; of a folder those that are used.
 
     Raises:
-        InputError: if the source cannot be reached or read.
+        InputError: if the source cannot be reached or read, or names images elsewhere.
     """
-    # What datasets unpacks here is of no use once wider's own cache holds the decoded images.
+    # What is unpacked here is of no use once wider's own cache holds the decoded images.
     with tempfile.TemporaryDirectory(prefix="wider-") as passing:
+        unpacked = Path(passing) if scratch is None else scratch
         try:
-            splits = _load_dataset(source, passing if scratch is None else str(scratch))
+            with _quiet():
+                if source.files is None:
+                    splits = _load_dataset(source, str(unpacked))
+                else:
+                    prefix = source.fingerprint[:16]
+                    splits = opened_files(source.files, unpacked, prefix)
+        except InputError:
+            raise
         except Exception as error:  # datasets raises whatever its readers raise
             raise InputError(
                 f"The dataset {source.location} cannot be read: {_reason(error)} {source.remedy}"
             ) from error
+        check_paths(splits, _allowed_folders(source, unpacked))
         yield splits
 
 
-def _load_dataset(source: Source, scratch: str) -> "DatasetDict":
+def _load_dataset(source: Source, scratch: str) -> "dict[str, Dataset]":
     import datasets  # noqa: PLC0415 (takes most of a second, and a cached dataset needs none of it)
 
-    with _quiet():
-        return datasets.load_dataset(source.location, source.config, cache_dir=scratch)
+    splits = datasets.load_dataset(source.location, source.config, cache_dir=scratch)
+    return {str(split): rows for split, rows in splits.items()}
+
+
+def _allowed_folders(source: Source, unpacked: Path) -> list[Path]:
+    """Where a source may have images: a table of strangers could name any file of the user's."""
+    if source.files is not None:
+        return [Path(source.location)]
+    from datasets import config  # noqa: PLC0415
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    return [unpacked, Path(config.DOWNLOADED_DATASETS_PATH), Path(constants.HF_HUB_CACHE)]
 
 
 @contextmanager
@@ -143,18 +177,21 @@ def _quiet() -> Iterator[None]:
         enable_progress_bars,
         logging,
     )
+    from huggingface_hub.utils import logging as hub_logging  # noqa: PLC0415
 
-    verbosity = logging.get_verbosity()
+    loggings = [(module, module.get_verbosity()) for module in (logging, hub_logging)]
     # A user who set the environment variable for the bars has decided; datasets warns if we differ.
     undecided = config.HF_DATASETS_DISABLE_PROGRESS_BARS is None
     turn_bars_off = undecided and not are_progress_bars_disabled()
-    logging.set_verbosity(logging.CRITICAL)
+    for module, _ in loggings:
+        module.set_verbosity(logging.CRITICAL)
     if turn_bars_off:
         disable_progress_bars()
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
+        for module, verbosity in loggings:
+            module.set_verbosity(verbosity)
         if turn_bars_off:
             enable_progress_bars()
 

@@ -24,7 +24,9 @@ from wider.data._index import (
 )
 from wider.data._known import KNOWN
 from wider.data._large_source import SPLITS, LargeSource, opened_large
+from wider.data._names import check_name
 from wider.data._output_folder import check_output, check_room, claim_output, is_finished
+from wider.data._overlap import overlap
 from wider.data._reencode import ENCODING, RULE
 from wider.data._shards import Plan, described, plans, write_shard
 from wider.data._sources import Source, folder_source, hub_source
@@ -43,26 +45,26 @@ ONE_IN = 1000  # images of a split may be skipped, and one in any case
 
 def write_shards(
     name: str,
-    output: Path,
+    output: Path | str,
     *,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     jobs: int = 1,
     console: Console | None = None,
 ) -> Index:
     """Stores large images of any sizes in a form from which nets can be trained.
 
-    Each image is brought to red, green and blue, upright, with its smaller side at 256 pixels, and
-    stored as JPEG of quality 90, a thousand images a file. Killed at any moment, the same call goes
-    on with the files that are missing; the result is the same, byte for byte, also for every number
-    of jobs. Images that cannot be decoded are left out and named in the index; if there are more
-    than one, and more than one in a thousand of a split, the dataset is refused.
+    Each image is brought to red, green and blue, upright, on white where it is transparent; if its
+    smaller side has more than 256 pixels it is shrunk to so many. It is stored as JPEG of quality
+    90, a thousand images a file. Killed at any moment, the same call goes on with the files that
+    are missing; the result is the same, byte for byte, also for every number of jobs. Images that
+    cannot be decoded are left out and named in the index; if there are more than one, and more than
+    one in a thousand of a split, the dataset is refused.
 
     Args:
         name: as in `wider.data.load`; "imagenet" is ILSVRC/imagenet-1k.
         output: the folder in which a folder `name` is made; the `data_dir` for training.
-        data_dir: the folder that holds the source, a folder `name` with images as
-            train/CLASS/IMAGE and test/CLASS/IMAGE (val or validation where there is no test), or
-            with anything else that `datasets.load_dataset` reads; from the Hub by default.
+        data_dir: the folder that holds the source, a folder `name` as in `wider.data.load`, with
+            val or validation where there is no test; from the Hub by default.
         jobs: worker processes.
         console: where progress goes; standard error by default.
 
@@ -78,7 +80,9 @@ def write_shards(
     Source:
         Golubeva et al. 2021, Appendix A.1.
     """
-    source = _checked_source(name, data_dir, jobs)
+    check_name(name)
+    output = Path(output)
+    source = _checked_source(name, None if data_dir is None else Path(data_dir), jobs)
     folder, hidden = output / name, f".{name.replace('/', '-')}"
     check_output(folder, source)
     scratch = output / f"{hidden}-source"
@@ -126,8 +130,7 @@ def _written(
     name: str, folder: Path, source: Source, *, scratch: Path, jobs: int, console: Console | None
 ) -> Index:
     console = console or messages()
-    tables = _size_of(Path(source.location), "*.parquet")  # datasets copies them, image files not
-    check_room(folder.parent, tables - _size_of(scratch, "*"), f"to unpack {name}")
+    check_room(folder.parent, source.table_bytes - _size_of(scratch), f"to unpack {name}")
     with opened_large(name, source, scratch) as images:
         counts = {split: len(images.images[split]) for split in SPLITS}
         every = [plan for split in SPLITS for plan in plans(split, counts[split])]
@@ -139,7 +142,7 @@ def _written(
         _write_missing(
             missing, folder, images, location=source.location, jobs=jobs, console=console
         )
-        shards, skipped = _contents(folder, every)
+        shards, skipped, both = _contents(folder, every)
         for image in skipped[:SHOWN]:
             _say(console, f"skipped: {_named(image)}")
         try:
@@ -157,14 +160,17 @@ def _written(
             rule=RULE,
             source=source.fingerprint,
             skipped=skipped,
+            notes=(*images.notes, *both),
         )
+        for note in index.notes:
+            _say(console, f"{name}: {note}")
         write_whole(folder / INDEX, index.model_dump_json(indent=1).encode())
     return index
 
 
-def _size_of(folder: Path, pattern: str) -> int:
-    """Bytes of the matching files in a folder, none where there is no folder."""
-    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
+def _size_of(folder: Path) -> int:
+    """Bytes of the files in a folder, none where there is no folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _write_missing(
@@ -213,16 +219,20 @@ def _write(folder: Path, location: str, task: _Task) -> int:
 
 def _contents(
     folder: Path, every: Sequence[Plan]
-) -> tuple[dict[str, tuple[Shard, ...]], tuple[Skipped, ...]]:
+) -> tuple[dict[str, tuple[Shard, ...]], tuple[Skipped, ...], tuple[str, ...]]:
+    """The shards of each split, what was skipped, and a note of images that are in both splits."""
     shards: dict[str, list[Shard]] = {split: [] for split in SPLITS}
     skipped: list[Skipped] = []
+    images: dict[str, list[str]] = {split: [] for split in SPLITS}
     for plan in every:
         found = described(folder / plan.file)
         if found is None:
             raise OSError(f"{folder / plan.file} cannot be read back")
-        shards[plan.split].append(found[0])
-        skipped += found[1]
-    return {split: tuple(own) for split, own in shards.items()}, tuple(skipped)
+        shards[plan.split].append(found.shard)
+        skipped += found.skipped
+        images[plan.split] += found.images
+    both = overlap(images["train"], images["test"])
+    return {split: tuple(own) for split, own in shards.items()}, tuple(skipped), both
 
 
 def _check_skipped(skipped: Sequence[Skipped], counts: dict[str, int], location: str) -> None:

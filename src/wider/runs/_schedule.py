@@ -128,7 +128,7 @@ def _train_all(
     if arguments.processes.is_first:
         store.ensure_writable()  # before anything is trained
         store.discard_stale_locks()
-    costs = _costs(missing, arguments.data_dir)
+    costs = _costs(missing, arguments.data_dir, console)
     with Progress(costs, store, console=console, present=present) as progress:
         elsewhere = _train(missing, arguments, jobs, progress, wait=False)
         if elsewhere:
@@ -227,13 +227,18 @@ def _outcome(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:
     return _Outcome(spec, run, tuple(messages))
 
 
-def _costs(specs: Sequence[RunSpec], data_dir: Path | None) -> dict[RunSpec, float]:
+def _costs(
+    specs: Sequence[RunSpec], data_dir: Path | None, console: Console
+) -> dict[RunSpec, float]:
     # Loading the images here, before any worker starts, means that bad input is found at once and
     # that the workers find them decoded.
     images: dict[Preprocessing, ImageData | LargeImageData] = {}
     for spec in specs:
         if spec.data.as_loaded not in images:
-            images[spec.data.as_loaded] = at_hand(spec.data, data_dir=data_dir)
+            loaded = images[spec.data.as_loaded] = at_hand(spec.data, data_dir=data_dir)
+            for note in loaded.notes:
+                line = f"{loaded.name}: {note}"
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
     return {spec: _cost(spec, images[spec.data.as_loaded]) for spec in specs}
 
 
