@@ -16,9 +16,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks.reliability import _full, _kills, _together, _workers
+from benchmarks.reliability import _full, _fuzz, _kills, _mutations, _together, _workers
+from benchmarks.reliability._child import Child
 from benchmarks.reliability._part import ITSELF, Bounds, Count, Part, Tally, run_part, say
 from wider.data import load
+from wider.report._javascript import javascript
 from wider.runs import provenance
 
 PARTS = {
@@ -28,6 +30,8 @@ PARTS = {
         _workers.PART,
         _together.PART,
         _full.PART,
+        _mutations.PART,
+        _fuzz.PART,
     )
 }
 
@@ -38,10 +42,10 @@ def campaign(arguments: Sequence[str] | None = None) -> int:
     if asked.case is not None and len(asked.only) != 1:
         raise SystemExit("--case is the number of a case of one part: name that with --only")
     parts = [PARTS[name] for name in asked.only or PARTS]
-    _warm_up()
     folder = Path(tempfile.mkdtemp(prefix="wider-reliability-"))
     os.environ["WIDER_CACHE_DIR"] = str(folder / "cache")
     try:
+        _warm_up()
         found = _all(parts, asked, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -70,6 +74,10 @@ def _warm_up() -> None:
         importlib.import_module(slow)
     load("digits")
     provenance.commit()
+    # In a child, since what puts the JavaScript of pages together starts threads.
+    ended = Child(lambda: len(javascript()) == 0, room=False).end()
+    if ended.code != 0:
+        raise RuntimeError(f"no JavaScript for pages: {ended.told}")
 
 
 def _all(parts: Sequence[Part], asked: argparse.Namespace, folder: Path) -> list[Tally]:
@@ -106,7 +114,6 @@ def _started(part: Part, bounds: Bounds, folder: Path) -> int:
         own = folder / part.name
         own.mkdir()
         os.chdir(own)
-        os.environ["WIDER_CACHE_DIR"] = str(own / "cache")
         counts = run_part(part, bounds, own).counts
         told = json.dumps({kind: asdict(count) for kind, count in counts.items()})
         (folder / f"{part.name}.json").write_text(told)

@@ -43,7 +43,7 @@ class Ended:
     def told(self) -> str:
         """For the message of a failure."""
         hung = " (killed, as it hung)" if self.hung else ""
-        return f"exit code {self.code}{hung}; standard error ends with: {self.err[-1500:]!r}"
+        return f"exit code {self.code}{hung}; standard error ends with: {self.err[-700:]!r}"
 
 
 class Child:
