@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks.reliability import _full, _fuzz, _kills, _mutations, _together, _workers
+from benchmarks.reliability import _datasets, _full, _fuzz, _hostile, _kills, _mutations, _together, _workers
 from benchmarks.reliability._child import Child
 from benchmarks.reliability._part import ITSELF, Bounds, Count, Part, Tally, run_part, say
 from wider.data import load
@@ -32,6 +32,8 @@ PARTS = {
         _full.PART,
         _mutations.PART,
         _fuzz.PART,
+        _datasets.PART,
+        _hostile.PART,
     )
 }
 

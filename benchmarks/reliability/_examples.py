@@ -59,8 +59,10 @@ def try_examples(
     ended = Child(function).end(PATIENCE)
     seconds = time.monotonic() - start
     if ended.code == 0:
-        tried, failures = json.loads(ended.out)
-        tally.add(kind, tried=tried, failures=failures, seconds=seconds)
+        tried, given_up, failures = json.loads(ended.out)
+        tally.add(kind, tried=tried - given_up, failures=failures, seconds=seconds)
+        if given_up:
+            tally.add(f"{kind}, given up after {SECONDS_EACH} s", tried=given_up)
     else:
         example = last.read_text() if last.exists() else ""
         tally.add(kind, failures=[f"{example[:2000]}: {ended.told}"], seconds=seconds)
@@ -86,8 +88,8 @@ def called(arguments: list[str]) -> tuple[int, str, str]:
 
 def _tried(
     strategy: SearchStrategy[Any], check: Callable[[Any], None], count: int, seed: int, last: Path
-) -> tuple[int, list[str]]:
-    tried, failures = 0, []
+) -> tuple[int, int, list[str]]:
+    tried, given_up, failures = 0, 0, []
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -99,7 +101,7 @@ def _tried(
     )
     @hypothesis.given(strategy)
     def each(example: Any) -> None:
-        nonlocal tried
+        nonlocal tried, given_up
         tried += 1
         last.write_text(repr(example), errors="replace")
         signal.alarm(SECONDS_EACH)
@@ -109,14 +111,20 @@ def _tried(
             failures.append(f"{example!r}: {wrong}")
         except Exception:  # whatever escapes from wider is what is looked for
             failures.append(f"{example!r}: {traceback.format_exc()[-700:]}")
+        except _GivenUp:  # a net of a million layers takes its time, which is no fault
+            given_up += 1
         finally:
             signal.alarm(0)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings of libraries are no lines of wider's
         each()
-    return tried, failures
+    return tried, given_up, failures
+
+
+class _GivenUp(BaseException):
+    """Nothing that wider could catch."""
 
 
 def _give_up(*_: object) -> None:
-    raise Wrong(f"takes more than {SECONDS_EACH} s")
+    raise _GivenUp

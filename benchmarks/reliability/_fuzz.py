@@ -22,6 +22,8 @@ from wider.experiments import EXPERIMENTS
 from wider.runs import RunSpec
 from wider.training import Engine
 
+Flag = tuple[str, st.SearchStrategy[list[str]]]  # and what follows it
+
 BATCH = 100  # examples that share a child
 OFF = "training is off"  # what an epoch says instead of being trained
 LEFT_OUT = {"bench"}  # measures for minutes
@@ -35,8 +37,10 @@ WORDS = st.one_of(
     st.floats().map(repr),
     st.text(st.characters(exclude_characters="/.\0"), max_size=12),
 )
-NUMBERS = st.sampled_from(["1", "2", "3", "0.5", "10", "0", "-1", "1000000", "1e30"])
-PATHS = st.sampled_from(["runs", "file.txt", "folder", "nowhere/at/all", "file.txt/below", "é"])
+NUMBERS = st.sampled_from(["1", "2", "3", "0.5", "10", "0", "-1", "300", "1e30"])
+PATHS = st.sampled_from(
+    ["runs", "file.txt", "folder", "nowhere/at/all", "file.txt/below", "é", "[b]", "x" * LONG, ""]
+)
 NAMES = st.sampled_from([*EXPERIMENTS, "digits", "study.toml", "train"])
 
 
@@ -186,10 +190,9 @@ def _command_lines() -> st.SearchStrategy[list[str]]:
         words = [name]
         if draw(st.booleans()):
             words.append(draw(NAMES | WORDS))
-        known = flags.get(name) or [("--store", PATHS)]
+        known = flags.get(name) or [("--store", _one(PATHS))]
         for flag, values in draw(st.lists(st.sampled_from(known), max_size=4)):
-            words.append(flag)
-            words += draw(st.lists(values, max_size=2)) if draw(st.integers(0, 9)) == 0 else [draw(values)]
+            words += [flag, *draw(values)]
         if draw(st.integers(0, 9)) == 0:
             words.insert(draw(st.integers(0, len(words))), draw(WORDS))
         return words
@@ -204,22 +207,20 @@ def _train_lines() -> st.SearchStrategy[list[str]]:
     def line(draw: st.DrawFn) -> list[str]:
         words = ["train", *draw(st.sampled_from([TRAIN, ["--data.dataset", "digits"]]))]
         for flag, values in draw(st.lists(st.sampled_from(known), min_size=1, max_size=3)):
-            words += [flag, draw(values)]
+            words += [flag, *draw(values)]
         return words
 
     return line()
 
 
-def _flags_of(command: str) -> Iterator[tuple[str, st.SearchStrategy[str]]]:
+def _flags_of(command: str) -> Iterator[Flag]:
     parameters = inspect.signature(COMMANDS[command]).parameters.values()
     for parameter in parameters:
         if parameter.name != "spec":
             yield "--" + parameter.name.replace("_", "-"), _values(parameter.annotation)
 
 
-def _flags_of_spec(
-    model: type[BaseModel], prefix: str
-) -> Iterator[tuple[str, st.SearchStrategy[str]]]:
+def _flags_of_spec(model: type[BaseModel], prefix: str) -> Iterator[Flag]:
     for name, field in model.model_fields.items():
         flag = prefix + name.replace("_", "-")
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -228,14 +229,23 @@ def _flags_of_spec(
             yield flag, _values(field.annotation)
 
 
-def _values(annotation: Any) -> st.SearchStrategy[str]:
-    """Values that a flag may have, and now and then any."""
+def _values(annotation: Any) -> st.SearchStrategy[list[str]]:
+    """What may follow a flag, and now and then anything."""
     inner = list(_within(annotation))
     if Path in inner:
-        return PATHS
-    choices = [str(choice) for choice in inner if isinstance(choice, str | bool)]
+        return _one(PATHS)
+    if inner == [bool]:
+        return st.just([])
+    choices = [str(choice) for choice in inner if isinstance(choice, str)]
     sensible = st.sampled_from(choices) if choices else NAMES if str in inner else NUMBERS
-    return st.one_of(sensible, sensible, sensible, WORDS)
+    several = st.lists(sensible | WORDS, max_size=3)
+    return st.integers(0, 9).flatmap(
+        lambda n: several if n == 0 else _one(WORDS if n == 1 else sensible)
+    )
+
+
+def _one(values: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    return values.map(lambda value: [value])
 
 
 def _within(annotation: Any) -> Iterator[Any]:
@@ -246,8 +256,6 @@ def _within(annotation: Any) -> Iterator[Any]:
     elif origin in (typing.Union, types.UnionType, typing.Annotated, tuple):
         for inner in typing.get_args(annotation):
             yield from _within(inner)
-    elif annotation is bool:
-        yield from ("True", "False")
     else:
         yield annotation
 
