@@ -15,10 +15,19 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-
-from benchmarks.reliability import _datasets, _full, _fuzz, _hostile, _kills, _mutations, _together, _workers
-from benchmarks.reliability._child import Child
+from benchmarks.reliability import (
+    _datasets,
+    _full,
+    _fuzz,
+    _hostile,
+    _kills,
+    _mutations,
+    _together,
+    _workers,
+)
+from benchmarks.reliability._child import Child, die_with_parent
 from benchmarks.reliability._part import ITSELF, Bounds, Count, Part, Tally, run_part, say
+
 from wider.data import load
 from wider.report._javascript import javascript
 from wider.runs import provenance
@@ -102,7 +111,7 @@ def _all(parts: Sequence[Part], asked: argparse.Namespace, folder: Path) -> list
         part = running.pop(pid)
         tally = _told(folder / f"{part.name}.json", part)
         failed = sum(count.failed for count in tally.counts.values())
-        say(f"{part.name}: {tally.tried:,} tried, {failed:,} failed")
+        say(f"{part.name}: {tally.tried:,} of {part.tries:,} tried, {failed:,} failed")
         found.append(tally)
     return found
 
@@ -113,6 +122,7 @@ def _started(part: Part, bounds: Bounds, folder: Path) -> int:
         return pid
     code = 1
     try:
+        die_with_parent()
         own = folder / part.name
         own.mkdir()
         os.chdir(own)

@@ -1,5 +1,6 @@
 """Commands of wider in forked children: what they print, how they end, and that they do end."""
 
+import ctypes
 import json
 import os
 import resource
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reliability._part import Wrong
+
 from wider.cli import main
 
 DONE, BAD_INPUT, DIVERGED = 0, 2, 3
 PATIENCE = 60.0  # seconds after which a command hangs
 ROOM = 4 << 30  # bytes of memory that a child may take beyond what it shares with its parent
+PR_SET_PDEATHSIG = 1
 READY = b"\x00"
 MAIN = "/wider/cli/_main.py"
 
@@ -128,11 +131,10 @@ class Child:
                 del self._open[pipe]
 
 
-def _be_child(
-    function: Callable[[], int], pipes: Sequence[int], session: bool, room: bool
-) -> None:
+def _be_child(function: Callable[[], int], pipes: Sequence[int], session: bool, room: bool) -> None:
     code = 1
     try:
+        die_with_parent()
         if session:
             os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -161,6 +163,11 @@ def _be_child(
             sys.stderr.flush()
         finally:
             os._exit(code)
+
+
+def die_with_parent() -> None:
+    """Has the system kill this process when its parent dies, so that none is left behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _virtual_memory() -> int:

@@ -12,10 +12,10 @@ import numpy as np
 import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import strategies as st
-
 from benchmarks.reliability._examples import try_examples
 from benchmarks.reliability._part import Case, Part, Tally, Wrong
+from hypothesis import strategies as st
+
 from wider.data import load
 from wider.errors import InputError
 
@@ -65,7 +65,9 @@ def _made() -> st.SearchStrategy[Made]:
         names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
         mostly = st.integers(0, 9)
         train = "train" if draw(mostly) else draw(st.sampled_from(["training", "Train", "all"]))
-        test = "test" if draw(mostly) else draw(st.sampled_from(["val", "validation", "Test", "eval"]))
+        test = (
+            "test" if draw(mostly) else draw(st.sampled_from(["val", "validation", "Test", "eval"]))
+        )
         splits = {}
         for split in (train, test):
             # Now and then a split has a class that the other lacks.
@@ -112,7 +114,9 @@ def _check_folder(made: Made) -> None:
             if spoilt:
                 _beside(path, made.fault)
             number += 1
-    _check(folder, made, {split: [name for name, _ in images] for split, images in made.splits.items()})
+    _check(
+        folder, made, {split: [name for name, _ in images] for split, images in made.splits.items()}
+    )
 
 
 def _beside(path: Path, fault: str) -> None:
@@ -200,4 +204,4 @@ def _image(grey: int, suffix: str, fault: str) -> bytes:
     return spoilt.get(fault, content)
 
 
-PART = Part("datasets", tries=500, share=4, prepare=prepare, case_tries=BATCH)
+PART = Part("datasets", tries=500, share=5, prepare=prepare, case_tries=BATCH)

@@ -15,11 +15,11 @@ from random import Random
 from typing import Any
 
 import hypothesis
+from benchmarks.reliability._child import Child
+from benchmarks.reliability._part import Tally, Wrong
 from hypothesis import HealthCheck, Phase
 from hypothesis.strategies import SearchStrategy
 
-from benchmarks.reliability._child import Child
-from benchmarks.reliability._part import Tally, Wrong
 from wider.cli import main
 
 SECONDS_EACH = 10  # that an input may take
@@ -97,7 +97,7 @@ def _tried(
         database=None,
         deadline=None,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
     @hypothesis.given(strategy)
     def each(example: Any) -> None:

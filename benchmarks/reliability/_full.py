@@ -99,4 +99,4 @@ def _size(largest: int, random: Random) -> int:
     return int(largest ** random.uniform(0, 1))
 
 
-PART = Part("full", tries=400, share=3, prepare=prepare, case_tries=2)
+PART = Part("full", tries=300, share=5, prepare=prepare, case_tries=2)

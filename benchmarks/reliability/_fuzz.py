@@ -10,21 +10,22 @@ from random import Random
 from typing import Any, Literal
 
 import tomlkit
-from hypothesis import strategies as st
-from pydantic import BaseModel
-
 from benchmarks.reliability._examples import called, try_examples
 from benchmarks.reliability._part import Case, Part, Tally, Wrong
 from benchmarks.reliability._studies import TRAIN
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from tomlkit.exceptions import TOMLKitError
+
 from wider.cli._commands import COMMANDS
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS
 from wider.runs import RunSpec
-from wider.training import Engine
+from wider.training import Engine, Epoch
 
 Flag = tuple[str, st.SearchStrategy[list[str]]]  # and what follows it
 
-BATCH = 100  # examples that share a child
+BATCH = 25  # examples that share a child
 OFF = "training is off"  # what an epoch says instead of being trained
 LEFT_OUT = {"bench"}  # measures for minutes
 LONG = 300  # characters: more than a file's name may have
@@ -58,7 +59,8 @@ def prepare(folder: Path) -> Case:
         (here / "folder").mkdir()
         (here / "file.txt").write_text("text\n")
         (here / "study.toml").write_text("seed = 1\n[data]\ndataset = 'digits'\n")
-        Engine.run_epoch = _not_trained  # in this part's process, which is a fork
+        # In this part's process, which is a fork.
+        Engine.run_epoch = _not_trained  # pyright: ignore[reportAttributeAccessIssue]
         kind = random.choice(list(kinds))
         strategy, check = kinds[kind]
         try_examples(kind, strategy, check, BATCH, random=random, tally=tally, here=here)
@@ -66,7 +68,7 @@ def prepare(folder: Path) -> Case:
     return case
 
 
-def _not_trained(_: Engine) -> Any:
+def _not_trained(_: Engine) -> Epoch:
     raise InputError(OFF)
 
 
@@ -127,7 +129,7 @@ def _toml(document: dict[str, Any]) -> str | None:
     try:
         text = tomlkit.dumps(document)
         text.encode()
-    except (TypeError, ValueError, tomlkit.exceptions.TOMLKitError):
+    except (TypeError, ValueError, TOMLKitError):
         return None
     return text
 
@@ -260,4 +262,4 @@ def _within(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-PART = Part("fuzz", tries=9500, share=7, prepare=prepare, case_tries=BATCH)
+PART = Part("fuzz", tries=9500, share=18, prepare=prepare, case_tries=BATCH)

@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 import pandas as pd
-
 from benchmarks.reliability._child import (
     BAD_INPUT,
     DIVERGED,
@@ -21,6 +20,7 @@ from benchmarks.reliability._child import (
 )
 from benchmarks.reliability._part import Case, Part, Tally, Wrong
 from benchmarks.reliability._studies import SWEEP, TRAIN, Study, check_store, studied, sweep_file
+
 from wider.cli._commands import COMMANDS
 from wider.runs._store import CHECKPOINT, HISTORY, MODEL, RESULT, SPEC
 
@@ -55,7 +55,7 @@ def prepare(folder: Path) -> Case:
     def case(random: Random, tally: Tally, here: Path) -> None:
         decoy = here / "decoy"
         (decoy / "folder").mkdir(parents=True)
-        for name in ("file.txt", "page.html", "folder/result.json"):
+        for name in ("file.txt", "page.html", "folder/other.json"):
             (decoy / name).write_text(f"{name} is the user's own\n")
         before = snapshot(decoy)
         kind = random.choice(list(kinds))
@@ -229,4 +229,4 @@ def _tables(random: Random, here: Path) -> None:
         raise Wrong(f"{column} {cell} is taken for a number to show")
 
 
-PART = Part("hostile", tries=500, share=4, prepare=prepare)
+PART = Part("hostile", tries=300, share=8, prepare=prepare)

@@ -10,14 +10,15 @@ from random import Random
 from benchmarks.reliability._child import BAD_INPUT, Ended, ask, call, check_graceful
 from benchmarks.reliability._damage import MUTATIONS, check_seal, is_gone
 from benchmarks.reliability._part import Case, Part, Tally, Wrong
-from benchmarks.reliability._studies import Study, check_store, in_pauses, studied
+from benchmarks.reliability._studies import Study, check_store, studied
+
 from wider.cli._commands import COMMANDS
 from wider.experiments import find
-from wider.runs import RunSpec, Store, execute
+from wider.runs import Store, execute
 from wider.runs._store import CHECKPOINT, RESULT
 
 PATIENCE = 20.0
-PAGES = 0.2  # share of the cases in which a page is made, which takes a second
+PAGES = 0.1  # share of the cases in which a page is made, which takes a second
 MADE = re.compile(r"Page made [^;]*;")
 WHOLE_STORE = {"store.json", "index.sqlite"}  # files that belong to no run
 
@@ -164,4 +165,4 @@ def _interrupt_after_two(row: object) -> None:
         raise KeyboardInterrupt
 
 
-PART = Part("mutations", tries=1000, share=9, prepare=prepare)
+PART = Part("mutations", tries=1000, share=22, prepare=prepare)

@@ -47,12 +47,12 @@ def at_operation(
 def _tell_of(before: str | None, after: str, name: str) -> None:
     real = getattr(os, name)
 
-    def told(*arguments: Any) -> None:
+    def told(*arguments: Any, **keywords: Any) -> None:
         first = arguments[0]
-        path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else first
+        path = Path(f"/proc/self/fd/{first}").readlink() if isinstance(first, int) else first
         if before is not None:
             sys.audit(before, path)
-        real(*arguments)
+        real(*arguments, **keywords)
         sys.audit(after, path)
 
     setattr(os, name, told)

@@ -12,6 +12,7 @@ from benchmarks.reliability import _child
 from benchmarks.reliability._child import DIVERGED, DONE, Ended, ask, call
 from benchmarks.reliability._operations import at_operation
 from benchmarks.reliability._part import Wrong
+
 from wider.files import PARTIAL
 from wider.runs import DamagedRun, Run, RunSpec, Store, execute
 from wider.runs._store import CHECKPOINT, HISTORY, MODEL, RESULT, SPEC
@@ -19,8 +20,11 @@ from wider.runs._store import CHECKPOINT, HISTORY, MODEL, RESULT, SPEC
 MEASURED = {"seconds", "peak_memory", "provenance"}  # what two executions need not have in common
 FINAL_NAMES = {SPEC, HISTORY, MODEL, RESULT, CHECKPOINT}
 
-TRAIN = """--data.dataset digits --data.num-train 230 --data.num-validation 60 --widening.base-width 2
---widening.width 6 --recipe.epochs 4 --recipe.batch-size 50 --recipe.momentum 0.9""".split()
+TRAIN = [
+    *("--data.dataset", "digits", "--data.num-train", "230", "--data.num-validation", "60"),
+    *("--widening.base-width", "2", "--widening.width", "6", "--recipe.momentum", "0.9"),
+    *("--recipe.epochs", "4", "--recipe.batch-size", "50"),
+]
 
 # Some of it diverges, and of several seeds.
 SWEEP = """
@@ -95,7 +99,11 @@ def studied(folder: Path, *arguments: str) -> Study:
 
     def before() -> None:
         file = count.open("wb", buffering=0)
-        at_operation(store, lambda _, event: file.write(b"."))
+
+        def act(_: int, __: str) -> None:
+            file.write(b".")
+
+        at_operation(store, act)
 
     start = time.monotonic()
     ended = call([*arguments, "--store", store], before=before)

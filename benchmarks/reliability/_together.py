@@ -19,6 +19,7 @@ from benchmarks.reliability._studies import (
     studied,
     sweep_file,
 )
+
 from wider.runs import Store
 
 COMMANDS = 4
@@ -84,4 +85,4 @@ def _kill(victims: list[Child], study: Study, random: Random) -> None:
         victim.signal(signal.SIGKILL)
 
 
-PART = Part("together", tries=200, share=2, prepare=prepare, case_tries=2)
+PART = Part("together", tries=120, share=5, prepare=prepare, case_tries=2)

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -72,6 +73,7 @@ class _Command:
 
         def before() -> None:
             os.environ[MARKER] = marker
+            os.environ["JOBLIB_TEMP_FOLDER"] = str(store.parent)
             if real:
                 os.execv(sys.executable, [sys.executable, "-m", "wider", *arguments])
 
@@ -98,7 +100,9 @@ class _Command:
                     found.append(pid)
         return found
 
-    def kill(self, target: str, number: signal.Signals, moment: Callable[["_Command"], None]) -> bool:
+    def kill(
+        self, target: str, number: signal.Signals, moment: Callable[["_Command"], None]
+    ) -> bool:
         """Sends a signal at a moment; returns whether there was someone to get it."""
         moment(self)
         if not self.child.is_running:
@@ -127,6 +131,8 @@ class _Command:
         told = {pid: _words(pid).replace(b"\0", b" ")[:200] for pid in left}
         for pid in left:
             _send(pid, signal.SIGKILL)
+        for path in Path("/dev/shm").glob(f"sem.loky-{self.child.pid}-*"):
+            path.unlink(missing_ok=True)  # after SIGKILL nobody is there to do so
         if left:
             raise Wrong(f"still there after {SECONDS_TO_DIE:.0f} s: {told}")
 
@@ -183,10 +189,8 @@ def _is_alive(pid: int) -> bool:
 
 
 def _send(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
-PART = Part("workers", tries=260, share=10, prepare=prepare, case_tries=3)
+PART = Part("workers", tries=260, share=26, prepare=prepare, case_tries=3)
