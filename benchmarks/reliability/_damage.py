@@ -171,7 +171,7 @@ MUTATIONS: dict[str, Mutation] = {
 
 def is_gone(store: Path, victim: Path) -> bool:
     """Whether a run is no longer a finished one at all, so that nobody has to name it."""
-    return store not in victim.parent.parents or not os.path.lexists(victim.parent / RESULT)
+    return victim.parent != store and not os.path.lexists(victim.parent / RESULT)
 
 
 def check_seal(result: Path) -> None:

@@ -20,7 +20,6 @@ from wider.runs._store import CHECKPOINT, RESULT
 PATIENCE = 20.0
 PAGES = 0.1  # share of the cases in which a page is made, which takes a second
 MADE = re.compile(r"Page made [^;]*;")
-WHOLE_STORE = {"store.json", "index.sqlite"}  # files that belong to no run
 
 
 def prepare(folder: Path) -> Case:
@@ -80,23 +79,23 @@ def _check(study: Study, known: _Known, store: Path, victim: Path, random: Rando
     gone = is_gone(store, victim)
     ended = call(_results(store), patience=PATIENCE)
     check_graceful(ended, 0, BAD_INPUT)
-    absent = _check_shown(ended, known, victim, gone)
+    absent = _check_shown(ended, known, store, victim, gone)
     if "runs" in COMMANDS:
         check_graceful(call(["runs", "--store", store], patience=PATIENCE), 0, BAD_INPUT)
     if random.random() < PAGES:
         _check_page(known, store, victim, absent)
     trained = call(study.command(store), patience=PATIENCE)
-    if trained.code == BAD_INPUT and victim.name in WHOLE_STORE:
+    if trained.code == BAD_INPUT and victim.parent == store:
         check_graceful(trained, BAD_INPUT)
         return
     check_graceful(trained, study.code)
     check_store(store, study, finished=True)
 
 
-def _check_shown(ended: Ended, known: _Known, victim: Path, gone: bool) -> str:
+def _check_shown(ended: Ended, known: _Known, store: Path, victim: Path, gone: bool) -> str:
     """Makes sure that rows are right, or their runs are named; returns the key that is absent."""
     if ended.code == BAD_INPUT:
-        if victim.name not in WHOLE_STORE and victim.parent.name not in ended.err:
+        if victim.parent != store and victim.parent.name not in ended.err:
             raise Wrong(f"refused without a name: {ended.told}")
         return ""
     rows = _rows(ended)
@@ -117,7 +116,7 @@ def _check_page(known: _Known, store: Path, victim: Path, absent: str) -> None:
     ended = call(["report", "--store", store, "--output", page], patience=PATIENCE)
     check_graceful(ended, 0, BAD_INPUT)
     if ended.code == BAD_INPUT:
-        if victim.name not in WHOLE_STORE:
+        if victim.parent != store:
             raise Wrong(f"no page because of one run: {ended.told}")
         return
     if _page(page) not in (known.page(absent), known.page("")):
