@@ -24,7 +24,7 @@ from benchmarks.reliability._studies import SWEEP, TRAIN, Study, check_store, st
 from wider.cli._commands import COMMANDS
 from wider.runs._store import CHECKPOINT, HISTORY, MODEL, RESULT, SPEC
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 NOT_PRINTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # escape sequences begin with one
 NAMES = [
     "</script><script>alert(1)</script>",
