@@ -5,6 +5,8 @@ import importlib
 import json
 import os
 import shutil
+import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -53,6 +55,7 @@ def campaign(arguments: Sequence[str] | None = None) -> int:
     if asked.case is not None and len(asked.only) != 1:
         raise SystemExit("--case is the number of a case of one part: name that with --only")
     parts = [PARTS[name] for name in asked.only or PARTS]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it tidies up
     folder = Path(tempfile.mkdtemp(prefix="wider-reliability-"))
     os.environ["WIDER_CACHE_DIR"] = str(folder / "cache")
     try:
@@ -98,21 +101,25 @@ def _all(parts: Sequence[Part], asked: argparse.Namespace, folder: Path) -> list
     waiting = sorted(parts, key=lambda part: -part.share)
     running: dict[int, Part] = {}
     found = []
-    while waiting or running:
-        if waiting and len(running) < lanes:
-            part = waiting.pop(0)
-            seconds = 60 * asked.minutes * min(lanes, len(parts)) * part.share / shares
-            deadline = time.monotonic() + min(seconds, 60 * asked.minutes)
-            bounds = Bounds(asked.seed, deadline, asked.cases, asked.case)
-            running[_started(part, bounds, folder)] = part
-            say(f"{part.name}: for at most {seconds / 60:.0f} minutes")
-            continue
-        pid, _ = os.wait()
-        part = running.pop(pid)
-        tally = _told(folder / f"{part.name}.json", part)
-        failed = sum(count.failed for count in tally.counts.values())
-        say(f"{part.name}: {tally.tried:,} of {part.tries:,} tried, {failed:,} failed")
-        found.append(tally)
+    try:
+        while waiting or running:
+            if waiting and len(running) < lanes:
+                part = waiting.pop(0)
+                minutes = asked.minutes * min(1, lanes * part.share / shares)
+                deadline = time.monotonic() + 60 * minutes
+                bounds = Bounds(asked.seed, deadline, asked.cases, asked.case)
+                running[_started(part, bounds, folder)] = part
+                say(f"{part.name}: for at most {minutes:.0f} minutes")
+                continue
+            pid, _ = os.wait()
+            part = running.pop(pid)
+            tally = _told(folder / f"{part.name}.json", part)
+            say(f"{part.name}: {tally.tried:,} of {part.tries:,} tried, {tally.failed:,} failed")
+            found.append(tally)
+    finally:
+        for pid in running:  # where the campaign is interrupted
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
     return found
 
 

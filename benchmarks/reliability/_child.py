@@ -138,6 +138,7 @@ def _be_child(function: Callable[[], int], pipes: Sequence[int], session: bool, 
         if session:
             os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for number, pipe in enumerate(pipes[:2], 1):
             os.dup2(pipe, number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -194,10 +195,9 @@ def call(
     arguments: Sequence[object],
     *,
     before: Callable[[], object] = lambda: None,
-    patience: float = PATIENCE,
 ) -> Ended:
     """Runs a command of wider to its end."""
-    return start(arguments, before=before).end(patience)
+    return start(arguments, before=before).end()
 
 
 def ask(function: Callable[[], Any]) -> Any:

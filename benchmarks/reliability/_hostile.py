@@ -24,7 +24,6 @@ from benchmarks.reliability._studies import SWEEP, TRAIN, Study, check_store, st
 from wider.cli._commands import COMMANDS
 from wider.runs._store import CHECKPOINT, HISTORY, MODEL, RESULT, SPEC
 
-PATIENCE = 30.0
 NOT_PRINTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # escape sequences begin with one
 NAMES = [
     "</script><script>alert(1)</script>",
@@ -108,14 +107,14 @@ def _store(study: Study, finished: Path, random: Random, here: Path) -> None:
         arguments = {"report": ["--output", here / "page.html"], "results": ["demo"], "runs": []}
         if command in COMMANDS:
             words = [command, *arguments[command], "--store", store]
-            check_graceful(call(words, patience=PATIENCE), DONE, BAD_INPUT)
+            check_graceful(call(words), DONE, BAD_INPUT)
     except Wrong as wrong:
         raise Wrong(f"{what}, {command}: {wrong}") from wrong
 
 
 def _train(study: Study, store: Path, before: Callable[[], None]) -> None:
     """Trains what is missing with the right numbers, or refuses."""
-    ended = start(study.command(store), before=before).end(PATIENCE)
+    ended = start(study.command(store), before=before).end()
     check_graceful(ended, study.code, BAD_INPUT)
     if ended.code == study.code:
         check_store(store, study)
@@ -149,7 +148,7 @@ def _output(finished: Path, random: Random, here: Path) -> None:
     if random.random() < 0.2:
         words[3:] = ["--output", here / "page.html", "--pictures", output]
     # What draws pictures takes more addresses than memory.
-    ended = start(words, room=False).end(PATIENCE)
+    ended = start(words, room=False).end()
     try:
         check_graceful(ended, DONE, BAD_INPUT)
         if what == "a file of text" and output.read_text() != "somebody's thesis\n":
@@ -223,7 +222,7 @@ def _tables(random: Random, here: Path) -> None:
         end = random.choice([len(content), random.randrange(len(content))])
         (results / "demo-laptop.csv").write_bytes(content[:end])
     words = ["report", "--results", results, "--output", here / "page.html"]
-    ended = call(words, patience=PATIENCE)
+    ended = call(words)
     check_graceful(ended, DONE, BAD_INPUT)
     if impossible and ended.code == DONE:
         raise Wrong(f"{column} {cell} is taken for a number to show")

@@ -17,7 +17,6 @@ from wider.experiments import find
 from wider.runs import Store, execute
 from wider.runs._store import CHECKPOINT, RESULT
 
-PATIENCE = 30.0
 PAGES = 0.1  # share of the cases in which a page is made, which takes a second
 MADE = re.compile(r"Page made [^;]*;")
 
@@ -39,7 +38,8 @@ def prepare(folder: Path) -> Case:
         victim = random.choice(sorted(_files(store)))
         name, mutation = random.choice(list(MUTATIONS.items()))
         others = [path for path in _files(store) if path.name == victim.name and path != victim]
-        what = mutation(victim, others, random)
+        # In a child, since what reads and writes tables starts threads.
+        what = ask(lambda: mutation(victim, others, random))
         if what is None:  # this cannot be done to this file
             return
         with tally.trying(name):
@@ -77,14 +77,14 @@ class _Known:
 
 def _check(study: Study, known: _Known, store: Path, victim: Path, random: Random) -> None:
     gone = is_gone(store, victim)
-    ended = call(_results(store), patience=PATIENCE)
+    ended = call(_results(store))
     check_graceful(ended, 0, BAD_INPUT)
     absent = _check_shown(ended, known, store, victim, gone)
     if "runs" in COMMANDS:
-        check_graceful(call(["runs", "--store", store], patience=PATIENCE), 0, BAD_INPUT)
+        check_graceful(call(["runs", "--store", store]), 0, BAD_INPUT)
     if random.random() < PAGES:
         _check_page(known, store, victim, absent)
-    trained = call(study.command(store), patience=PATIENCE)
+    trained = call(study.command(store))
     if trained.code == BAD_INPUT and victim.parent == store:
         check_graceful(trained, BAD_INPUT)
         return
@@ -114,7 +114,7 @@ def _check_shown(ended: Ended, known: _Known, store: Path, victim: Path, gone: b
 
 def _check_page(known: _Known, store: Path, victim: Path, absent: str) -> None:
     page = store.parent / "page.html"
-    ended = call(["report", "--store", store, "--output", page], patience=PATIENCE)
+    ended = call(["report", "--store", store, "--output", page])
     check_graceful(ended, 0, BAD_INPUT)
     if ended.code == BAD_INPUT:
         if victim.parent != store:

@@ -46,6 +46,11 @@ class Tally:
         """Tries of all kinds."""
         return sum(count.tried for count in self.counts.values())
 
+    @property
+    def failed(self) -> int:
+        """Failures of all kinds."""
+        return sum(count.failed for count in self.counts.values())
+
     @contextmanager
     def trying(self, kind: str, since: float | None = None) -> Iterator[None]:
         """Counts a try, and notes it where it goes wrong; the case ends there."""
@@ -121,10 +126,12 @@ def run_part(part: Part, bounds: Bounds, folder: Path) -> Tally:
         tally.repeat = _command(part.name, bounds.seed, number)
         here = folder / f"{part.name}-{number}"
         here.mkdir()
+        failed = tally.failed
         try:
             case(Random(f"{bounds.seed} {part.name} {number}"), tally, here)
-        except Wrong:
-            pass  # it is counted
+        except Wrong as wrong:
+            if tally.failed == failed:
+                tally.add(ITSELF, failures=[f"outside of a try: {wrong}"])
         except Exception:  # the same
             tally.add(ITSELF, failures=[traceback.format_exc()])
         finally:
