@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc"
 
 def test_a_small_campaign_finds_nothing_and_says_what_it_tried(tmp_path: Path):
     output = tmp_path / "table.csv"
-    parts = ["kills", "together", "fuzz"]
+    parts = ["kills", "fuzz"]
     flags = ["--cases", "1", "--seed", "4", "--output", str(output), "--only", *parts]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.reliability", *flags],
@@ -31,4 +31,4 @@ def test_a_small_campaign_finds_nothing_and_says_what_it_tried(tmp_path: Path):
     assert set(table["part"]) == set(parts)
     assert (table["tried"] > 0).all()
     assert (table["failed"] == 0).all()
-    assert list(tmp_path.iterdir()) == [output]
+    assert not list(tmp_path.glob("wider-*"))
