@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from wider.runs._store import HISTORY, RESULT, SPEC
+from wider.runs._run_files import HISTORY, RESULT, SPEC
 
 DEEP = 100_000  # brackets
 Mutation = Callable[[Path, Sequence[Path], Random], str | None]

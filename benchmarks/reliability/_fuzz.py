@@ -68,7 +68,7 @@ def prepare(folder: Path) -> Case:
     return case
 
 
-def _not_trained(_: Engine) -> Epoch:
+def _not_trained(_: Engine, *__: object) -> Epoch:
     raise InputError(OFF)
 
 

@@ -47,7 +47,7 @@ def prepare(folder: Path) -> Case:
             kill = _at_a_moment if at == "a moment" else _at_an_operation
             since = time.monotonic()
             ended = kill(study, store, number, pause, random)
-            if ended.code == study.code:
+            if ended.code == study.code or was_done(ended, number):
                 break
             with tally.trying(f"{number.name} at {at}", since):
                 check_killed(ended, number)
@@ -56,6 +56,11 @@ def prepare(folder: Path) -> Case:
             finish(study, store)
 
     return case
+
+
+def was_done(ended: Ended, number: signal.Signals) -> bool:
+    """Whether a command had printed its results, and only Python's own end was left."""
+    return number != signal.SIGKILL and ended.code == -number and bool(ended.out)
 
 
 def check_killed(ended: Ended, number: signal.Signals) -> None:

@@ -15,7 +15,7 @@ from benchmarks.reliability._studies import Study, check_store, studied
 from wider.cli._commands import COMMANDS
 from wider.experiments import find
 from wider.runs import Store, execute
-from wider.runs._store import CHECKPOINT, RESULT
+from wider.runs._run_files import CHECKPOINT, RESULT
 
 PAGES = 0.1  # share of the cases in which a page is made, which takes a second
 MADE = re.compile(r"Page made [^;]*;")

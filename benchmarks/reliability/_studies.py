@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from benchmarks.reliability._part import Wrong
 
 from wider.files import PARTIAL
 from wider.runs import DamagedRun, Run, RunSpec, Store, execute
-from wider.runs._store import CHECKPOINT, HISTORY, MODEL, RESULT, SPEC
+from wider.runs._run_files import CHECKPOINT, HISTORY, MODEL, RESULT, SPEC
 
 MEASURED = {"seconds", "peak_memory", "provenance"}  # what two executions need not have in common
 FINAL_NAMES = {SPEC, HISTORY, MODEL, RESULT, CHECKPOINT}
@@ -201,7 +201,7 @@ def _of_folder(store: Store, folder: Path) -> Iterable[str]:
 
 
 def _numbers(store: Store, run: Run) -> dict[str, Any]:
-    history = [asdict(row) | {"seconds": 0} for row in run.history]
+    history = [row._asdict() | {"seconds": 0} for row in run.history]
     model = (store.folder(run.spec) / MODEL).read_bytes()
     return {
         # As text, since not-a-number is no number's equal.

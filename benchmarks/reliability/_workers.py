@@ -16,7 +16,7 @@ from benchmarks.reliability._child import (
     check_graceful,
     start,
 )
-from benchmarks.reliability._kills import check_killed, wait_until_ready
+from benchmarks.reliability._kills import check_killed, wait_until_ready, was_done
 from benchmarks.reliability._part import Case, Part, Tally, Wrong
 from benchmarks.reliability._studies import (
     SWEEP,
@@ -73,7 +73,6 @@ class _Command:
 
         def before() -> None:
             os.environ[MARKER] = marker
-            os.environ["JOBLIB_TEMP_FOLDER"] = str(store.parent)
             if real:
                 os.execv(sys.executable, [sys.executable, "-m", "wider", *arguments])
 
@@ -87,8 +86,8 @@ class _Command:
         return bool(self.workers())
 
     def workers(self) -> list[int]:
-        """The processes that it started, but for the one that tidies up after it."""
-        return [pid for pid in self.alive() if b"resource_tracker" not in _words(pid)]
+        """The processes that it started."""
+        return self.alive()
 
     def alive(self) -> list[int]:
         """All processes of its session, or with its marker, but for the first."""
@@ -131,8 +130,6 @@ class _Command:
         told = {pid: _words(pid).replace(b"\0", b" ")[:200] for pid in left}
         for pid in left:
             _send(pid, signal.SIGKILL)
-        for path in Path("/dev/shm").glob(f"sem.loky-{self.child.pid}-*"):
-            path.unlink(missing_ok=True)  # after SIGKILL nobody is there to do so
         if left:
             raise Wrong(f"still there after {SECONDS_TO_DIE:.0f} s: {told}")
 
@@ -166,7 +163,7 @@ def _moment(store: Path, random: Random) -> Callable[[_Command], None]:
 
 def _check(ended: Ended, target: str, number: signal.Signals, study: Study) -> None:
     if target in ("the first process", "the group"):
-        if ended.code != study.code:  # it may have been done by then
+        if ended.code != study.code and not was_done(ended, number):  # it may have been by then
             check_killed(ended, number)
     else:  # without a worker, a command may go on or end
         check_graceful(ended, study.code, BAD_INPUT, 130, 143)

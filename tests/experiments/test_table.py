@@ -1,12 +1,16 @@
+import hashlib
 import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from wider.data import Preprocessing
 from wider.errors import InputError
-from wider.experiments import of_the_same_images, read_table
-from wider.experiments._table import over_seeds, with_equation_6
+from wider.experiments import of_the_same_images, read_table, runs_table, table_of_store
+from wider.experiments._table import ROW_VERSION, over_seeds, with_equation_6
+from wider.runs import RunSpec, Store, Widening, execute
+from wider.training import Recipe
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -161,3 +165,27 @@ def test_a_table_that_ends_without_a_line_end_is_whole(kept, tmp_path):
     path = tmp_path / "demo-laptop.csv"
     path.write_text(kept.rstrip("\n"))
     assert len(read_table(path)) == len(kept.splitlines()) - 1
+
+
+def test_the_row_of_a_run_changes_with_its_version_alone(tmp_path: Path):
+    """Stores keep rows. If this fails, raise `ROW_VERSION`, and write the new names down here."""
+    spec = RunSpec(
+        data=Preprocessing(dataset="digits", num_train=100),
+        widening=Widening(base_width=2, width=6),
+        recipe=Recipe(epochs=1, batch_size=50),
+    )
+    store = Store(tmp_path / "store")
+    run = execute(spec, store)
+    (row,) = runs_table([run]).to_dict("records")
+    left = {"best_test_epoch", "seconds", "peak_memory_mb", "engine", "threads", "machine"}
+    left |= {"commit", "started", "python", "wider", "torch", "numpy"}
+    kept = {
+        str(name): value
+        for name, value in row.items()
+        if name not in left and "accuracy" not in str(name)
+    }
+    digest = hashlib.sha256(repr(kept).encode()).hexdigest()
+    assert (ROW_VERSION, digest[:16]) == (1, "3c2c6ae9298605ac")
+    for _ in range(2):
+        found = table_of_store(store, pytest.fail)
+        pd.testing.assert_frame_equal(found, runs_table([run]))

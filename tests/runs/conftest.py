@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def numbers() -> Callable[[Store, Run], tuple[Any, ...]]:
     def numbers(store: Store, run: Run) -> tuple[Any, ...]:
         measured = {"seconds", "peak_memory", "provenance"}
         return (
-            [replace(row, seconds=0.0) for row in run.history],
+            [row._replace(seconds=0.0) for row in run.history],
             run.result.model_dump(exclude=measured),
             (store.folder(run.spec) / "model.safetensors").read_bytes(),
         )

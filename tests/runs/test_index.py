@@ -104,11 +104,11 @@ def test_no_byte_of_an_index_can_be_flipped_to_another_number(filled, finished):
         assert filled.runs(pytest.fail) == [finished[1]]
 
 
-@pytest.mark.parametrize("column", ["spec", "result", "history", "signature"])
+@pytest.mark.parametrize("column", ["content", "signature", "digest"])
 def test_an_edited_row_is_not_believed(filled, finished, column):
     filled.runs(pytest.fail)
     with sqlite3.connect(filled.path / INDEX) as connection:
-        connection.execute(f"UPDATE runs SET {column} = 17")
+        connection.execute(f"UPDATE known SET {column} = 17")
     connection.close()
     assert filled.runs(pytest.fail) == [finished[1]]
 
@@ -143,3 +143,28 @@ def test_a_store_that_is_looked_at_is_not_made(tmp_path):
     store = Store(tmp_path / "store")
     assert store.runs(pytest.fail) == []
     assert not store.path.exists()
+
+
+def test_rows_are_made_once_and_anew_for_another_version(filled, spec, make_spec):
+    asked = []
+
+    def row_of(run):
+        asked.append(run.spec.seed)
+        return {"seed": run.spec.seed, "accuracy": run.result.final.test_accuracy, "none": None}
+
+    def rows(version):
+        return filled.rows(row_of, version=version, say=pytest.fail)
+
+    first = rows(1)
+    assert [row["seed"] for row in first] == [0]
+    assert rows(1) == first
+    assert asked == [0]
+    execute(make_spec(seed=1), filled)
+    assert sorted(row["seed"] for row in rows(1)) == [0, 1]
+    assert asked == [0, 1]
+    assert len(rows(2)) == 2
+    assert sorted(asked) == [0, 0, 1, 1]
+    (filled.folder(spec) / "history.parquet").write_bytes(b"")
+    said = []
+    assert [row["seed"] for row in filled.rows(row_of, version=2, say=said.append)] == [1]
+    assert len(said) == 1

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import stat
-from dataclasses import replace
 
 import pytest
 import torch
@@ -101,8 +100,8 @@ def test_a_folder_holds_these_files_and_no_others(finished, spec):
 def test_the_model_comes_back_with_its_masks_and_its_outputs(finished, spec):
     store, run = finished
     trainer, images = trained_by_hand(spec)
-    assert [replace(row, seconds=0) for row in run.history] == [
-        replace(row, seconds=0) for row in trainer.history
+    assert [row._replace(seconds=0) for row in run.history] == [
+        row._replace(seconds=0) for row in trainer.history
     ]
     before = torch.get_rng_state()
     model = store.load_model(run)

@@ -67,7 +67,7 @@ def numbered(num_train):
 
 
 def without_seconds(history):
-    return [replace(row, seconds=0.0) for row in history]
+    return [row._replace(seconds=0.0) for row in history]
 
 
 def run(trainer):
@@ -225,7 +225,7 @@ def test_the_batch_of_an_evaluation_does_not_change_it(batch, monkeypatch):
     history = run(Trainer(linear(), data(num_test=7), recipe, seed=0)).history
     for row, other in zip(history, expected, strict=True):
         assert row.test_loss == pytest.approx(other.test_loss, rel=1e-14)
-        assert replace(row, seconds=0, test_loss=0) == replace(other, seconds=0, test_loss=0)
+        assert row._replace(seconds=0, test_loss=0) == other._replace(seconds=0, test_loss=0)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

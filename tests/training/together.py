@@ -92,8 +92,10 @@ class KillingStore(Store):
 
     written = 0
 
-    def write_checkpoint(self, spec: RunSpec, state: dict[str, torch.Tensor]) -> None:
-        super().write_checkpoint(spec, state)
+    def write_checkpoint(
+        self, spec: RunSpec, state: Mapping[str, torch.Tensor], *, data_digest: str
+    ) -> None:
+        super().write_checkpoint(spec, state, data_digest=data_digest)
         self.written += 1
         if self.written == WRITES:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -17,7 +17,7 @@ from wider.cli._runs import runs
 from wider.cli._sweep import sweep
 from wider.data import write_shards
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, find, runs_table
+from wider.experiments import EXPERIMENTS, find, runs_table, table_of_store
 from wider.report import (
     Section,
     check_picture_file,
@@ -280,8 +280,7 @@ def _finished(name: str, scale_name: str | None, store: Path, known: Path | None
     if known is None:
         found = runs_in_store(store, say)
     else:
-        in_store = Store(store).runs(say) if store.is_dir() else []
-        found = merged(_known_runs(known), runs_table(in_store), say=say)
+        found = merged(_known_runs(known), table_of_store(Store(store), say), say=say)
     section = section_of(experiment, scale, found)
     if section.table.empty:
         raise InputError(

@@ -33,7 +33,7 @@ from wider.experiments._experiment import IN_PAPER, Experiment, Picture, Scale
 from wider.experiments._resnet import dataset_title
 from wider.experiments._study_lines import families, means, same_lines
 from wider.experiments._subjects import SUBJECTS
-from wider.experiments._table import of_the_same_images, read_table, runs_table
+from wider.experiments._table import of_the_same_images, read_table, runs_table, table_of_store
 from wider.experiments._verdict import Verdict, verdicts
 from wider.experiments.own_study import own_study
 
@@ -57,6 +57,7 @@ __all__ = [
     "read_table",
     "runs_table",
     "same_lines",
+    "table_of_store",
     "verdicts",
 ]
 

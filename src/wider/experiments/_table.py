@@ -14,8 +14,11 @@ from scipy.special import stdtrit
 
 from wider.errors import InputError
 from wider.files import read_whole
-from wider.runs import Run, RunSpec, family_weights, multiply_adds_per_image
+from wider.runs import Run, RunSpec, Store, family_weights, multiply_adds_per_image
 from wider.theory import approximate_kernel_distance
+
+# Raise this when a run comes to have another row: stores keep them.
+ROW_VERSION = 1
 
 # What a net is, whatever its seed.
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
@@ -36,8 +39,21 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     Returns:
         A table of plain numbers and strings, which a CSV file can hold. Accuracies are fractions.
     """
-    rows = [asked(run.spec) | _came_out(run) | _origin(run) for run in runs]
-    return _with_plain_text(pd.DataFrame(rows))
+    return _with_plain_text(pd.DataFrame(list(map(_row, runs))))
+
+
+def table_of_store(store: Store, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:
+    """The same of all finished runs of a store.
+
+    Args:
+        store: the store.
+        say: called with a sentence for each damaged run, which is left out.
+    """
+    return _with_plain_text(pd.DataFrame(store.rows(_row, version=ROW_VERSION, say=say)))
+
+
+def _row(run: Run) -> dict[str, object]:
+    return asked(run.spec) | _came_out(run) | _origin(run)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -6,7 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, of_the_same_images, read_table, runs_table
+from wider.experiments import (
+    EXPERIMENTS,
+    of_the_same_images,
+    read_table,
+    runs_table,
+    table_of_store,
+)
 from wider.runs import Store
 
 
@@ -23,12 +29,12 @@ def runs_in_store(path: Path, say: Callable[[str], None] = lambda _: None) -> pd
     """
     if not path.is_dir():
         raise InputError(f"there is no store {str(path)!r}: name one with --store")
-    runs = Store(path).runs(say)
-    if not runs:
+    table = table_of_store(Store(path), say)
+    if table.empty:
         raise InputError(
             f"the store {str(path)!r} holds no finished run: train some with `wider run`"
         )
-    return of_the_same_images(runs_table(runs), say)
+    return of_the_same_images(table, say)
 
 
 def merged(*tables: pd.DataFrame, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:

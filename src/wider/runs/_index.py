@@ -1,71 +1,19 @@
-"""A cache of the runs of a store that were read and found whole."""
+"""A cache of what is known of the runs of a store, as long as their files stay as they are."""
 
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple
-
-import torch
-from pydantic import ValidationError
 
 from wider.runs import _run_files as run_files
-from wider.runs._result import RunResult
-from wider.runs._run_files import DamagedRun, Run
-from wider.runs._spec import RunSpec
-from wider.training import Epoch, History
+from wider.runs._run_files import DamagedRun
 
-VERSION = 1  # raise it when rows come to hold something else
-TABLE = "CREATE TABLE runs (key TEXT PRIMARY KEY, signature TEXT, spec TEXT, result TEXT, \
-history BLOB, digest BLOB) WITHOUT ROWID"
+VERSION = 1  # raise it when the table comes to hold something else
+TABLE = "CREATE TABLE known (kind TEXT, key TEXT, signature TEXT, content TEXT, digest BLOB, \
+PRIMARY KEY (kind, key)) WITHOUT ROWID"
 MOST_KEYS = 500  # in one question
-
-
-class _Row(NamedTuple):
-    """A run as it lies in the index.
-
-    Attributes:
-        key: of its spec.
-        signature: of its files when they were read; see `signature`.
-        spec: JSON.
-        result: JSON.
-        history: numbers of 8 bytes, a row an epoch.
-    """
-
-    key: str
-    signature: str
-    spec: str
-    result: str
-    history: bytes
-
-    @classmethod
-    def of(cls, run: Run, own_signature: str) -> "_Row":
-        """The row of a run that was just read."""
-        return cls(
-            run.spec.key,
-            own_signature,
-            run.spec.model_dump_json(),
-            run.result.model_dump_json(),
-            run.history.to_tensor().numpy().tobytes(),
-        )
-
-    def run(self) -> Run:
-        """The run."""
-        numbers = torch.frombuffer(bytearray(self.history), dtype=torch.float64)
-        return Run(
-            RunSpec.model_validate_json(self.spec),
-            RunResult.model_validate_json(self.result),
-            History.from_tensor(numbers.view(-1, len(fields(Epoch)))),
-        )
-
-    def digest(self) -> bytes:
-        """SHA-256 of all of it."""
-        # Whatever the types of a damaged file's columns.
-        parts = (part if isinstance(part, bytes) else str(part).encode() for part in self)
-        return hashlib.sha256(b"\0".join(parts)).digest()
 
 
 def signature(folder: Path) -> str:
@@ -75,7 +23,8 @@ def signature(folder: Path) -> str:
     """
     try:
         run_files.check_folder(folder)
-        found = [(folder / name).lstat() for name in (run_files.RESULT, *run_files.FILES)]
+        names = (run_files.RESULT, *run_files.FILES)
+        found = [os.lstat(f"{folder}{os.sep}{name}") for name in names]
     except (DamagedRun, OSError):
         return ""
     return " ".join(
@@ -96,43 +45,46 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def runs(self, signatures: Mapping[str, str]) -> dict[str, Run]:
-        """Those of some runs that are there as they are on disk, by key.
+    def read(self, kind: str, signatures: Mapping[str, str]) -> dict[str, str]:
+        """What is known of some runs that are as they were, by key.
 
         Args:
-            signatures: by the runs' keys.
+            kind: of knowledge.
+            signatures: of the runs now, by their keys.
         """
         found = {}
-        for row in self._rows(list(signatures)):
-            if row.signature == signatures[row.key]:
-                with suppress(ValidationError):
-                    found[row.key] = row.run()
+        for key, own, content, digest in self._rows(kind, list(signatures)):
+            if own == signatures[key] and digest == _digest(kind, key, own, content):
+                found[key] = content
         return found
 
-    def update(self, runs: Mapping[str, Run], signatures: Mapping[str, str]) -> None:
-        """Adds runs that were read, in the place of what was there of them.
+    def write(self, kind: str, contents: Mapping[str, str], signatures: Mapping[str, str]) -> None:
+        """Adds what is known of runs, in the place of what was known of them.
 
         Args:
-            runs: by key.
-            signatures: taken before they were read.
+            kind: of knowledge.
+            contents: by key.
+            signatures: taken before the runs were read; without one nothing is added.
         """
-        rows = [_Row.of(run, signatures[key]) for key, run in runs.items() if key in signatures]
+        rows = [
+            (kind, key, signatures[key], content, _digest(kind, key, signatures[key], content))
+            for key, content in contents.items()
+            if key in signatures
+        ]
+        if not rows:
+            return
         with suppress(sqlite3.Error, OSError), self._opened("rwc") as connection, connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
-                [(*row, row.digest()) for row in rows],
-            )
+            connection.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", rows)
 
-    def _rows(self, keys: Sequence[str]) -> Iterator[_Row]:
+    def _rows(self, kind: str, keys: list[str]) -> Iterator[tuple[str, str, str, bytes]]:
         with suppress(sqlite3.Error, OSError), self._opened("ro") as connection:
             for start in range(0, len(keys), MOST_KEYS):
                 some = keys[start : start + MOST_KEYS]
-                marks = ", ".join("?" * len(some))
-                question = f"SELECT * FROM runs WHERE key IN ({marks})"
-                for *columns, digest in connection.execute(question, some):
-                    row = _Row(*columns)
-                    if row.digest() == digest:
-                        yield row
+                yield from connection.execute(
+                    "SELECT key, signature, content, digest FROM known "
+                    f"WHERE kind = ? AND key IN ({', '.join('?' * len(some))})",
+                    [kind, *some],
+                )
 
     @contextmanager
     def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
@@ -151,15 +103,20 @@ class Index:
         connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode={mode}", uri=True)
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version != VERSION and mode != "ro":
+            if version != VERSION and mode == "ro":
+                raise sqlite3.OperationalError("it is of another version of wider")
+            if version != VERSION:
                 with connection:
                     connection.execute("BEGIN IMMEDIATE")
-                    connection.execute("DROP TABLE IF EXISTS runs")
+                    connection.execute("DROP TABLE IF EXISTS known")
                     connection.execute(TABLE)
                     connection.execute(f"PRAGMA user_version = {VERSION}")
-            elif version != VERSION:
-                raise sqlite3.OperationalError("it is of another version of wider")
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _digest(*parts: object) -> bytes:
+    """Of a row, whatever the types of a damaged file's columns."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode(errors="replace")).digest()

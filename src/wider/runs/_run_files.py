@@ -1,5 +1,6 @@
 """The files of one run: what stands in them, and whether it is what was written."""
 
+import base64
 import hashlib
 import io
 import json
@@ -9,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -18,7 +21,7 @@ from wider.errors import InputError
 from wider.files import NotAFileError, read_whole, write_whole
 from wider.runs._result import RunResult, summarise
 from wider.runs._spec import RunSpec
-from wider.training import History
+from wider.training import Epoch, History
 
 SPEC, HISTORY, MODEL, RESULT = "spec.json", "history.parquet", "model.safetensors", "result.json"
 CHECKPOINT = "checkpoint.safetensors"
@@ -194,6 +197,21 @@ def _header(folder: Path) -> dict:
             return json.loads(file.read(int.from_bytes(file.read(SIZE_BYTES), "little")))
     except (OSError, ValueError, OverflowError, MemoryError, RecursionError):
         return {}
+
+
+def run_as_text(run: Run) -> str:
+    """A finished run as JSON, for a cache."""
+    numbers = base64.b64encode(run.history.to_tensor().numpy().tobytes()).decode()
+    parts = (run.spec.model_dump_json(), run.result.model_dump_json(), json.dumps(numbers))
+    return f"[{', '.join(parts)}]"
+
+
+def run_from_text(text: str) -> Run:
+    """The inverse of `run_as_text`."""
+    spec, result, numbers = json.loads(text)
+    rows = np.frombuffer(base64.b64decode(numbers)).reshape(-1, len(Epoch._fields))
+    history = History.from_tensor(torch.from_numpy(rows.copy()))
+    return Run(RunSpec.model_validate(spec), RunResult.model_validate(result), history)
 
 
 def json_bytes(document: object) -> bytes:

@@ -16,11 +16,12 @@ from wider.files import make_folder, read_whole, remove_partials, write_whole
 from wider.runs import _run_files as run_files
 from wider.runs._claims import Claim, claim_in, held, is_held
 from wider.runs._index import Index, signature
-from wider.runs._run_files import DamagedRun, Run
+from wider.runs._run_files import DamagedRun, Run, run_as_text, run_from_text
 from wider.runs._spec import SCHEMA_VERSION, RunSpec
 from wider.training import History
 
 DESCRIPTION, LOCKS, ASIDE, INDEX = "store.json", "locks", "set-aside", "index.sqlite"
+RUN = "run"  # what the index keeps of each
 LOCK = ".lock"  # how the names of lock files end
 KEY = re.compile(r"[0-9a-f]{64}")
 DIGITS_SHOWN = 16  # of the digest of a dataset, in names and messages
@@ -127,11 +128,8 @@ class Store:
         Args:
             on_damage: called with a sentence for each damaged run, which is left out.
         """
-        for path in self.strangers():
-            on_damage(f"{path} is left out: it holds a run and is not named after it")
         found, damaged = self.survey(self.keys())
-        for key, reason in damaged.items():
-            on_damage(f"{self.path / key} is damaged and left out: {reason}")
+        self._tell(damaged, on_damage)
         return [found[key] for key in sorted(found)]
 
     def keys(self) -> list[str]:
@@ -161,8 +159,9 @@ class Store:
             keys: of the runs; those that are not finished, or not there, are in neither answer.
         """
         keys = list(keys)
-        signatures = {key: found for key in keys if (found := signature(self.path / key))}
-        runs = self._index.runs(signatures)
+        signatures = self._signatures(keys)
+        known = self._index.read(RUN, signatures)
+        runs = {key: run_from_text(text) for key, text in known.items()}
         new: dict[str, Run] = {}
         damaged: dict[str, str] = {}
         for key in keys:
@@ -175,9 +174,32 @@ class Store:
             else:
                 if run is not None:
                     new[key] = run
-        if new:
-            self._index.update(new, signatures)
+        texts = {key: run_as_text(run) for key, run in new.items()}
+        self._index.write(RUN, texts, signatures)
         return runs | new, damaged
+
+    def rows(
+        self,
+        row_of: Callable[[Run], dict[str, object]],
+        *,
+        version: int,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> list[dict[str, object]]:
+        """What a function says of each finished run, by key; it is asked once for each.
+
+        Args:
+            row_of: what JSON can hold of a run, by name.
+            version: another one where it says something else.
+            say: called with a sentence for each damaged run, which is left out.
+        """
+        signatures, kind = self._signatures(self.keys()), f"row {version}"
+        known = self._index.read(kind, signatures)
+        found, damaged = self.survey(key for key in self.keys() if key not in known)
+        self._tell(damaged, say)
+        texts = {key: json.dumps(row_of(run)) for key, run in found.items()}
+        self._index.write(kind, texts, signatures)
+        every = known | texts
+        return [json.loads(every[key]) for key in sorted(every)]
 
     def write(
         self, spec: RunSpec, history: History, model: nn.Module, measured: dict[str, object]
@@ -270,6 +292,15 @@ class Store:
             return None
         source.rename(self.folder(spec))
         return source
+
+    def _signatures(self, keys: Iterable[str]) -> dict[str, str]:
+        return {key: found for key in keys if (found := signature(self.path / key))}
+
+    def _tell(self, damaged: Mapping[str, str], say: Callable[[str], None]) -> None:
+        for path in self.strangers():
+            say(f"{path} is left out: it holds a run and is not named after it")
+        for key, reason in damaged.items():
+            say(f"{self.path / key} is damaged and left out: {reason}")
 
     def _own_folder(self, name: str) -> Path:
         """A folder of the store's own, which no link may lead out of it."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, astuple, dataclass, fields
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -10,8 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Epoch:
+class Epoch(NamedTuple):
     """One row of a history. Accuracies are fractions, losses are means in nats.
 
     Attributes:
@@ -52,7 +51,7 @@ class History(tuple[Epoch, ...]):
 
     def to_table(self) -> pd.DataFrame:
         """One row per epoch."""
-        return pd.DataFrame([asdict(row) for row in self], columns=_names())
+        return pd.DataFrame(list(self), columns=list(Epoch._fields))
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> "History":
@@ -61,12 +60,12 @@ class History(tuple[Epoch, ...]):
         Raises:
             KeyError: a column is missing.
         """
-        return cls._from_rows(table[_names()].itertuples(index=False))
+        return cls._from_rows(table[list(Epoch._fields)].itertuples(index=False))
 
     def to_tensor(self) -> Float64[Tensor, "epochs columns"]:
         """The same numbers as one tensor, for a checkpoint."""
-        rows = [astuple(row) for row in self]
-        return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(_names()))
+        rows = torch.tensor(list(self), dtype=torch.float64)
+        return rows.reshape(len(self), len(Epoch._fields))
 
     @classmethod
     def from_tensor(cls, rows: Float64[Tensor, "epochs columns"]) -> "History":
@@ -76,7 +75,3 @@ class History(tuple[Epoch, ...]):
     @classmethod
     def _from_rows(cls, rows: Iterable[Iterable[float]]) -> "History":
         return cls(Epoch(int(epoch), *map(float, numbers)) for epoch, *numbers in rows)
-
-
-def _names() -> list[str]:
-    return [field.name for field in fields(Epoch)]
