@@ -141,6 +141,8 @@ def _be_child(function: Callable[[], int], pipes: Sequence[int], session: bool, 
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for number, pipe in enumerate(pipes[:2], 1):
             os.dup2(pipe, number)
+        # The parent's may be files, in which one can go back and forth.
+        sys.stdout, sys.stderr = (os.fdopen(each, "w", 1, closefd=False) for each in (1, 2))
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if room:
             limit = _virtual_memory() + ROOM
