@@ -95,18 +95,24 @@ def make_folder(path: Path) -> None:
         _sync_folder(folder.parent)
 
 
-def remove_partials(folder: Path, names: set[str]) -> None:
-    """Removes what writers of some files of a folder left unfinished, and nothing else.
+def partial_of(name: str) -> str | None:
+    """Of a file that `write_whole` left unfinished the name that it was to get; else None."""
+    partial = PARTIAL_NAME.fullmatch(name)
+    return partial["name"] if partial else None
+
+
+def remove_partials(folder: Path, names: set[str] | None = None) -> None:
+    """Removes what writers of files of a folder left unfinished, and nothing else.
 
     Nobody may be writing these files.
 
     Args:
         folder: it may be missing.
-        names: of the files.
+        names: of the files; all by default.
     """
     for path in folder.glob(f".*{PARTIAL}"):
-        partial = PARTIAL_NAME.fullmatch(path.name)
-        if partial and partial["name"] in names and not path.is_dir():
+        name = partial_of(path.name)
+        if name is not None and (names is None or name in names) and not path.is_dir():
             path.unlink(missing_ok=True)
 
 

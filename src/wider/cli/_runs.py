@@ -27,7 +27,7 @@ def runs(store: Path = Path("runs")) -> None:
     opened = Store(store)
     listed = listing(opened)
     shown = Table()
-    for heading in ("status", "run", "epochs", "key", ""):
+    for heading in ("status", "run", "epochs", "key", "remark"):
         shown.add_column(heading)
     for row in _rows(listed):
         shown.add_row(*row)
@@ -41,9 +41,9 @@ def _rows(listed: Iterable[Listed]) -> Iterable[tuple[str, ...]]:
             yield from _nets(list(runs))
             continue
         for run in runs:
-            asked = "" if run.asked is None else f" of {run.asked}"
+            asked = "" if run.asked is None else f" of {run.asked:,}"
             title = run.title or "not known"
-            yield status, title, f"{run.epochs:.4g}{asked}", run.key[:KEY_LENGTH], _remark(run)
+            yield status, title, f"{_number(run.epochs)}{asked}", run.key[:KEY_LENGTH], _remark(run)
 
 
 def _nets(finished: Sequence[Listed]) -> Iterable[tuple[str, ...]]:
@@ -59,7 +59,11 @@ def _nets(finished: Sequence[Listed]) -> Iterable[tuple[str, ...]]:
         one = len(seeds) == 1
         word = "seed" if one else "seeds"
         key = first.key[:KEY_LENGTH] if one else ""
-        yield "finished", title, f"{first.epochs:.4g}", key, f"{word} {', '.join(map(str, seeds))}"
+        yield "finished", title, _number(first.epochs), key, f"{word} {', '.join(map(str, seeds))}"
+
+
+def _number(epochs: float) -> str:
+    return f"{epochs:,.1f}".removesuffix(".0")
 
 
 def _remark(run: Listed) -> str:

@@ -1,7 +1,6 @@
 """Decoded datasets on disk, so that each is decoded once."""
 
 import json
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from wider.data._decode import Decoded
 from wider.data._images import ImageData, Split, content_digest
+from wider.files import remove_partials, write_whole
 
 
 def cached(path: Path, name: str, decode: Callable[[], Decoded]) -> ImageData:
@@ -75,7 +75,7 @@ def _read(path: Path, name: str) -> ImageData | None:
 
 
 def _write(path: Path, data: ImageData) -> None:
-    """Writes a cache file at one stroke: whoever looks sees the whole of it or nothing."""
+    """Writes a cache file."""
     tensors = {
         "train.images": data.train.images,
         "train.labels": data.train.labels,
@@ -89,16 +89,8 @@ def _write(path: Path, data: ImageData) -> None:
         "notes": data.notes,
     }
     metadata = {key: json.dumps(value) for key, value in about.items()}
-    # One name is enough: only the process that holds the lock writes.
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(safetensors.torch.save(tensors, metadata=metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    remove_partials(path.parent, {path.name})  # only the process that holds the lock writes
+    write_whole(path, safetensors.torch.save(tensors, metadata=metadata))
 
 
 def _warn_unwritable(path: Path, error: Exception) -> None:

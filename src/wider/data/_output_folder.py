@@ -8,7 +8,7 @@ from wider.data._index import INDEX, SOURCE, is_prepared
 from wider.data._reencode import RULE
 from wider.data._sources import Source
 from wider.errors import InputError
-from wider.files import PARTIAL, write_whole
+from wider.files import partial_of, remove_partials, write_whole
 
 
 def check_output(folder: Path, source: Source) -> None:
@@ -31,8 +31,7 @@ def check_output(folder: Path, source: Source) -> None:
 def claim_output(folder: Path, source: Source) -> None:
     """Makes the folder and notes the source in it; removes what a killed process left half-done."""
     folder.mkdir(parents=True, exist_ok=True)
-    for partial in folder.glob(f"*{PARTIAL}"):
-        partial.unlink()
+    remove_partials(folder)
     if not is_prepared(folder):
         write_whole(folder / SOURCE, _description(source))
 
@@ -68,7 +67,7 @@ def _description(source: Source) -> bytes:
 
 
 def _foreign(folder: Path) -> bool:
-    return any(not path.name.endswith(PARTIAL) for path in folder.iterdir())
+    return any(partial_of(path.name) is None for path in folder.iterdir())
 
 
 def _size(num_bytes: float) -> str:

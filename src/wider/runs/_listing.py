@@ -1,5 +1,6 @@
 """What a store holds, finished or not."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -59,7 +60,13 @@ def listing(store: Store) -> list[Listed]:
         found = _unfinished(key, store, damaged.get(key, ""))
         listed += [] if found is None else [found]
     order = get_args(Status)
-    return sorted(listed, key=lambda run: (order.index(run.status), run.title, run.key))
+    return sorted(listed, key=lambda run: (order.index(run.status), _natural(run.title), run.key))
+
+
+def _natural(title: str) -> list[tuple[str, int]]:
+    """By which width 8 stands before width 64."""
+    parts = re.findall(r"(\D*)(\d*)", title)
+    return [(words, int(number or 0)) for words, number in parts]
 
 
 def _finished(run: Run) -> Listed:

@@ -32,7 +32,8 @@ class Store:
 
     A run's folder holds `spec.json`; while it trains, `checkpoint.safetensors`; when it is done,
     `history.parquet`, `model.safetensors` and, written last, `result.json` with the digests of the
-    others. So a kill at any moment leaves a finished run, a resumable one, or nothing.
+    others. So a kill at any moment leaves a finished run, a resumable one, or nothing. The digests
+    are against accidents: who forges a run can forge them, too.
 
     To read a store writes nothing but the cache `index.sqlite`, where that can be written.
 
