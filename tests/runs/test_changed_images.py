@@ -76,6 +76,22 @@ def test_the_old_run_comes_back_with_the_old_images(store, folders, numbers):
     assert old.result.provenance.data_digest[:16] not in new[0]
 
 
+def test_what_a_kill_left_of_the_new_run_does_not_hinder_the_old_one(store, folders):
+    folder, exchange = folders
+    (old,), _ = trained(store, folder, [spec_of()])
+    exchange()
+    trained(store, folder, [spec_of()])
+    kept = store.folder(spec_of()) / "spec.json"
+    for path in store.folder(spec_of()).iterdir():
+        if path != kept:
+            path.unlink()
+    exchange()
+    (again,), said = trained(store, folder, [spec_of()])
+    assert again == old
+    assert "moved back from" in said
+    assert (store.path / "set-aside" / f"{old.spec.key}-1" / "spec.json").exists()
+
+
 def test_an_interrupted_run_does_not_go_on_with_other_images(store, folders, tmp_path, numbers):
     folder, exchange = folders
 

@@ -107,10 +107,9 @@ def execute(
             "provenance": _provenance_of(images, trainer, place, started),
             "kernel": kernel,
         }
-        if processes.is_first:
-            store.write(spec, trainer.history, model, measured)
+        run = store.write(spec, trainer.history, model, measured) if processes.is_first else None
         processes.told_by_first()
-        return cast(Run, store.read(spec))
+        return run or cast(Run, store.read(spec))
 
 
 def _kernel(spec: RunSpec, model: nn.Module, data: TrainingData) -> KernelDistances | None:

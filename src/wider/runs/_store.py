@@ -286,11 +286,13 @@ class Store:
     def restore(self, spec: RunSpec, *, data_digest: str) -> Path | None:
         """Moves a run back that was set aside since the images were others; returns from where.
 
-        None where there is none. There must be no other run of this spec.
+        None where there is none. There must be no other finished or resumable run of this spec.
         """
         source = self._own_folder(ASIDE) / f"{spec.key}-{data_digest[:DIGITS_SHOWN]}"
         if not source.is_dir() or source.is_symlink():
             return None
+        if os.path.lexists(self.folder(spec)):
+            self.set_aside(spec)  # what a kill before the first checkpoint left
         source.rename(self.folder(spec))
         return source
 
