@@ -107,9 +107,10 @@ def execute(
             "provenance": _provenance_of(images, trainer, place, started),
             "kernel": kernel,
         }
-        run = store.write(spec, trainer.history, model, measured) if processes.is_first else None
+        first = processes.is_first
+        written = store.write(spec, trainer.history, model, measured) if first else None
         processes.told_by_first()
-        return run or cast(Run, store.read(spec))
+        return written or cast(Run, store.read(spec))
 
 
 def _kernel(spec: RunSpec, model: nn.Module, data: TrainingData) -> KernelDistances | None:
