@@ -32,7 +32,7 @@ def test_table_to_output_messages_to_errors_and_files(
     folder = tmp_path / "new" / "folder"
     call("mlp-step", "--repetitions", 2, "--output", folder)
     captured = capfd.readouterr()
-    for word in ("mlp-step", "native", "masked PyTorch", "dense PyTorch", "median", "microseconds"):
+    for word in ("mlp-step", "native", "masked PyTorch", "dense PyTorch", "median", "seconds"):
         assert word in captured.out
     assert "width 16, batch size 100" in captured.err
     assert "width 16, batch size 100" not in captured.out

@@ -13,6 +13,7 @@ import torch
 
 from wider.bench import SUITES, mlp
 from wider.cli import main
+from wider.runs import Store
 
 STUDY = """
 data.dataset = "digits"
@@ -81,9 +82,11 @@ def test_a_full_disk(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setitem(SUITES, "mlp-step", mlp.step_suite(widths=(5,), num_images=100))
+    page = ""
     if command == "report":
         assert main(f"{TRAIN} --store filled".split()) == 0
-        (folder / "page.html").write_text("of before")
+        assert main(WRITING["report"].split()) == 0
+        page = (folder / "page.html").read_text()
     arguments = WRITING[command].replace("PHOTOS", str(photos_dir)).split()
     # Of a run each file by itself; the others write files of one kind.
     for after in range(4) if command == "train" else (0,):
@@ -94,7 +97,7 @@ def test_a_full_disk(
         assert "No space left on device" in one_line(capfd)
         assert not unfinished(folder)
         if command == "report":
-            assert (folder / "page.html").read_text() == "of before"
+            assert (folder / "page.html").read_text() == page
     assert main(arguments) == 0
 
 
@@ -111,7 +114,8 @@ def test_a_full_disk(
 def test_the_line_names_the_file_and_the_remedy(
     code: int, remedy: str, capfd: pytest.CaptureFixture[str]
 ):
-    with full_disk("fsync", 3, code):
+    Store(Path("runs")).ensure_writable()
+    with full_disk("replace", 2, code):
         assert main(TRAIN.split()) == 2
     line = one_line(capfd)
     assert "model.safetensors'" in line

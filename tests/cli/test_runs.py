@@ -66,8 +66,9 @@ def test_what_is_damaged_or_set_aside_is_named(store, capsys):
     execute(spec_of(1), store)
     assert main(["runs", "--store", str(store.path)]) == 0
     out = capsys.readouterr().out
-    assert "damaged" in out
-    assert "history.parquet" in out
+    (damaged,) = [line for line in out.splitlines() if "damaged " in line]
+    assert "seed 0" in damaged
+    assert "history.parquet is not what was written (torn or edited)" in damaged
     assert out.splitlines()[-1].endswith(f"1 set aside in {store.path / 'set-aside'}")
 
 

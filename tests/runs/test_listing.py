@@ -68,7 +68,7 @@ def test_a_run_tells_who_trains_it_and_nothing_is_left_when_it_is_done(store, sp
     before = time.time()
     execute(spec, store, checkpoint_seconds=0, on_epoch=look)
     assert [run.status for run in seen] == ["running"] * 3
-    assert [run.epochs for run in seen] == [1, 2, 2]  # none is written after the last epoch
+    assert [int(run.epochs) for run in seen] == [1, 2, 2]  # none is written after the last epoch
     claim = seen[0].claim
     assert claim is not None
     assert (claim.machine, claim.process) == (platform.node(), os.getpid())

@@ -198,7 +198,7 @@ def test_the_order_of_lists_changes_no_key(data: st.DataObject):
     lists = {
         "widening.method": ["dense", "sparse", "linear_bottleneck", "nonlinear_bottleneck"],
         "widening.allocation": ["level", "proportional", {"output": 0.5}],
-        "widening.pattern": ["uniform", "fixed_fan_in"],
+        "widening.pattern": ["uniform", "io"],
         "widening.width": [4, 8],
         "seed": [0, 1],
     }

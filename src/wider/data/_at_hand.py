@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from wider.data._images import ImageData
-from wider.data._index import INDEX
+from wider.data._index import INDEX, is_prepared
 from wider.data._large_images import LargeImageData
 from wider.data._load import cache_file, cache_folder, load_for
 from wider.data._names import check_name
@@ -57,9 +57,10 @@ def _state(preprocessing: Preprocessing, data_dir: Path | None) -> str:
         return name
     if data_dir is None:
         return hub_source(name).fingerprint
-    if preprocessing.image_size is None:
+    folder = data_dir / name
+    if preprocessing.image_size is None and not is_prepared(folder):
         return folder_source(name, data_dir).fingerprint
-    index = data_dir / name / INDEX
+    index = folder / INDEX
     return str(index.stat().st_mtime_ns) if index.exists() else "not prepared"
 
 

@@ -1,5 +1,6 @@
 """What a store holds, finished or not."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Listed:
         epochs: that are behind it.
         asked: epochs that it is to be trained for; None where it is not known.
         claim: of the process that trains it, or was training it when it was killed.
-        reason: what is damaged.
+        reason: what is damaged, of the files in its folder.
     """
 
     key: str
@@ -101,5 +102,5 @@ def _unfinished(key: str, store: Store, reason: str) -> Listed | None:
         epochs=epochs,
         asked=spec.recipe.epochs if spec else claim.epochs if claim else None,
         claim=claim,
-        reason=reason,
+        reason=reason.replace(f"{folder}{os.sep}", ""),
     )
