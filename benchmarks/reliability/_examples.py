@@ -104,17 +104,24 @@ def _tried(
         nonlocal tried, given_up
         tried += 1
         last.write_text(repr(example), errors="replace")
+        start, failure = time.monotonic(), ""
         signal.alarm(SECONDS_EACH)
         try:
             check(example)
         except Wrong as wrong:
-            failures.append(f"{example!r}: {wrong}")
+            failure = str(wrong)
         except Exception:  # whatever escapes from wider is what is looked for
-            failures.append(f"{example!r}: {traceback.format_exc()[-700:]}")
-        except _GivenUp:  # a net of a million layers takes its time, which is no fault
-            given_up += 1
+            failure = traceback.format_exc()[-700:]
+        except _GivenUp:
+            pass
         finally:
             signal.alarm(0)
+        # A net of a million layers takes its time, which is no fault; and where Python throws the
+        # exception away, as in a callback, what is printed of it is ours.
+        if time.monotonic() - start >= SECONDS_EACH:
+            given_up += 1
+        elif failure:
+            failures.append(f"{example!r}: {failure}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings of libraries are no lines of wider's
