@@ -135,6 +135,15 @@ def test_runs_of_the_same_images_all_stay():
     assert of_the_same_images(empty, pytest.fail).empty
 
 
+def test_what_is_not_known_of_images_leaves_nothing_out():
+    table = rows("a", "a", "a")
+    table.loc[0, "data_digest"] = None
+    table.loc[1, "started"] = "yesterday"
+    pd.testing.assert_frame_equal(of_the_same_images(table, pytest.fail), table)
+    bare = table[["dataset", "seed"]]
+    pd.testing.assert_frame_equal(of_the_same_images(bare, pytest.fail), bare)
+
+
 @pytest.fixture
 def kept() -> str:
     """A table that is in the repository, as text."""

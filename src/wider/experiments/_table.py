@@ -88,22 +88,24 @@ def of_the_same_images(table: pd.DataFrame, say: Callable[[str], None]) -> pd.Da
         table: of runs.
         say: called with a sentence for each dataset of which runs are left out.
     """
-    if table.empty:
+    if not {"started", "data_digest"} <= set(table.columns):
         return table
-    started = pd.to_datetime(table["started"], utc=True)
-    kept = pd.Series(True, index=table.index)
-    for (name, *_), rows in table.groupby(IMAGES, dropna=False):
+    known = table[table["data_digest"].notna()]
+    started = pd.to_datetime(known["started"], utc=True, errors="coerce", format="ISO8601")
+    order = started.fillna(pd.Timestamp(0, tz="UTC"))
+    left_out: list[int] = []
+    for (name, *_), rows in known.groupby(IMAGES, dropna=False):
         digests = rows["data_digest"]
-        latest = digests.iloc[started[rows.index].argmax()]
+        latest = digests.iloc[order[rows.index].argmax()]
         others = rows.index[digests != latest]
         if len(others):
-            kept[others] = False
+            left_out += list(others)
             say(
                 f"{len(others)} runs of {name} are left out: their images (digest "
-                f"{', '.join(sorted(set(digests[others])))}) are not those of the latest run "
-                f"({latest}). The command that trained them trains them anew"
+                f"{', '.join(sorted(set(map(str, digests[others]))))}) are not those of the latest "
+                f"run ({latest}). The command that trained them trains them anew"
             )
-    return table[kept].reset_index(drop=True)
+    return table.drop(index=left_out).reset_index(drop=True) if left_out else table
 
 
 def _check_rows(text: str, path: Path) -> None:
