@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from wider.files import NotAFileError, make_folder, read_whole, remove_partials, write_whole
+from wider.files import (
+    NotAFileError,
+    make_folder,
+    read_whole,
+    remove_partials,
+    write_output,
+    write_whole,
+)
 
 
 @pytest.fixture
@@ -88,3 +95,14 @@ def test_what_was_left_unfinished_is_removed_and_nothing_else(tmp_path):
 def test_a_folder_that_is_there_is_left_alone(tmp_path, synced):
     make_folder(tmp_path)
     assert synced == []
+
+
+def test_output_to_a_pipe_comes_out_of_it_or_is_refused(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="No such device"):  # nobody reads
+        write_output(path, b"content")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_output(path, b"content")
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)

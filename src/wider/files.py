@@ -60,12 +60,22 @@ def write_output(path: Path, content: bytes) -> None:
         OSError: it cannot be written, or its folder does not exist.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        path.write_bytes(content)
+        _write_into(path, content)
         return
     target = path.resolve()
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
     write_whole(target, content)
+
+
+def _write_into(path: Path, content: bytes) -> None:
+    """Writes to a pipe or a device; one that nobody reads from is not waited for."""
+    no_waiting = getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, os.O_WRONLY | no_waiting)
+    if no_waiting:
+        os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
 
 
 def read_whole(path: Path) -> bytes:

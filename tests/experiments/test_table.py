@@ -198,3 +198,20 @@ def test_the_row_of_a_run_changes_with_its_version_alone(tmp_path: Path):
     for _ in range(2):
         found = table_of_store(store, pytest.fail)
         pd.testing.assert_frame_equal(found, runs_table([run]))
+
+
+@pytest.mark.parametrize("cell", ["1.7", "-0.2", "abc", "inf"])
+@pytest.mark.parametrize("column", ["final_test_accuracy", "best_test_accuracy"])
+def test_an_accuracy_that_is_none_is_refused_by_its_line(kept, tmp_path, column, cell):
+    header, *lines = kept.splitlines()
+    cells = lines[2].split(",")
+    cells[header.split(",").index(column)] = cell
+    path = tmp_path / "demo-laptop.csv"
+    path.write_text("\n".join([header, *lines[:2], ",".join(cells), *lines[3:]]))
+    with pytest.raises(InputError, match=f"line 4 has the {column} '{cell}': write the table"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*-laptop.csv")), ids=lambda path: path.stem)
+def test_tables_that_are_kept_are_read(path):
+    assert len(read_table(path)) == len(path.read_text().splitlines()) - 1

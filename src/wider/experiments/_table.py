@@ -69,6 +69,7 @@ def read_table(path: Path) -> pd.DataFrame:
         text = read_whole(path).decode()
         _check_rows(text, path)
         table = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(TEXT, str))
+        _check_numbers(table, path)
     except (OSError, ValueError, csv.Error) as error:  # pandas' parsing errors are ValueErrors
         if isinstance(error, InputError):
             raise
@@ -124,6 +125,25 @@ def _check_rows(text: str, path: Path) -> None:
             raise InputError(f"{place} has {len(row)} fields instead of {len(header)}: {remedy}")
         if not KEY.fullmatch(key := row[header.index("key")]):
             raise InputError(f"{place} has the key {key!r}, no 64 hexadecimal digits: {remedy}")
+
+
+def _check_numbers(table: pd.DataFrame, path: Path) -> None:
+    """Finds cells that no run can have: text among numbers, infinity, accuracies above 1."""
+    for name in table.columns.difference(TEXT):
+        cells = table[name].dropna()
+        numbers = pd.to_numeric(cells, errors="coerce")
+        if cells.empty or numbers.notna().mean() < 0.5:  # it is text
+            continue
+        wrong = numbers.isna() | np.isinf(numbers.astype(float))
+        if "accuracy" in name:
+            wrong |= ~numbers.between(0, 1)
+        if wrong.any():
+            place = int(np.flatnonzero(wrong)[0])
+            line = int(cells.index.to_numpy()[place]) + 2
+            raise InputError(
+                f"{path}, line {line} has the {name} {str(cells.iloc[place])!r}: write the table "
+                "again with `wider results EXPERIMENT --format csv`"
+            )
 
 
 def _with_plain_text(table: pd.DataFrame) -> pd.DataFrame:

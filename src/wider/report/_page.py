@@ -108,6 +108,8 @@ def write_page(
 
 def _check_free(output: Path) -> None:
     """Does nothing where there is no file yet, or a page that was written here before."""
+    if output.is_symlink() and not output.exists():
+        raise _unwritable(output, "it is a link that leads nowhere")
     if not output.is_file():
         return
     try:
