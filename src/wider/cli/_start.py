@@ -23,8 +23,9 @@ def start() -> NoReturn:
     try:
         _on_interruption(_interrupt)
         code = main()
-    finally:
         _on_interruption(signal.SIG_DFL)
+    except KeyboardInterrupt as interrupt:  # before `main` hears it, or when it is done
+        _end(interrupt.args[0], None)
     sys.exit(code)
 
 
