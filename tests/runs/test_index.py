@@ -124,6 +124,14 @@ def test_an_index_of_another_version_is_made_anew(filled, finished, reads):
         assert len(reads) == expected
 
 
+def test_a_row_of_another_version_of_wider_is_read_anew(filled, finished, monkeypatch):
+    with monkeypatch.context() as other:
+        other.setattr("wider.runs._store.run_as_text", lambda _: '[{"field": 1}, {}, ""]')
+        filled.runs(pytest.fail)
+    for _ in range(2):
+        assert filled.runs(pytest.fail) == [finished[1]]
+
+
 def test_a_store_can_be_read_where_nothing_can_be_written(filled, finished, monkeypatch):
     # As on a read-only disk; a test may run as root, whom permissions do not stop.
     before = sorted(filled.path.rglob("*"))

@@ -255,9 +255,10 @@ def _of_images_now(
     table: pd.DataFrame, specs: Sequence[RunSpec], data_dir: Path | None
 ) -> pd.DataFrame:
     """Without the runs whose images were others than they are now, of those that are wanted."""
-    if table.empty:
+    if "data_digest" not in table:
         return table
-    before = dict(zip(table["key"], table["data_digest"], strict=True))
+    told = table.dropna(subset="data_digest")
+    before = dict(zip(told["key"], told["data_digest"], strict=True))
     known = [spec for spec in specs if spec.key in before]
     digests = digests_now(known, data_dir=data_dir)
     others = [

@@ -17,7 +17,7 @@ KEY_LENGTH = 10  # characters that find a run's folder in a store
 def runs(store: Path = Path("runs")) -> None:
     """What a store holds: what is trained there now, what was interrupted, diverged or is damaged.
 
-    It reads only, and can be called while others train.
+    It changes nothing, and can be called while others train.
 
     Args:
         store: folder of the runs.

@@ -99,10 +99,7 @@ def execute(
         _train(trainer, keep if processes.is_first else None, on_epoch, clock)
         trainer.update_model()
         measured = {
-            "num_weights": count_weights(model),
-            "connectivity": connectivity(model),
-            "image_shape": images.image_shape,
-            "num_classes": images.num_classes,
+            **_sizes(model, images),
             "peak_memory": provenance.peak_memory(place),
             "provenance": _provenance_of(images, trainer, place, started),
             "kernel": kernel,
@@ -111,6 +108,15 @@ def execute(
         written = store.write(spec, trainer.history, model, measured) if first else None
         processes.told_by_first()
         return written or cast(Run, store.read(spec))
+
+
+def _sizes(model: nn.Module, images: ImageData | LargeImageData) -> dict[str, object]:
+    return {
+        "num_weights": count_weights(model),
+        "connectivity": connectivity(model),
+        "image_shape": images.image_shape,
+        "num_classes": images.num_classes,
+    }
 
 
 def _kernel(spec: RunSpec, model: nn.Module, data: TrainingData) -> KernelDistances | None:
@@ -177,8 +183,7 @@ def _found(
             f"{spec.data.dataset} now ({digest[:DIGITS_SHOWN]}); moved to {aside}, running it again"
         )
         run, checkpoint = None, None
-    nothing_there = run is None and checkpoint is None
-    if digest is None or not nothing_there:
+    if run is not None or checkpoint is not None or digest is None:
         return run, checkpoint
     aside = store.restore(spec, data_digest=digest)
     if aside is None:

@@ -52,7 +52,7 @@ class Listed:
 def listing(store: Store) -> list[Listed]:
     """All runs of a store: those that are trained now first, the finished ones last.
 
-    Nothing is written, so it can be called while others train.
+    Nothing but the store's cache is written, so it can be called while others train.
     """
     finished, damaged = store.survey(store.keys())
     listed = [_finished(run) for run in finished.values()]

@@ -161,8 +161,10 @@ class Store:
         """
         keys = list(keys)
         signatures = self._signatures(keys)
-        known = self._index.read(RUN, signatures)
-        runs = {key: run_from_text(text) for key, text in known.items()}
+        runs: dict[str, Run] = {}
+        for key, text in self._index.read(RUN, signatures).items():
+            with suppress(ValueError):  # written by another version: it is read anew
+                runs[key] = run_from_text(text)
         new: dict[str, Run] = {}
         damaged: dict[str, str] = {}
         for key in keys:
