@@ -62,10 +62,21 @@ def write_output(path: Path, content: bytes) -> None:
     if path.exists() and not path.is_file() and not path.is_dir():
         _write_into(path, content)
         return
-    target = path.resolve()
+    write_whole(target_of(path), content)
+
+
+def target_of(path: Path) -> Path:
+    """The file that a user named, or that a link of that name leads to; it need not exist yet.
+
+    Raises:
+        OSError: its folder does not exist, or the link leads back to itself.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
-    write_whole(target, content)
+    return target
 
 
 def _write_into(path: Path, content: bytes) -> None:

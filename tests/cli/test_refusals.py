@@ -160,6 +160,24 @@ def test_a_page_can_go_to_a_pipe(folder: Path):
 
 
 @pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("link.html", "Too many levels of symbolic links"),
+        ("nowhere/page.html", "No such file or directory"),
+    ],
+)
+def test_a_page_through_a_link_that_leads_nowhere(
+    target: str, message: str, folder: Path, capfd: pytest.CaptureFixture[str]
+):
+    assert main(f"{TRAIN} --store filled".split()) == 0
+    capfd.readouterr()
+    (folder / "link.html").symlink_to(target)
+    assert main(["report", "--store", "filled", "--output", "link.html"]) == 2
+    assert f"cannot write 'link.html' ({message})" in one_line(capfd)
+    assert str((folder / "link.html").readlink()) == target
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         f"{TRAIN} --store caf\udce9",

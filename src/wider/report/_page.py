@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, Experiment
-from wider.files import read_whole, write_output
+from wider.files import read_whole, target_of, write_output
 from wider.report._answer import Answer, answer
 from wider.report._cost import costs
 from wider.report._format import cells, heading, with_intervals
@@ -107,9 +107,11 @@ def write_page(
 
 
 def _check_free(output: Path) -> None:
-    """Does nothing where there is no file yet, or a page that was written here before."""
-    if output.is_symlink() and not output.exists():
-        raise _unwritable(output, "it is a link that leads nowhere")
+    """Does nothing where a page can be written: over none, or over one of ours."""
+    try:
+        target_of(output)
+    except OSError as error:
+        raise _unwritable(output, str(error.strerror)) from error
     if not output.is_file():
         return
     try:
