@@ -2,6 +2,7 @@
 
 from wider.data._at_hand import at_hand, digest_at_hand
 from wider.data._augment import Augmentation, Moves, draw_moves, moved
+from wider.data._dataset import Dataset
 from wider.data._images import ImageData, Split
 from wider.data._index import Index
 from wider.data._known import KNOWN, Known
@@ -17,6 +18,7 @@ __all__ = [
     "KNOWN",
     "Augmentation",
     "Batch",
+    "Dataset",
     "ImageData",
     "Index",
     "Known",

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from wider.data._dataset import Dataset
+from wider.tasks import Task
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -22,7 +25,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageData:
+class ImageData(Dataset):
     """A dataset of images of one size, in memory.
 
     Args:
@@ -60,6 +63,11 @@ class ImageData:
         """Channels, height and width of every image; the last two in pixels."""
         _, channels, height, width = self.train.images.shape
         return channels, height, width
+
+    @property
+    def task(self) -> Task:
+        """See `Dataset`."""
+        return Task.of_images(self.image_shape, self.num_classes)
 
     @property
     def num_features(self) -> int:

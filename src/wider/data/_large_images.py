@@ -11,9 +11,11 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from wider.data._dataset import Dataset
 from wider.data._index import Index
 from wider.data._reencode import SMALLER_SIDE
 from wider.data._shards import COLOURS, opened_shard
+from wider.tasks import Task
 
 
 class StoredFacts(NamedTuple):
@@ -84,7 +86,7 @@ class StoredSplit:
 
 
 @dataclass(frozen=True, eq=False)
-class LargeImageData:
+class LargeImageData(Dataset):
     """A dataset of large images that `write_shards` prepared; its pixels stay on disk.
 
     Args:
@@ -121,6 +123,11 @@ class LargeImageData:
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image after it is cropped."""
         return COLOURS, self.image_size, self.image_size
+
+    @property
+    def task(self) -> Task:
+        """See `Dataset`."""
+        return Task.of_images(self.image_shape, self.num_classes)
 
 
 def large_images(index: Index, folder: Path, name: str, image_size: int) -> LargeImageData:

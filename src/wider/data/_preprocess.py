@@ -17,6 +17,7 @@ from wider.data._scale import mean_and_deviation, scaled
 from wider.data._streamed_data import StreamedData, streamed
 from wider.data._training_data import Batch, Part, TrainingData
 from wider.errors import InputError
+from wider.tasks import Task
 
 # Sums are taken over so few images at a time that their widened pixels fit a processor's cache.
 CHUNK = 64
@@ -52,6 +53,11 @@ class PreparedData(TrainingData):
         """Channels, height and width of an image."""
         _, channels, height, width = self.train_images.shape
         return channels, height, width
+
+    @property
+    def task(self) -> Task:
+        """See `TrainingData`."""
+        return Task.of_images(self.image_shape, self.num_classes)
 
     @property
     def device(self) -> torch.device:

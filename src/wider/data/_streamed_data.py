@@ -19,6 +19,7 @@ from wider.data._reencode import SMALLER_SIDE, opened_image
 from wider.data._scale import mean_and_deviation, scaled
 from wider.data._training_data import Batch, Part, TrainingData
 from wider.errors import InputError
+from wider.tasks import Task
 
 # Images that a worker hands over at once: a batch is shared among workers, and what lies ready in
 # shared memory stays small also for large batches.
@@ -117,6 +118,11 @@ class StreamedData(TrainingData):
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image after it is cropped."""
         return len(self.mean), self.image_size, self.image_size
+
+    @property
+    def task(self) -> Task:
+        """See `TrainingData`."""
+        return Task.of_images(self.image_shape, self.num_classes)
 
     @property
     def device(self) -> torch.device:

@@ -9,20 +9,19 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from wider.data._augment import Augmentation
+from wider.tasks import Task
 
 Part = Literal["train", "test", "validation"]
 Batch = tuple[Float32[Tensor, "batch channels height width"], Int64[Tensor, " batch"]]
 
 
 class TrainingData(ABC):
-    """Scaled images with their labels, a batch at a time, on one device."""
-
-    num_classes: int
+    """Scaled examples with what is to be said of them, a batch at a time, on one device."""
 
     @property
     @abstractmethod
-    def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
+    def task(self) -> Task:
+        """What nets for it take and give."""
 
     @property
     @abstractmethod

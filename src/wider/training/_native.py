@@ -1,6 +1,5 @@
 """The same training in native code, for MLPs on the CPU."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -34,7 +33,7 @@ class NativeTrainer(Engine):
         super().__init__(model, data, recipe, seed=seed)
         self._images = {part: _images(*data.part(part)) for part in ("train", "test", "validation")}
         self._layers = [cast(nn.Linear, layer) for layer in (*model.hidden, model.output)]
-        numbers = count_weights(model) + math.prod(data.image_shape)
+        numbers = count_weights(model) + data.task.numbers_in
         batches = WORK // (numbers * max(recipe.batch_size, LANES))
         self._images_a_call = recipe.batch_size * max(1, batches)
         self._restart({})

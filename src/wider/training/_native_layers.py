@@ -29,7 +29,7 @@ class NativeLayersTrainer(Trainer):
         self.model.load_state_dict(to_masked(copy.deepcopy(self._net)).state_dict())
 
     def _computing_net(self) -> nn.Module:
-        one = layer_shapes(self.model, self._data.image_shape)
+        one = layer_shapes(self.model, self._data.task.zeros())
         batch = self._recipe.batch_size
         shapes = {name: (size[0] * batch, *size[1:]) for name, size in one.items()}
         return make_native(copy.deepcopy(self.model), shapes)

@@ -1,6 +1,7 @@
 """The training loop in PyTorch, for any model on any device."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -135,8 +136,8 @@ class Trainer(Engine):
         losses, hits = [], []
         share = self._processes.share
         self._net.eval()
-        _, height, width = self._data.image_shape
-        size = min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // (height * width)))
+        pixels = math.prod(self._data.task.shape[1:])
+        size = min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // pixels))
         for images, labels in self._data.batches(part, batch_size=size):
             if len(labels[share]):
                 loss, recognised = self._judge(self._laid_out(images[share]), labels[share])

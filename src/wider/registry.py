@@ -1,0 +1,93 @@
+"""Things that are found by name: those here, those of other packages, and a user's own."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from wider.errors import InputError
+from wider.own_code import find_own, is_own
+
+Entry = TypeVar("Entry")
+Registered = TypeVar("Registered")
+
+
+class Registry(Mapping[str, Entry], Generic[Entry]):
+    """All of one noun, such as allocations, by name.
+
+    A name is one of those that are registered here, that of an entry point of another package, or
+    `module:name` for what a user's own module has.
+
+    Args:
+        noun: what they are, in the singular; for messages.
+        group: of the entry points with which other packages add theirs.
+
+    Example:
+        >>> ALLOCATIONS = Registry("allocation", group="wider.allocations")
+        >>> @ALLOCATIONS.register("level")
+        ... def level(shapes, num_weights): ...
+        >>> ALLOCATIONS.find("level") is level
+        True
+    """
+
+    def __init__(self, noun: str, *, group: str) -> None:
+        self.noun = noun
+        self.group = group
+        self._own: dict[str, Entry] = {}
+
+    def register(self, name: str) -> Callable[[Registered], Registered]:
+        """A decorator that adds what it decorates under a name.
+
+        Raises:
+            ValueError: something else has that name.
+        """
+
+        def add(entry: Registered) -> Registered:
+            if self._own.setdefault(name, entry) is not entry:  # type: ignore[arg-type]
+                raise ValueError(f"there are two {self.noun}s {name!r}")
+            return entry
+
+        return add
+
+    def find(self, name: str) -> Entry:
+        """What has a name.
+
+        Raises:
+            InputError: nothing has, or it cannot be imported.
+        """
+        if is_own(name):
+            return find_own(name)
+        if name in self._own:
+            return self._own[name]
+        if name in self._of_others:
+            return self._loaded(self._of_others[name])
+        known = ", ".join(map(repr, self))
+        raise InputError(
+            f"unknown {self.noun} {name!r}; use {known}, or MODULE:NAME for one of your own"
+        )
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self.find(name)
+        except InputError as error:
+            raise KeyError(name) from error
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (name for name in self._of_others if name not in self._own)
+
+    def __len__(self) -> int:
+        return len(self._own.keys() | self._of_others.keys())
+
+    @cached_property
+    def _of_others(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group)}
+
+    def _loaded(self, point: EntryPoint) -> Any:
+        try:
+            return point.load()
+        except Exception as error:
+            raise InputError(
+                f"the {self.noun} {point.name!r} cannot be imported from {point.value} "
+                f"({type(error).__name__}: {error}): update or remove the package that has it"
+            ) from error
