@@ -113,30 +113,27 @@ def _sources(module: str) -> dict[str, Path]:
     file = Path(spec.origin)
     is_package = spec.submodule_search_locations is not None
     root = file.parents[module.count(".") + is_package]
-    waiting, found = [(module, file)], {}
+    waiting, found = [file], {}
     while waiting:
-        name, path = waiting.pop()
-        if (relative := path.relative_to(root).as_posix()) in found:
-            continue
-        found[relative] = path
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for imported in _imported(path, package):
-            waiting += [(imported, beside) for beside in _beside(root, imported)]
+        path = waiting.pop()
+        relative = path.relative_to(root)
+        if relative.as_posix() not in found:
+            found[relative.as_posix()] = path
+            for imported in _imported(path, package=relative.parts[:-1]):
+                waiting += _beside(root, imported)
     return found
 
 
-def _imported(path: Path, package: str) -> Iterator[str]:
+def _imported(path: Path, *, package: tuple[str, ...]) -> Iterator[str]:
     """The modules that a file may import, those of its own package by their full names."""
     with suppress(SyntaxError, ValueError):  # who imports it is told
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                above = package.split(".")[: len(package.split(".")) - max(0, node.level - 1)]
-                base = [*(above if node.level else []), *([node.module] if node.module else [])]
-                module = ".".join(filter(None, base))
-                yield module
-                yield from (f"{module}.{alias.name}".lstrip(".") for alias in node.names)
+                above = package[: len(package) - node.level + 1] if node.level else ()
+                module = [*above, *([node.module] if node.module else [])]
+                yield from (".".join([*module, alias.name]) for alias in node.names)
 
 
 def _beside(root: Path, module: str) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """Things that are found by name: those here, those of other packages, and a user's own."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -43,7 +44,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """
 
         def add(entry: Registered) -> Registered:
-            if self._own.setdefault(name, entry) is not entry:  # type: ignore[arg-type]
+            if self._own.setdefault(name, entry) is not entry:  # pyright: ignore[reportArgumentType]
                 raise ValueError(f"there are two {self.noun}s {name!r}")
             return entry
 
@@ -91,3 +92,93 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
                 f"the {self.noun} {point.name!r} cannot be imported from {point.value} "
                 f"({type(error).__name__}: {error}): update or remove the package that has it"
             ) from error
+
+
+class Described:
+    """A frozen dataclass that a name and options describe: a model, an optimiser, a schedule.
+
+    Its fields are the options, each with a default; it checks their values when it is made. That of
+    a user's own code has the fields `name` and `options`, keyword arguments of that code.
+
+    Attributes:
+        name: under which its class is registered, or a user's own `module:name`.
+    """
+
+    name: str
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The name and all options, those at their defaults too."""
+        return {"name": self.name, **_options(self)}
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The name, and the options that are not at their defaults."""
+        options = _options(self)
+        return {"name": self.name} | {
+            each.name: options[each.name]
+            for each in _fields(type(self))
+            if each.name in options and options[each.name] != _default(each)
+        }
+
+
+Spec = TypeVar("Spec", bound=Described)
+
+
+class SpecRegistry(Registry[type[Spec]]):
+    """Classes of one kind of `Described`, by name.
+
+    Args:
+        noun: as `Registry` takes it.
+        group: the same.
+        own: the class of what is a user's own.
+    """
+
+    def __init__(self, noun: str, *, group: str, own: type[Spec]) -> None:
+        super().__init__(noun, group=group)
+        self.own = own
+
+    def register(self, name: str) -> Callable[[Registered], Registered]:
+        """See `Registry`."""
+
+        def add(entry: Registered) -> Registered:
+            entry.name = name  # pyright: ignore[reportAttributeAccessIssue]
+            return super(SpecRegistry, self).register(name)(entry)
+
+        return add
+
+    def make(self, name: str, options: Mapping[str, Any]) -> Spec:
+        """What a name and options describe.
+
+        Args:
+            name: as `find` takes it.
+            options: by name; those that are missing are at their defaults. Of a user's own code
+                `options` alone, a mapping of keyword arguments.
+
+        Raises:
+            InputError: there is no such name or option, or a value that is not allowed.
+        """
+        if is_own(name):
+            known, made = ["options"], {"name": name}
+            cls = self.own
+        else:
+            cls, made = self.find(name), {}
+            known = [each.name for each in _fields(cls)]
+        if unknown := [option for option in options if option not in known]:
+            raise InputError(
+                f"the {self.noun} {name!r} has no {', '.join(map(repr, unknown))}; it has "
+                f"{', '.join(map(repr, known)) or 'no options'}"
+            )
+        return cls(**made, **options)
+
+
+def _options(described: Described) -> dict[str, Any]:
+    return {each.name: getattr(described, each.name) for each in _fields(type(described))}
+
+
+def _fields(cls: type[Any]) -> list[Field[Any]]:
+    return [each for each in fields(cls) if each.name != "name"]
+
+
+def _default(each: Field[Any]) -> Any:
+    return each.default if each.default_factory is MISSING else each.default_factory()
