@@ -1,10 +1,11 @@
 """What is found by name: registered here, by entry points, and a user's own."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -46,7 +47,7 @@ class Picture(BaseModel, extra="forbid"):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """On Python's path, with the modules that it gets forgotten afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -74,7 +75,7 @@ def test_entry_points_of_other_packages_count(monkeypatch: pytest.MonkeyPatch):
         EntryPoint("gone", "no_such_module:name", "wider.things"),
     ]
     monkeypatch.setattr(wider.registry, "entry_points", lambda **_: points)
-    things: Registry[object] = Registry("thing", group="wider.things")
+    things: Registry[Any] = Registry("thing", group="wider.things")
     assert list(things) == ["root", "gone"]
     assert things.find("root")(4.0) == 2.0
     with pytest.raises(InputError, match="'gone' cannot be imported from no_such_module:name"):
