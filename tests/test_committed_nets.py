@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from wider.experiments import EXPERIMENTS, read_table
 from wider.runs import RunSpec
 from wider.sparsity import BudgetWarning, connectivity, count_weights
+from wider.tasks import Task
 
 ROOT = Path(__file__).parents[1]
 FILE = Path(__file__).with_name("committed_nets.json")
@@ -60,7 +61,7 @@ def fingerprint(spec: RunSpec) -> dict[str, object]:
     num_classes = len(spec.data.classes) or (100 if spec.data.dataset == "cifar100" else 10)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BudgetWarning)
-        net = spec.build(image_shape=image_shape(spec), num_classes=num_classes)
+        net = spec.build(Task.of_images(image_shape(spec), num_classes))
     weights = {name: _weight(net, name) for name in connectivity(net) if name}
     places = hashlib.sha256()
     for weight in weights.values():

@@ -12,8 +12,14 @@ import wider
 from wider import Family, InputError
 from wider.models import MLP, ResNet18
 from wider.randomness import default_generator_from
-from wider.sparsity import BudgetWarning, connectivity, count_weights, mask_of, weight_layers
-from wider.sparsity._allocation import ALLOCATIONS
+from wider.sparsity import (
+    ALLOCATIONS,
+    BudgetWarning,
+    connectivity,
+    count_weights,
+    mask_of,
+    weight_layers,
+)
 
 WIDTHS = [5, 10, 20, 40, 80, 160, 320, 640]
 MEMBERS = ["dense", "sparse", "linear_bottleneck", "nonlinear_bottleneck"]  # Family's methods

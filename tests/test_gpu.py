@@ -8,9 +8,9 @@ import torch
 
 from wider.data import PreparedData, Preprocessing, TrainingData, load_large, prepare
 from wider.families import Family
-from wider.models import MLP, ResNet18
+from wider.models import MLP, ResNet18, ResNet18Spec
 from wider.randomness import stream
-from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
+from wider.runs import RunSpec, Store, Widening, execute
 from wider.sparsity import connectivity, mask_of, stored_weight, weight_layers
 from wider.training import Precision, Recipe, Speed, Trainer
 
@@ -136,7 +136,7 @@ def test_more_nets_than_are_compiled_at_once_are_trained_in_one_process(tmp_path
     specs = [
         RunSpec(
             data=Preprocessing(dataset="digits", num_train=64),
-            model=ModelSpec(name="resnet18"),
+            model=ResNet18Spec(),
             widening=Widening(base_width=1, width=2),
             recipe=Recipe(epochs=1, batch_size=32),
             seed=seed,

@@ -2,14 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from dataclasses import Field as DataclassField
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, create_model
-from pydantic_core import CoreSchema, core_schema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from wider.errors import InputError
 from wider.own_code import is_own
-from wider.registry import Described, SpecRegistry
+from wider.registry import BOUNDS, Described, SpecRegistry
 
 NAME, OPTIONS = "name", "options"
 
@@ -47,7 +56,8 @@ class FromTable:
             ValueError: it is none of these, or there is no such name, option or value.
         """
         if isinstance(value, Described):
-            return value
+            # Once more from its table: of numbers, 1 and 1.0 would be two keys.
+            return value if is_own(value.name) else self.read(value.table)
         table = {NAME: value} if isinstance(value, str) else value
         if not isinstance(table, Mapping):
             raise ValueError(f"use a name, or a table with a name: {self._known}")
@@ -58,13 +68,30 @@ class FromTable:
         if is_own(name):
             checked = OwnOptions.model_validate(options, strict=True)
             return self.registry.make(name, checked.model_dump())
-        model = _model_of(self.registry.find(name))
+        try:
+            model = _model_of(self.registry.find(name))
+        except InputError as error:
+            raise _at(NAME, name, str(error)) from error
         read = model.model_validate(_with_tuples(options), strict=True)
         return self.registry.make(name, {key: getattr(read, key) for key in read.model_fields_set})
+
+    def options_of(self, table: Mapping[str, Any]) -> list[str]:
+        """The fields that a table of this name can have."""
+        name = table.get(NAME, self.default)
+        if not isinstance(name, str) or is_own(name):
+            return [NAME, OPTIONS]
+        return [NAME, *_model_of(self.registry.find(name)).model_fields]
 
     @property
     def _known(self) -> str:
         return ", ".join(map(repr, self.registry))
+
+
+def _at(field: str, value: object, message: str) -> ValidationError:
+    """An error of one of the fields of a table."""
+    problem = PydanticCustomError("value_error", "{message}", {"message": message})
+    details = InitErrorDetails(type=problem, loc=(field,), input=value)
+    return ValidationError.from_exception_data("table", [details])
 
 
 class OwnOptions(BaseModel):
@@ -81,12 +108,17 @@ def _model_of(cls: type[Described]) -> type[BaseModel]:
     """A pydantic model of the fields of a dataclass, which says of each value what is wrong."""
     hints = get_type_hints(cls, include_extras=True)
     own: dict[str, Any] = {
-        each.name: (hints[each.name], None if each.default is MISSING else each.default)
+        each.name: (hints[each.name], _field(each))
         for each in fields(cls)  # pyright: ignore[reportArgumentType]
         if each.name != NAME
     }
     config = ConfigDict(extra="forbid", allow_inf_nan=False)
     return create_model(cls.__name__, __config__=config, **own)
+
+
+def _field(each: DataclassField[Any]) -> Any:
+    least, most = each.metadata.get(BOUNDS, (None, None))
+    return Field(default=None if each.default is MISSING else each.default, ge=least, le=most)
 
 
 def _with_tuples(value: Any) -> Any:

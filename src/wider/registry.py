@@ -1,16 +1,21 @@
 """Things that are found by name: those here, those of other packages, and a user's own."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, field, fields
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from wider.errors import InputError
 from wider.own_code import find_own, is_own
 
+LONGEST = 100  # characters of a name that a message shows
+
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered")
+Number = TypeVar("Number", int, float)
+
+BOUNDS = "bounds"
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
@@ -56,16 +61,24 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         Raises:
             InputError: nothing has, or it cannot be imported.
         """
-        if is_own(name):
+        if isinstance(name, str) and is_own(name):
             return find_own(name)
         if name in self._own:
             return self._own[name]
         if name in self._of_others:
             return self._loaded(self._of_others[name])
         known = ", ".join(map(repr, self))
+        said = repr(name) if len(str(name)) <= LONGEST else f"{str(name)[:LONGEST]!r}..."
         raise InputError(
-            f"unknown {self.noun} {name!r}; use {known}, or MODULE:NAME for one of your own"
+            f"unknown {self.noun} {said}; use {known}, or MODULE:NAME for one of your own"
         )
+
+    # By identity, as annotations of types are compared and hashed.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __getitem__(self, name: str) -> Entry:
         try:
@@ -94,6 +107,17 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             ) from error
 
 
+def bounded(default: Number, least: Number, most: Number) -> Number:
+    """An option whose values are checked when what it describes is made.
+
+    Args:
+        default: its value where none is given.
+        least: the smallest value that is allowed.
+        most: the largest.
+    """
+    return field(default=default, metadata={BOUNDS: (least, most)})
+
+
 class Described:
     """A frozen dataclass that a name and options describe: a model, an optimiser, a schedule.
 
@@ -105,6 +129,12 @@ class Described:
     """
 
     name: str
+
+    def __post_init__(self) -> None:
+        for each in _fields(type(self)):
+            value, bounds = getattr(self, each.name), each.metadata.get(BOUNDS)
+            if bounds is not None and not bounds[0] <= value <= bounds[1]:
+                raise InputError(f"{each.name} is {value}: use {bounds[0]:,} to {bounds[1]:,}")
 
     @property
     def table(self) -> dict[str, Any]:
@@ -131,12 +161,18 @@ class SpecRegistry(Registry[type[Spec]]):
     Args:
         noun: as `Registry` takes it.
         group: the same.
-        own: the class of what is a user's own.
+        own: the class of what is a user's own, right below that of the noun.
+
+    Attributes:
+        every: that there is.
     """
+
+    every: ClassVar[list["SpecRegistry[Any]"]] = []
 
     def __init__(self, noun: str, *, group: str, own: type[Spec]) -> None:
         super().__init__(noun, group=group)
         self.own = own
+        self.every.append(self)
 
     def register(self, name: str) -> Callable[[Registered], Registered]:
         """See `Registry`."""

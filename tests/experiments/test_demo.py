@@ -3,6 +3,7 @@ import pytest
 
 from wider.experiments import demo
 from wider.sparsity import count_weights
+from wider.tasks import Task
 
 
 def results(accuracies: dict[tuple[str, int], list[float]]) -> pd.DataFrame:
@@ -29,7 +30,7 @@ def results(accuracies: dict[tuple[str, int], list[float]]) -> pd.DataFrame:
 
 def test_the_family_keeps_its_budget_and_the_control_does_not():
     for spec in demo.EXPERIMENT.scale("laptop").specs():
-        net = spec.build(image_shape=(1, 8, 8), num_classes=10)
+        net = spec.build(Task.of_images((1, 8, 8), 10))
         budget = 296 if spec.widening.method == "sparse" else 74 * spec.widening.width
         assert count_weights(net) == budget
 

@@ -4,6 +4,7 @@ import pytest
 from wider.experiments import figure_4
 from wider.experiments._experiment import Scale
 from wider.sparsity import count_weights
+from wider.tasks import Task
 
 SCALE = figure_4.EXPERIMENT.scale("laptop")
 
@@ -37,7 +38,7 @@ def test_every_run_of_every_scale_exists_and_meets_the_budget(scale: Scale):
     specs = scale.specs()
     assert len({spec.key for spec in specs}) == len(specs)
     for spec in [spec for spec in specs if spec.seed == 0 and spec.model.activation == "relu"]:
-        net = spec.build(image_shape=(1, 28, 28), num_classes=10)
+        net = spec.build(Task.of_images((1, 28, 28), 10))
         assert count_weights(net) == 3970, spec.title
 
 

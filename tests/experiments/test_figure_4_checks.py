@@ -4,6 +4,7 @@ import pytest
 from wider.experiments import figure_4, figure_4_checks
 from wider.experiments._experiment import Scale
 from wider.sparsity import count_weights
+from wider.tasks import Task
 
 EXPERIMENT = figure_4_checks.EXPERIMENT
 SCALE = EXPERIMENT.scale("paper")
@@ -59,7 +60,7 @@ def test_every_cell_has_every_seed_and_scale_and_the_best_ones_batch_norm(scale:
 
 def test_every_net_meets_the_budget_with_its_last_layer_dense():
     for spec in EXPERIMENT.scale("smoke").specs():
-        net = spec.build(image_shape=(1, 28, 28), num_classes=10)
+        net = spec.build(Task.of_images((1, 28, 28), 10))
         assert count_weights(net) == 3970, spec.title
         assert spec.widening.allocation == {"output": 1.0}
 

@@ -36,7 +36,7 @@ def test_only_the_first_layer_is_sparse(width: int):
         for spec in figure_7.EXPERIMENT.scale("paper").specs()
         if spec.seed == 0 and spec.widening.method == "sparse" and spec.widening.width == width
     ]
-    net = spec.build(**SHAPE)
+    net = spec.build(TASK)
     assert count_weights(net) == 6352
     assert count_weights(weight_layers(net)["output"]) == 10 * width
 

@@ -13,19 +13,26 @@ from wider.data import Preprocessing
 from wider.experiments import families, means, own_study, same_lines
 from wider.experiments._study_lines import FAMILY, TRAINING, WIDENING
 from wider.experiments._table import asked
-from wider.runs import ModelSpec, RunSpec, Widening
+from wider.models import MLPSpec, ResNet18Spec
+from wider.runs import RunSpec, Widening
 from wider.training import Recipe
 
+MODEL = {*MLPSpec().table, *ResNet18Spec().table}
 METHODS = ["sparse", "dense", "linear_bottleneck", "nonlinear_bottleneck"]
 
 
 def spec(method: Any = "sparse", width: int = 8, seed: int = 0, **fields: Any) -> RunSpec:
     """Any field by its name."""
-    parts = {"data": Preprocessing, "model": ModelSpec, "widening": Widening, "recipe": Recipe}
+    parts = {
+        "data": set(Preprocessing.model_fields),
+        "model": MODEL,
+        "widening": set(Widening.model_fields),
+        "recipe": set(Recipe.model_fields),
+    }
     document: dict[str, Any] = {"widening": {"method": method, "base_width": 4, "width": width}}
     document["data"] = {"dataset": "digits"}
     for name, value in fields.items():
-        (part,) = [part for part, model in parts.items() if name in model.model_fields]
+        (part,) = [part for part, names in parts.items() if name in names]
         document.setdefault(part, {})[name] = value
     return RunSpec.model_validate({**document, "seed": seed})
 
@@ -59,9 +66,11 @@ def test_every_field_of_a_spec_tells_runs_apart():
     assert set(asked(RunSpec())) == {*FAMILY, *TRAINING, *WIDENING, "width", "seed"}
     names = {"hidden_layers": "num_hidden_layers", "model": "name"}
     known = {names.get(column, column) for column in asked(RunSpec())}
-    parts = (Preprocessing, ModelSpec, Widening, Recipe)
+    parts = (Preprocessing, Widening, Recipe)
     assert known == {
         *(name for part in parts for name in part.model_fields),
+        *MODEL,
+        "options",
         *(set(RunSpec.model_fields) - {"data", "model", "widening", "recipe"}),
     }
 

@@ -6,6 +6,7 @@ import pytest
 from wider.experiments import EXPERIMENTS, three_ways, verdicts
 from wider.runs import RunSpec
 from wider.sparsity import count_weights
+from wider.tasks import Task
 
 from .tables import table_of
 
@@ -39,8 +40,8 @@ def test_the_baseline_is_trained_once_and_every_way_has_every_width():
 @pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")
 def test_every_net_exists_and_none_exceeds_its_budget():
     for spec in SCALE.specs()[:11]:
-        family = spec.family(image_shape=(1, 28, 28), num_classes=10)
-        count = count_weights(spec.build(image_shape=(1, 28, 28), num_classes=10))
+        family = spec.family(Task.of_images((1, 28, 28), 10))
+        count = count_weights(spec.build(Task.of_images((1, 28, 28), 10)))
         if spec.widening.method == "sparse":
             assert count == family.num_weights == 12_960
         else:  # whole channels

@@ -10,6 +10,7 @@ from wider import InputError
 from wider.models import BasicBlock, ResNet18
 from wider.randomness import default_generator_from, stream
 from wider.sparsity import (
+    ALLOCATIONS,
     BudgetWarning,
     allocate,
     connectivity,
@@ -18,7 +19,6 @@ from wider.sparsity import (
     sparsify,
     weight_layers,
 )
-from wider.sparsity._allocation import ALLOCATIONS
 
 BUDGET = 175_192  # of width 8
 STEM_KERNELS = {"cifar": 3, "imagenet": 7}

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from wider.data import Batch, PreparedData, Preprocessing
-from wider.runs import ModelSpec, Run, RunSpec, Store, Widening, execute
+from wider.models import MLPSpec
+from wider.runs import Run, RunSpec, Store, Widening, execute
 from wider.training import Epoch, Recipe
 
 HOLD = """
@@ -54,7 +55,7 @@ def spec() -> RunSpec:
 @pytest.fixture(scope="session")
 def by_steps(spec: RunSpec) -> RunSpec:
     """A run of which a checkpoint may be written after each step, of which an epoch has five."""
-    return spec.model_copy(update={"model": ModelSpec(batch_norm=True)})
+    return spec.model_copy(update={"model": MLPSpec(batch_norm=True)})
 
 
 @pytest.fixture

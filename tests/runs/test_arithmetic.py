@@ -1,25 +1,24 @@
 """What is counted of a net that is not made, against the net."""
 
-from typing import Any
-
 import pytest
 
+from wider.models import MLPSpec, ModelSpec, ResNet18Spec
 from wider.runs import (
     Method,
-    ModelSpec,
     RunSpec,
     Widening,
     family_weights,
-    multiply_adds_per_image,
+    multiply_adds_per_example,
 )
-from wider.runs._arithmetic import stored_multiply_adds_per_image
+from wider.runs._arithmetic import stored_multiply_adds_per_example
 from wider.sparsity import connectivity, count_weights, multiply_adds
+from wider.tasks import Task
 
-IMAGES: dict[str, Any] = {"image_shape": (3, 32, 32), "num_classes": 7}
+TASK = Task.of_images((3, 32, 32), 7)
 MODELS = [
-    ModelSpec(name="resnet18"),
-    ModelSpec(name="resnet18", stem="imagenet"),
-    ModelSpec(num_hidden_layers=3),
+    ResNet18Spec(),
+    ResNet18Spec(stem="imagenet"),
+    MLPSpec(num_hidden_layers=3),
 ]
 METHODS: list[Method] = ["dense", "sparse", "linear_bottleneck", "nonlinear_bottleneck"]
 
@@ -29,26 +28,26 @@ METHODS: list[Method] = ["dense", "sparse", "linear_bottleneck", "nonlinear_bott
 @pytest.mark.parametrize("method", METHODS)
 def test_multiply_adds_are_those_of_the_net(model: ModelSpec, method: Method):
     spec = RunSpec(model=model, widening=Widening(method=method, base_width=6, width=9))
-    net = spec.build(**IMAGES)
-    counted = multiply_adds(net, IMAGES["image_shape"])[""]
-    assert multiply_adds_per_image(spec, **IMAGES) == counted
-    assert multiply_adds_per_image(spec, connectivity=connectivity(net), **IMAGES) == counted
-    assert family_weights(spec, **IMAGES) == spec.family(**IMAGES).num_weights
+    net = spec.build(TASK)
+    counted = multiply_adds(net, TASK.shape)[""]
+    assert multiply_adds_per_example(spec, TASK) == counted
+    assert multiply_adds_per_example(spec, TASK, connectivity=connectivity(net)) == counted
+    assert family_weights(spec, TASK) == spec.family(TASK).num_weights
 
 
 @pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")
 @pytest.mark.parametrize("method", METHODS)
 def test_excluded_layers_are_multiplied_whole_and_not_counted(method: Method):
     widening = Widening(method=method, base_width=6, width=9, exclude=("hidden.0", "output"))
-    spec = RunSpec(model=ModelSpec(num_hidden_layers=4), widening=widening)
-    net = spec.build(**IMAGES)
+    spec = RunSpec(model=MLPSpec(num_hidden_layers=4), widening=widening)
+    net = spec.build(TASK)
     assert "output" not in connectivity(net)
     budget = {"linear_bottleneck": 3 * 6 * 12}.get(method, 3 * 36)
-    assert family_weights(spec, **IMAGES) == 3 * 36
+    assert family_weights(spec, TASK) == 3 * 36
     assert method == "dense" or budget - 2 * 9 < count_weights(net) <= budget
-    counted = multiply_adds(net, IMAGES["image_shape"])[""]
-    assert multiply_adds_per_image(spec, **IMAGES) == counted
-    assert multiply_adds_per_image(spec, connectivity=connectivity(net), **IMAGES) == counted
+    counted = multiply_adds(net, TASK.shape)[""]
+    assert multiply_adds_per_example(spec, TASK) == counted
+    assert multiply_adds_per_example(spec, TASK, connectivity=connectivity(net)) == counted
     whole = sum(net.get_parameter(f"{name}.weight").numel() for name in widening.exclude)
     assert counted == whole + count_weights(net)
 
@@ -56,23 +55,23 @@ def test_excluded_layers_are_multiplied_whole_and_not_counted(method: Method):
 @pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")
 def test_whole_kernels_count_as_the_finished_run_has_them():
     widening = Widening(base_width=6, width=9, pattern="io")
-    spec = RunSpec(model=ModelSpec(name="resnet18"), widening=widening)
-    net = spec.build(**IMAGES)
-    found = multiply_adds_per_image(spec, connectivity=connectivity(net), **IMAGES)
-    assert found == multiply_adds(net, IMAGES["image_shape"])[""]
+    spec = RunSpec(model=ResNet18Spec(), widening=widening)
+    net = spec.build(TASK)
+    found = multiply_adds_per_example(spec, TASK, connectivity=connectivity(net))
+    assert found == multiply_adds(net, TASK.shape)[""]
 
 
 def test_zeros_count_where_they_are_stored():
-    sparse = RunSpec(model=ModelSpec(name="resnet18"), widening=Widening(base_width=6, width=9))
+    sparse = RunSpec(model=ResNet18Spec(), widening=Widening(base_width=6, width=9))
     dense = sparse.model_copy(update={"widening": Widening(method="dense", base_width=6, width=9)})
-    stored = multiply_adds_per_image(dense, **IMAGES)
-    assert stored_multiply_adds_per_image(sparse, **IMAGES) == stored
-    assert multiply_adds_per_image(sparse, **IMAGES) < stored
+    stored = multiply_adds_per_example(dense, TASK)
+    assert stored_multiply_adds_per_example(sparse, TASK) == stored
+    assert multiply_adds_per_example(sparse, TASK) < stored
 
 
 def test_the_arithmetic_of_table_1():
     # He et al. 2016, Table 1: 1.8 billion multiply-adds at width 64.
     widening = Widening(method="dense", base_width=64, width=64)
-    spec = RunSpec(model=ModelSpec(name="resnet18", stem="imagenet"), widening=widening)
-    found = multiply_adds_per_image(spec, image_shape=(3, 224, 224), num_classes=1000)
+    spec = RunSpec(model=ResNet18Spec(stem="imagenet"), widening=widening)
+    found = multiply_adds_per_example(spec, Task.of_images((3, 224, 224), 1000))
     assert found == pytest.approx(1.81e9, rel=0.01)

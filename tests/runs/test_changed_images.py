@@ -53,7 +53,7 @@ def test_a_run_of_other_images_is_set_aside_and_trained_anew(store, folders, tmp
     assert all(run.result.provenance.data_digest != digest for run in new)
     aside = store.path / "set-aside" / f"{specs[0].key}-{digest[:16]}"
     assert aside.is_dir()
-    assert "its images were others" in said
+    assert "its data were others" in said
     assert str(aside) in said
     fresh = Store(tmp_path / "fresh")
     expected, _ = trained(fresh, folder, specs)
@@ -107,7 +107,7 @@ def test_an_interrupted_run_does_not_go_on_with_other_images(store, folders, tmp
         spec_of(), store, data_dir=folder, on_epoch=rows.append, on_damage=messages.append
     )
     assert [row.epoch for row in rows] == [1, 2, 3]
-    assert "its images were others" in messages[0]
+    assert "its data were others" in messages[0]
     fresh = Store(tmp_path / "fresh")
     expected = execute(spec_of(), fresh, data_dir=folder)
     assert numbers(store, run) == numbers(fresh, expected)
@@ -120,7 +120,7 @@ def test_images_that_are_made_of_others_are_told_apart_too(store, folders):
     exchange()
     (new,), said = trained(store, folder, [shrunk])
     assert new.result.provenance.data_digest != old.result.provenance.data_digest
-    assert "its images were others" in said
+    assert "its data were others" in said
 
 
 def test_files_that_were_only_touched_hold_the_same_images(store, folders, monkeypatch):

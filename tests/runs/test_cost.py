@@ -1,26 +1,29 @@
 import pytest
 
 from wider.data import Preprocessing
+from wider.models import ResNet18Spec
 from wider.runs import (
-    ModelSpec,
     RunSpec,
     Widening,
     estimated_gpu_seconds,
     estimated_seconds,
 )
+from wider.tasks import Task
 from wider.training import Recipe
 
-MNIST = {"num_images": 60_000, "image_shape": (1, 28, 28), "num_classes": 10}
+MNIST = {"num_train": 60_000, "image_shape": (1, 28, 28), "num_classes": 10}
 
 
 def seconds(*, data=None, model=None, widening=None, recipe=None, **sizes):
     spec = RunSpec(
         data=Preprocessing(**(data or {})),
-        model=ModelSpec(**(model or {})),
+        model=RunSpec.model_validate({"model": model or {}}).model,
         widening=Widening(**(widening or {})),
         recipe=Recipe(**(recipe or {})),
     )
-    return estimated_seconds(spec, **{**MNIST, **sizes})
+    of = {**MNIST, **sizes}
+    task = Task.of_images(of["image_shape"], of["num_classes"])
+    return estimated_seconds(spec, task, num_train=of["num_train"])
 
 
 def test_native_by_hand():
@@ -34,7 +37,7 @@ def test_native_by_hand():
         model={"num_hidden_layers": 3},
         widening={"width": 7},
         recipe={"epochs": 3, "batch_size": 200},
-        num_images=1000,
+        num_train=1000,
         image_shape=(1, 8, 8),
         num_classes=3,
     ) == pytest.approx(15 * (1e-5 + 200 * (4.5e-10 * 64 + 9e-11 * 385 + 2.8e-10 * 21)), rel=1e-12)
@@ -65,7 +68,7 @@ def test_it_is_proportional_to_the_epochs():
         {"data": {"num_train": 30_001}},
         {"recipe": {"epochs": 301}},
         {"recipe": {"batch_size": 50}},
-        {"num_images": 60_001},
+        {"num_train": 60_001},
         {"image_shape": (1, 28, 29)},
         {"num_classes": 11},
     ],
@@ -79,7 +82,7 @@ def test_a_resnet_by_hand():
     # 8,872,576 multiply-adds an image at width 8; 10 epochs of 100 images.
     resnet = {"model": {"name": "resnet18"}, "recipe": {"epochs": 10}, "data": {"num_train": 100}}
     widening = {"base_width": 8, "width": 8, "method": "dense"}
-    cifar = {"num_images": 50_000, "image_shape": (3, 32, 32)}
+    cifar = {"num_train": 50_000, "image_shape": (3, 32, 32)}
     found = seconds(**resnet, widening=widening, **cifar)
     assert found == pytest.approx(1000 * (8e-11 * 8_872_576 + 3e-5 * 8), rel=1e-12)
     assert seconds(**resnet, widening={"base_width": 8, "width": 32}, **cifar) > 3 * found
@@ -103,12 +106,12 @@ def test_bottlenecks_cost_what_they_store():
 def test_a_gpu_by_hand():
     # Zeros are multiplied there: at width 16 the dense net's multiply-adds, whatever is kept.
     spec = RunSpec(
-        model=ModelSpec(name="resnet18"),
+        model=ResNet18Spec(),
         widening=Widening(base_width=8, width=16),
         data=Preprocessing(num_train=1000),
         recipe=Recipe(epochs=10, batch_size=128),
     )
-    sizes = {"num_images": 50_000, "image_shape": (3, 32, 32), "num_classes": 10}
+    sizes = {"task": Task.of_images((3, 32, 32), 10), "num_train": 50_000}
     dense = spec.model_copy(update={"widening": Widening(method="dense", base_width=8, width=16)})
     # 35,046,656 multiply-adds, three times; 8 steps an epoch.
     expected = 80 * 3e-3 + 3 * 10_000 * 35_046_656 / 2e14

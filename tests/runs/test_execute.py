@@ -17,7 +17,8 @@ import torch
 
 from wider.data import Preprocessing, load
 from wider.errors import InputError
-from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
+from wider.models import MLPSpec
+from wider.runs import RunSpec, Store, Widening, execute
 from wider.sparsity import count_weights
 from wider.training import Recipe
 
@@ -364,7 +365,7 @@ def test_the_files_can_be_read_without_this_library(finished, spec):
 def test_bottlenecks_are_trained_and_kept(method, store):
     spec = RunSpec(
         data=Preprocessing(dataset="digits", num_train=230),
-        model=ModelSpec(num_hidden_layers=2),
+        model=MLPSpec(num_hidden_layers=2),
         widening=Widening(method=method, base_width=4, width=8),
         recipe=Recipe(epochs=3, batch_size=50, learning_rate=0.2),
     )

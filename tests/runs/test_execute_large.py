@@ -10,7 +10,8 @@ from rich.console import Console
 
 from wider.data import Preprocessing, prepare
 from wider.errors import InputError
-from wider.runs import ModelSpec, RunSpec, Store, Widening, execute, train_missing
+from wider.models import ResNet18Spec
+from wider.runs import RunSpec, Store, Widening, execute, train_missing
 from wider.runs._execute import _prepared
 from wider.training import Recipe
 
@@ -33,7 +34,7 @@ def nothing_prepared() -> Iterator[None]:
 def spec_with(**data) -> RunSpec:
     return RunSpec(
         data=Preprocessing(**{"dataset": "photos", "image_size": 32, "num_validation": 3, **data}),
-        model=ModelSpec(name="resnet18", stem="imagenet"),
+        model=ResNet18Spec(stem="imagenet"),
         widening=Widening(method="dense", base_width=2, width=2),
         recipe=Recipe(
             epochs=3,
@@ -96,7 +97,7 @@ def test_a_run_is_the_same_for_all_workers_and_when_interrupted(
     write = within.write_checkpoint
 
     def interrupt_sixth(*arguments, data_digest) -> None:
-        write(*arguments, data_digest=data_digest)
+        write(*arguments, digests=digests)
         writes.append(arguments)
         if len(writes) == 6:
             raise KeyboardInterrupt

@@ -9,14 +9,16 @@ from pydantic import ValidationError
 
 from wider.data import PreparedData, Preprocessing, load_large, prepare
 from wider.errors import InputError
+from wider.models import MLPSpec, ResNet18Spec
 from wider.randomness import stream
-from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
+from wider.runs import RunSpec, Store, Widening, execute
 from wider.runs._kernel import KernelDistances, _pairs, kernel_distances
+from wider.tasks import Task
 from wider.theory import kernel_distance
 from wider.training import Recipe
 
-NTK = ModelSpec(parametrization="ntk", bias=False)
-SHAPE = {"image_shape": (1, 3, 4), "num_classes": 10}
+NTK = MLPSpec(parametrization="ntk", bias=False)
+TASK = Task.of_images((1, 3, 4), 10)
 
 
 def data(count: int = 40) -> PreparedData:
@@ -31,7 +33,7 @@ def spec(**changes) -> RunSpec:
 
 
 def test_the_measured_distance_is_that_of_the_net_itself():
-    net = spec().build(**SHAPE)  # type: ignore[arg-type]
+    net = spec().build(TASK)
     found = kernel_distances(net, data(), num_pairs=50, seed=3)
     x, y = _pairs(data().test_images.flatten(1), 50, 3)
     weight = net.hidden[0].weight.detach().double()  # pyright: ignore
@@ -49,7 +51,7 @@ def test_the_measured_distance_is_that_of_the_net_itself():
 
 
 def test_expected_distances_are_those_of_the_theory_with_the_layers_own_connectivities():
-    net = spec().build(**SHAPE)  # type: ignore[arg-type]
+    net = spec().build(TASK)
     found = kernel_distances(net, data(), num_pairs=50, seed=3)
     x, y = (part.double() for part in _pairs(data().test_images.flatten(1), 50, 3))
     # Weights of width 4: 88. The last layer keeps half of 160, the first one 8 of 192.
@@ -63,7 +65,7 @@ def test_expected_distances_are_those_of_the_theory_with_the_layers_own_connecti
 
 def test_a_last_layer_that_is_excluded_counts_as_the_dense_one_that_it_is():
     widening = Widening(base_width=4, width=16, exclude=("output",))
-    net = spec(widening=widening).build(**SHAPE)  # type: ignore[arg-type]
+    net = spec(widening=widening).build(TASK)
     found = kernel_distances(net, data(), num_pairs=50, seed=3)
     x, y = (part.double() for part in _pairs(data().test_images.flatten(1), 50, 3))
     exact = kernel_distance(x, y, width=16, connectivity=1 / 4, seed=3)
@@ -79,9 +81,9 @@ def test_results_with_the_old_closed_form_still_open_and_it_is_not_believed():
 
 
 def test_other_parametrisations_have_a_prediction_only():
-    net = spec(model=ModelSpec()).build(**SHAPE)  # type: ignore[arg-type]
+    net = spec(model=MLPSpec()).build(TASK)
     found = kernel_distances(net, data(), num_pairs=50, seed=3)
-    ntk = kernel_distances(spec().build(**SHAPE), data(), num_pairs=50, seed=3)  # type: ignore[arg-type]
+    ntk = kernel_distances(spec().build(TASK), data(), num_pairs=50, seed=3)
     assert found.initial is None
     assert found.expected == ntk.expected
 
@@ -111,7 +113,7 @@ def test_a_run_keeps_its_distances(tmp_path: Path):
 def test_images_that_stay_on_disk_are_refused(prepared_dir: Path):
     large = load_large("photos", data_dir=prepared_dir, image_size=8)
     streamed = prepare(large, Preprocessing(dataset="photos", image_size=8), workers=0)
-    net = spec().build(image_shape=(3, 8, 8), num_classes=2)
+    net = spec().build(Task.of_images((3, 8, 8), 2))
     with pytest.raises(InputError, match=r"stay on disk, .*: leave kernel_pairs out"):
         kernel_distances(net, streamed, num_pairs=50, seed=3)
 
@@ -119,9 +121,9 @@ def test_images_that_stay_on_disk_are_refused(prepared_dir: Path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model": ModelSpec(name="resnet18")},
-        {"model": ModelSpec(parametrization="ntk", bias=False, activation="identity")},
-        {"model": ModelSpec(parametrization="ntk", bias=False, num_hidden_layers=2)},
+        {"model": ResNet18Spec()},
+        {"model": MLPSpec(parametrization="ntk", bias=False, activation="identity")},
+        {"model": MLPSpec(parametrization="ntk", bias=False, num_hidden_layers=2)},
         {"widening": Widening(method="linear_bottleneck")},
     ],
 )

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from wider.errors import InputError
 from wider.runs import DamagedRun, RunSpec, Store, Widening, execute, train_missing
+from wider.runs._digests import Digests
 from wider.training import Processes
 
 
@@ -157,7 +158,7 @@ def test_a_damaged_run_is_told_of_and_trained_again(filled, finished, numbers, c
 
 def test_a_damaged_checkpoint_is_told_of_and_the_run_starts_again(store, spec, console, trained):
     # The length of the header, which the progress bar reads as well.
-    store.write_checkpoint(spec, {}, data_digest="")
+    store.write_checkpoint(spec, {}, digests=Digests(""))
     path = store.folder(spec) / "checkpoint.safetensors"
     content = bytearray(path.read_bytes())
     content[39] ^= 128

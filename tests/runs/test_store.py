@@ -11,6 +11,7 @@ import torch
 from wider.data import load, prepare
 from wider.errors import InputError
 from wider.runs import DamagedRun, RunSpec, Store, execute
+from wider.runs._digests import Digests
 from wider.runs._spec import SCHEMA_VERSION
 from wider.sparsity import count_weights
 from wider.training import trainer_for
@@ -51,7 +52,7 @@ DAMAGE = {
 
 def trained_by_hand(spec):
     images = load("digits")
-    model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
+    model = spec.build(images.task)
     data = prepare(images, spec.data)
     trainer = trainer_for(model, data, spec.recipe, seed=spec.seed)
     while not trainer.finished:
@@ -281,7 +282,7 @@ def head_with(entry):
 
 def test_epochs_done_counts_an_epoch_that_has_begun_by_its_images(store, spec):
     state = {"history": torch.empty(1, 8), "epoch.visited": torch.empty(60, 240, 0)}
-    store.write_checkpoint(spec, state, data_digest="")
+    store.write_checkpoint(spec, state, digests=Digests(""))
     assert store.epochs_done(spec) == 1.25
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from wider.data import Augmentation, Normalisation, Preprocessing
 from wider.errors import InputError
-from wider.models import Activation
-from wider.runs import Method, ModelSpec, RunSpec, Study, Widening, check_nets, read_study
-from wider.sparsity import AllocationName, Pattern
+from wider.models import Activation, MLPSpec
+from wider.runs import Method, RunSpec, Study, Widening, check_nets, read_study
+from wider.sparsity import ALLOCATIONS, PATTERNS
+from wider.tasks import Task
 from wider.training import Recipe
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "study.toml"
@@ -43,11 +44,11 @@ WIDENINGS = st.integers(1, 9).flatmap(
         method=st.sampled_from(get_args(Method)),
         base_width=st.just(base),
         width=st.integers(base, 100),
-        allocation=st.sampled_from(get_args(AllocationName))
+        allocation=st.sampled_from(list(ALLOCATIONS))
         | st.dictionaries(
             st.text(max_size=9), st.integers(1, 2**63 - 1) | st.floats(1e-300, 1), max_size=3
         ),
-        pattern=st.sampled_from(get_args(Pattern)),
+        pattern=st.sampled_from(list(PATTERNS)),
     )
 )
 SPECS = st.builds(
@@ -61,7 +62,7 @@ SPECS = st.builds(
         grey=st.booleans(),
     ),
     model=st.builds(
-        ModelSpec,
+        MLPSpec,
         num_hidden_layers=st.integers(1, 9),
         activation=st.sampled_from(get_args(Activation)),
     ),
@@ -218,12 +219,12 @@ def keys_of_grid(lists: dict[str, list]) -> set[str]:
 
 def test_nets_called_the_same_are_the_same(folder: Path):
     """Otherwise the study would lack one of them."""
-    sizes = {"image_shape": (1, 8, 8), "num_classes": 10}
+    task = Task.of_images((1, 8, 8), 10)
     built = [
         RunSpec(
-            model=ModelSpec(num_hidden_layers=2),
+            model=MLPSpec(num_hidden_layers=2),
             widening=Widening(method=method, base_width=4, width=4, allocation="proportional"),
-        ).build(**sizes)
+        ).build(task)
         for method in ("dense", "sparse", "nonlinear_bottleneck")
     ]
     images = torch.linspace(-1, 1, 640).reshape(10, 1, 8, 8)
@@ -264,8 +265,9 @@ def test_nets_that_do_not_exist_are_named_before_any_is_trained(folder: Path):
         ("[recipe]", "[[recipe]]", "line 9: recipe is [{'epochs': 2}]: input should be a table"),
         ('title = "Mine"', "title = 3", "line 1: title is 3: put it in quotation marks"),
         ('"digits"', "1979-05-27", "line 4: data.dataset is datetime.date(1979, 5, 27): input"),
-        ("base_width = 4", 'allocation = "leve"', "line 7: widening.allocation is 'leve': input "
-         "should be 'level', 'proportional' or 'erdos_renyi'; or: input should be a table"),
+        ("base_width = 4", 'allocation = "leve"', "line 7: widening.allocation is 'leve': unknown "
+         "allocation 'leve'; use 'level', 'proportional', 'erdos_renyi', or MODULE:NAME for one of "
+         "your own; or: input should be a table"),
         ("base_width = 4", 'allocation.output = "x"', "line 7: widening.allocation.output is 'x'"),
         # Fields that do not go together: the combination, where it is in the grid.
         ("[4, 8, 16]", "[4, 2]", "line 13: widening: width 2 is below base_width 4: use a larger "

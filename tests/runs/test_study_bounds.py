@@ -144,7 +144,7 @@ def test_of_very_many_the_first_are_told(folder: Path):
         (f"[grid]\nseed = {list(range(4000))}\nrecipe.epochs = {list(range(1, 4001))}",
          "line 1: the lists give 16,000,000 combinations, and a study has at most 100,000"),
         ('seed = 0\ntitle = "x', "is not valid TOML"),
-        (f'seed = 0\nmodel.name = "{"x" * 9000}"', "(9,002 characters): input should be 'mlp'"),
+        (f'seed = 0\nmodel.name = "{"x" * 9000}"', "(9,002 characters): unknown model 'xxx"),
         (f'seed = 0\n{"x" * 9000} = 1', "(9,000 characters) is unknown"),
         ("seed = 0".encode("utf-16"), "save it as UTF-8"),
     ],

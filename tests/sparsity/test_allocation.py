@@ -6,8 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from wider.errors import InputError
-from wider.sparsity import allocate
-from wider.sparsity._allocation import ALLOCATIONS
+from wider.sparsity import ALLOCATIONS, allocate
 
 every_allocation = pytest.mark.parametrize("allocation", ALLOCATIONS)
 

@@ -9,8 +9,7 @@ from scipy import stats
 
 from wider.errors import InputError
 from wider.randomness import stream
-from wider.sparsity import draw_mask
-from wider.sparsity._pattern import PATTERNS
+from wider.sparsity import PATTERNS, draw_mask
 
 every_pattern = pytest.mark.parametrize("pattern", PATTERNS)
 
@@ -155,7 +154,8 @@ def test_io_by_hand(shape, num_weights, kept):
 
 
 def test_an_unknown_pattern_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match="unknown pattern 'blocks'; use 'uniform' or 'io'"):
+    known = "use 'uniform', 'io', or MODULE:NAME"
+    with pytest.raises(InputError, match=f"unknown pattern 'blocks'; {known}"):
         mask_of_seed(0, (2, 3), 2, "blocks")
 
 

@@ -14,6 +14,7 @@ from wider.families import Family
 from wider.models import MLP, ResNet18
 from wider.randomness import stream
 from wider.runs import RunSpec, Store
+from wider.runs._digests import Digests
 from wider.training import Engine, Epoch, NativeLayersTrainer, NativeTrainer, Recipe, Trainer
 
 CLASSES, SIDE, EPOCHS = 3, 8, 2
@@ -131,7 +132,7 @@ def left_after(steps: int, trainer: Engine) -> Engine:
 
 
 def stored(state: dict[str, Tensor], store: Store) -> dict[str, Tensor]:
-    store.write_checkpoint(SPEC, state, data_digest="")
+    store.write_checkpoint(SPEC, state, digests=Digests(""))
     found = store.read_checkpoint(SPEC)
     assert found is not None
     return found

@@ -14,16 +14,16 @@ from torch import nn
 
 from wider.data import PreparedData, Preprocessing
 from wider.families import Family
-from wider.models import MLP
+from wider.models import MLP, MLPSpec
 from wider.randomness import default_generator_from, stream
-from wider.runs import ModelSpec, RunSpec, Store, Widening, execute
+from wider.runs import RunSpec, Store, Widening, execute
 from wider.sparsity import sparsify
 from wider.training import ALONE, Processes, Recipe, Trainer, joined_processes
 
 RECIPE = Recipe(epochs=3, batch_size=8, momentum=0.9, weight_decay=1e-3, augmentation="crop-flip")
 SPEC = RunSpec(
     data=Preprocessing(dataset="digits", num_train=201),
-    model=ModelSpec(num_hidden_layers=2),
+    model=MLPSpec(num_hidden_layers=2),
     widening=Widening(base_width=4, width=16),
     recipe=Recipe(epochs=4, batch_size=50, momentum=0.9),
 )
@@ -93,9 +93,9 @@ class KillingStore(Store):
     written = 0
 
     def write_checkpoint(
-        self, spec: RunSpec, state: Mapping[str, torch.Tensor], *, data_digest: str
+        self, spec: RunSpec, state: Mapping[str, torch.Tensor], *, digests: Digests
     ) -> None:
-        super().write_checkpoint(spec, state, data_digest=data_digest)
+        super().write_checkpoint(spec, state, digests=digests)
         self.written += 1
         if self.written == WRITES:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -12,7 +12,6 @@ from wider.data import ImageData, Normalisation, Preprocessing, load_for, prepar
 from wider.errors import InputError
 from wider.experiments.advice_chart import advice_chart
 from wider.report import check_picture_file, write_chart
-from wider.sparsity import AllocationName
 from wider.text import console, say
 from wider.theory import Advice, best_width, connectivity_grid
 
@@ -29,7 +28,7 @@ def advise(
     base_width: int | None = None,
     num_weights: int | None = None,
     widths: tuple[int, ...] = (),
-    allocation: AllocationName = "level",
+    allocation: str = "level",
     normalisation: Normalisation = "pixel",
     data_dir: Path | None = None,
     picture: Path | None = None,

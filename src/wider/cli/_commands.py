@@ -18,6 +18,7 @@ from wider.cli._sweep import sweep
 from wider.data import write_shards
 from wider.errors import InputError
 from wider.experiments import EXPERIMENTS, find, runs_table, table_of_store
+from wider.own_code import look_in
 from wider.report import (
     Section,
     check_picture_file,
@@ -173,7 +174,8 @@ def train(
     device: Literal["cpu", "cuda"] = "cpu",
     precision: Precision = "float32",
 ) -> str | None:
-    """Trains one net, or finds it in the store; every field of its spec is a flag.
+    """Trains one net, or finds it in the store; every field of its spec is a flag. Code of your own
+    (MODULE:NAME) is found in the working folder, too.
 
     Args:
         spec: the run.
@@ -182,6 +184,7 @@ def train(
         device: where to train.
         precision: of products; see `wider run --help`.
     """
+    look_in(Path())
     opened = Store(store)
     (run,) = train_missing([spec], opened, data_dir=data_dir, device=device, precision=precision)
     if is_first_process():
@@ -264,7 +267,7 @@ def _of_images_now(
     others = [
         spec.key
         for spec in known
-        if (now := digests[spec.data.as_loaded]) and not now.startswith(before[spec.key])
+        if (now := digests[spec].data) and not now.startswith(before[spec.key])
     ]
     if others:
         say(

@@ -13,6 +13,7 @@ from typing import TextIO
 import tyro
 
 from wider.cli import _commands
+from wider.cli._described_flags import RULES
 from wider.cli._refusals import check_text, said_of
 from wider.cli._start import INTERRUPTED
 from wider.text import say
@@ -84,7 +85,7 @@ class _Warnings:
 def _answer(arguments: Sequence[str]) -> int:
     check_text(arguments)
     diverged = tyro.extras.subcommand_cli_from_dict(
-        _commands.COMMANDS, prog="wider", description=DESCRIPTION, args=arguments
+        _commands.COMMANDS, prog="wider", description=DESCRIPTION, args=arguments, registry=RULES
     )
     if diverged:
         say(f"wider: {diverged}", style="red")

@@ -8,6 +8,7 @@ import tyro
 
 from wider.cli._output import print_summary, said_of_diverged
 from wider.experiments import means, of_the_same_images, runs_table
+from wider.own_code import look_in
 from wider.runs import Store, check_nets, read_study, train_missing
 from wider.text import console, say
 from wider.training import Precision, is_first_process
@@ -25,13 +26,15 @@ def sweep(
     """Trains what the store lacks of a study of your own, and prints its means over seeds.
 
     Args:
-        study: a TOML file with the fields of a run, and lists of values under [grid].
+        study: a TOML file with the fields of a run, and lists of values under [grid]. Code of your
+            own (MODULE:NAME) is found beside it, too.
         store: folder of the runs; `wider report` makes a page of it.
         data_dir: folder of datasets; see `wider run --help`.
         device: where to train.
         precision: of products; see `wider run --help`.
         jobs: worker processes; see `wider run --help`.
     """
+    look_in(study.parent)
     asked = read_study(study)
     check_nets(asked.specs, data_dir=data_dir)
     where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}

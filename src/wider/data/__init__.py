@@ -8,7 +8,7 @@ from wider.data._index import Index
 from wider.data._known import KNOWN, Known
 from wider.data._large_images import LargeImageData
 from wider.data._load import cache_folder, load, load_for, load_large
-from wider.data._preprocess import PreparedData, prepare
+from wider.data._preprocess import PreparedData, prepare, task_of
 from wider.data._preprocessing import Normalisation, Preprocessing
 from wider.data._streamed_data import StreamedData
 from wider.data._training_data import Batch, Part, TrainingData
@@ -40,5 +40,6 @@ __all__ = [
     "load_large",
     "moved",
     "prepare",
+    "task_of",
     "write_shards",
 ]

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from wider.data._augment import Augmentation, Moves, draw_moves, moved
+from wider.data._dataset import Dataset
 from wider.data._images import ImageData
 from wider.data._large_images import LargeImageData
 from wider.data._preprocessing import Normalisation, Preprocessing, drawn_rows
@@ -183,6 +184,11 @@ def prepare(
         num_classes=data.num_classes,
         black=None if preprocessing.normalisation == "pixel" else black[:, 0, 0].clone(),
     )
+
+
+def task_of(dataset: Dataset, preprocessing: Preprocessing) -> Task:
+    """What nets for a dataset take and give, after its preprocessing."""
+    return dataset.task
 
 
 def _mean_and_deviation(

@@ -1,10 +1,10 @@
 """What an experiment costs, before any image is loaded."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from wider.data import KNOWN
 from wider.runs import RunSpec, estimated_gpu_seconds, estimated_seconds
+from wider.tasks import Task
 
 # Gigabytes: the archives of ILSVRC 2012 as image-net.org offers them, 138 and 6.3; and 1.33 million
 # images of about 256 x 341 pixels at 0.4 bytes a pixel, JPEG of quality 90.
@@ -13,7 +13,10 @@ IMAGENET_SOURCE, IMAGENET_PREPARED = 144, 46
 
 def estimated_core_seconds(specs: Sequence[RunSpec]) -> float:
     """About how many seconds of one core all runs take together; see `estimated_seconds`."""
-    return sum(estimated_seconds(spec, **_sizes(spec)) for spec in specs)
+    return sum(
+        estimated_seconds(spec, _task(spec), num_train=KNOWN[spec.data.dataset].num_train)
+        for spec in specs
+    )
 
 
 def estimated_gpu_hours(specs: Sequence[RunSpec]) -> float:
@@ -21,7 +24,11 @@ def estimated_gpu_hours(specs: Sequence[RunSpec]) -> float:
 
     From counted multiply-adds, zeros included; see `estimated_gpu_seconds`.
     """
-    return sum(estimated_gpu_seconds(spec, **_sizes(spec)) for spec in specs) / 3600
+    seconds = (
+        estimated_gpu_seconds(spec, _task(spec), num_train=KNOWN[spec.data.dataset].num_train)
+        for spec in specs
+    )
+    return sum(seconds) / 3600
 
 
 def estimated_gigabytes(specs: Sequence[RunSpec]) -> int:
@@ -30,11 +37,8 @@ def estimated_gigabytes(specs: Sequence[RunSpec]) -> int:
     return IMAGENET_SOURCE + IMAGENET_PREPARED if large else 0
 
 
-def _sizes(spec: RunSpec) -> dict[str, Any]:
+def _task(spec: RunSpec) -> Task:
     known, size = KNOWN[spec.data.dataset], spec.data.image_size
     channels, *sides = known.image_shape
-    return {
-        "num_images": known.num_train,
-        "image_shape": (channels, *([size, size] if size else sides)),
-        "num_classes": known.num_classes,
-    }
+    height, width = (size, size) if size else sides
+    return Task.of_images((channels, height, width), known.num_classes)

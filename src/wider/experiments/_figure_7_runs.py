@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from wider.data import Preprocessing
-from wider.runs import Method, ModelSpec, RunSpec, Widening
+from wider.models import MLPSpec
+from wider.runs import Method, RunSpec, Widening
 from wider.training import Recipe
 
 BASE_WIDTH, NUM_FEATURES, NUM_CLASSES = 8, 784, 10
@@ -64,7 +65,7 @@ def run_of(
             num_train=num_train,
             num_validation=num_validation,
         ),
-        model=ModelSpec(parametrization="ntk", bias=False),
+        model=MLPSpec(parametrization="ntk", bias=False),
         widening=Widening(
             method="dense" if dense else "sparse",
             base_width=BASE_WIDTH,

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from wider.data import Augmentation, Preprocessing
-from wider.models import Stem
-from wider.runs import Method, ModelSpec, RunSpec, Widening
-from wider.sparsity import Pattern
+from wider.models import ResNet18Spec, Stem
+from wider.runs import Method, RunSpec, Widening
 from wider.training import Recipe
 
 DATASETS = {
@@ -81,7 +80,7 @@ def resnet_runs(
     *,
     datasets: Sequence[str],
     methods: Sequence[Method] = ("sparse",),
-    patterns: Sequence[Pattern] = ("uniform",),
+    patterns: Sequence[str] = ("uniform",),
 ) -> list[RunSpec]:
     """Every member of each family once, all of one seed first.
 
@@ -101,7 +100,7 @@ def resnet_runs(
     return list(dict.fromkeys(runs))
 
 
-def _member(method: Method, base_width: int, width: int, pattern: Pattern) -> Widening:
+def _member(method: Method, base_width: int, width: int, pattern: str) -> Widening:
     if width == base_width and method != "linear_bottleneck":
         # Of all these families the first member is one and the same dense net.
         method, pattern = "sparse", "uniform"
@@ -118,7 +117,7 @@ def _run(protocol: Protocol, dataset: str, widening: Widening, seed: int) -> Run
             image_size=protocol.image_size if large else None,
             shrunk_to=protocol.shrunk_to,
         ),
-        model=ModelSpec(name="resnet18", stem=stem),
+        model=ResNet18Spec(stem=stem),
         widening=widening,
         recipe=Recipe(
             epochs=protocol.epochs,

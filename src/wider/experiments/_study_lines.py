@@ -15,10 +15,12 @@ FAMILY = [
     "shrunk_to",
     "image_size",
     "model",
+    "options",
     "hidden_layers",
     "stem",
     "base_width",
     "exclude",
+    "metric",
 ]
 # How they are trained.
 TRAINING = [

@@ -5,29 +5,45 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from wider.described import FromTable
 from wider.errors import InputError
 from wider.files import read_whole
-from wider.runs import Run, RunSpec, Store, family_weights, multiply_adds_per_image
+from wider.models import MODELS, ModelSpec
+from wider.runs import Run, RunSpec, Store, family_weights, multiply_adds_per_example
 from wider.theory import approximate_kernel_distance
 
 # Raise this when a run comes to have another row: stores keep them.
-ROW_VERSION = 1
+ROW_VERSION = 2
 
 # What a net is, whatever its seed.
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
 
 ACCURACIES = ["best_test_accuracy", "final_test_accuracy", "final_train_accuracy"]
-IMAGES = ["dataset", "image_size", "classes", "grey", "shrunk_to"]  # what names the images of a run
+# Of runs that are judged by something else: bits per byte, a mean squared error.
+METRICS = ["best_test_metric", "final_test_metric", "final_train_metric"]
+ACCURACY = "accuracy"
+IMAGES = ["dataset", "image_size", "classes", "grey", "shrunk_to"]  # what names the data of a run
+# Options of models that have a column of their own; those of other models are text in one.
+MODEL_COLUMNS = {
+    "name": "model",
+    "num_hidden_layers": "hidden_layers",
+    "activation": "activation",
+    "bias": "bias",
+    "parametrization": "parametrization",
+    "batch_norm": "batch_norm",
+    "stem": "stem",
+}
 KEY = re.compile(r"[0-9a-f]{64}")
-TEXT = ["classes", "exclude", "milestones"]  # empty where there are none
-LATER_COLUMNS = ["num_features", "hidden_connectivity"]  # that not every table of ours had at first
+TEXT = ["classes", "exclude", "milestones", "options", "metric"]  # empty where there are none
+# That not every table of ours had at first.
+LATER_COLUMNS = ["num_features", "hidden_connectivity", "metric", "higher_is_better", *METRICS]
 
 
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -79,30 +95,39 @@ def read_table(path: Path) -> pd.DataFrame:
     missing = {*asked(RunSpec()), *LATER_COLUMNS} - set(table.columns)
     table = table.assign(**dict.fromkeys(sorted(missing), None))
     # Empty in a file is NaN in a table; these are text, and none of it is the empty text.
-    return _with_plain_text(table.fillna({name: "" for name in TEXT if name in table}))
+    table = table.fillna({name: "" for name in TEXT if name in table})
+    return _with_plain_text(table.replace({"metric": {"": ACCURACY}}))
 
 
 def of_the_same_images(table: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
-    """Runs that can be compared: of each dataset those whose images were those of its latest run.
+    """Runs that can be compared: of each dataset, and of each model of a user's own, those whose
+    data and code were those of its latest run.
 
     Args:
         table: of runs.
-        say: called with a sentence for each dataset of which runs are left out.
+        say: called with a sentence for each dataset and model of which runs are left out.
     """
-    if not {"started", "data_digest"} <= set(table.columns):
+    table = _of_the_latest(table, "data_digest", IMAGES, "data", say)
+    return _of_the_latest(table, "code_digest", ["model"], "code", say)
+
+
+def _of_the_latest(
+    table: pd.DataFrame, column: str, by: list[str], what: str, say: Callable[[str], None]
+) -> pd.DataFrame:
+    if not {"started", column} <= set(table.columns):
         return table
-    known = table[table["data_digest"].notna()]
+    known = table[table[column].notna()]
     started = pd.to_datetime(known["started"], utc=True, errors="coerce", format="ISO8601")
     order = started.fillna(pd.Timestamp(0, tz="UTC"))
     left_out: list[int] = []
-    for (name, *_), rows in known.groupby(IMAGES, dropna=False):
-        digests = rows["data_digest"]
+    for (name, *_), rows in known.groupby(by, dropna=False):
+        digests = rows[column]
         latest = digests.iloc[order[rows.index].argmax()]
         others = rows.index[digests != latest]
         if len(others):
             left_out += list(others)
             say(
-                f"{len(others)} runs of {name} are left out: their images (digest "
+                f"{len(others)} runs of {name} are left out: their {what} (digest "
                 f"{', '.join(sorted(set(map(str, digests[others]))))}) are not those of the latest "
                 f"run ({latest}). The command that trained them trains them anew"
             )
@@ -153,7 +178,8 @@ def _with_plain_text(table: pd.DataFrame) -> pd.DataFrame:
 
 def asked(spec: RunSpec) -> dict[str, object]:
     """The columns of a table of runs that say what was asked for: every field of a spec."""
-    widening, own = spec.widening, spec.model.keywords
+    widening, options = spec.widening, spec.model.table
+    model = {column: options.pop(option, None) for option, column in MODEL_COLUMNS.items()}
     recipe = spec.recipe.model_dump()
     return {
         "dataset": spec.data.dataset,
@@ -166,13 +192,8 @@ def asked(spec: RunSpec) -> dict[str, object]:
         "classes": " ".join(map(str, spec.data.classes)),
         "grey": spec.data.grey,
         "shrunk_to": spec.data.shrunk_to,
-        "model": spec.model.name,
-        "hidden_layers": own.get("num_hidden_layers"),
-        "activation": own.get("activation"),
-        "bias": own.get("bias"),
-        "parametrization": own.get("parametrization"),
-        "batch_norm": own.get("batch_norm"),
-        "stem": own.get("stem"),
+        **model,
+        "options": _text(options),
         "method": widening.method,
         "base_width": widening.base_width,
         "width": widening.width,
@@ -183,6 +204,24 @@ def asked(spec: RunSpec) -> dict[str, object]:
         "seed": spec.seed,
         "kernel_pairs": spec.kernel_pairs,
     }
+
+
+def _text(options: Mapping[str, object]) -> str:
+    """As JSON; nothing where there are none."""
+    return json.dumps(options, sort_keys=True) if options else ""
+
+
+def model_of(run: pd.Series) -> ModelSpec:
+    """The model of a row of a table of runs."""
+    columns = {option: run[column] for option, column in MODEL_COLUMNS.items()}
+    options = {option: value for option, value in columns.items() if pd.notna(value)}
+    # In a table, whole numbers beside empty cells are floating-point ones.
+    whole = {
+        option: int(value) if isinstance(value, float) and value.is_integer() else value
+        for option, value in options.items()
+    }
+    others = json.loads(run["options"]) if run.get("options") else {}
+    return FromTable(MODELS).read({**whole, **others})
 
 
 def with_equation_6(table: pd.DataFrame) -> pd.DataFrame:
@@ -202,6 +241,11 @@ def with_equation_6(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(equation_6=values)
 
 
+def has_other_metrics(table: pd.DataFrame) -> bool:
+    """Whether runs of a table are judged by something else than accuracy."""
+    return "final_test_metric" in table and bool(table["final_test_metric"].notna().any())
+
+
 def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Sizes of the nets, and means over seeds of the accuracies of the last and the best epoch.
 
@@ -213,20 +257,22 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     Returns:
         One row per point: `by`, the columns `SIZES`, `seeds` (finished runs), `diverged`, and for
-        each of `ACCURACIES` the mean, its standard deviation over seeds (`..._deviation`) and the
-        half-width of its 95% t-interval (`..._interval`); both are NaN for one seed.
+        each of `ACCURACIES`, and of `METRICS` where runs are judged by another, the mean, its
+        standard deviation over seeds (`..._deviation`) and the half-width of its 95% t-interval
+        (`..._interval`); both are NaN for one seed.
     """
     if table.empty:
         return pd.DataFrame()
     finished = table["status"] == "finished"
-    accuracies = {column: table[column].where(finished) for column in ACCURACIES}
-    points = table[[*by, *SIZES]].assign(seeds=finished, **accuracies).groupby(by)
+    judged = [*ACCURACIES, *METRICS] if has_other_metrics(table) else ACCURACIES
+    values = {column: table[column].astype(float).where(finished) for column in judged}
+    points = table[[*by, *SIZES]].assign(seeds=finished, **values).groupby(by)
     means, seeds = points[SIZES].first(), points["seeds"].sum()
-    mean, deviation = points[ACCURACIES].mean(), points[ACCURACIES].std(ddof=1)
+    mean, deviation = points[judged].mean(), points[judged].std(ddof=1)
     # Of one seed there is neither a deviation nor a quantile: both are NaN.
     interval = deviation.mul(-stdtrit(seeds - 1, 0.025) / np.sqrt(seeds), axis="index")
     columns = {"seeds": seeds, "diverged": points.size() - seeds}
-    for column in ACCURACIES:
+    for column in judged:
         columns[column] = mean[column]
         columns[f"{column}_deviation"] = deviation[column]
         columns[f"{column}_interval"] = interval[column]
@@ -235,19 +281,19 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 def _came_out(run: Run) -> dict[str, object]:
     result, last = run.result, run.history[-1]
-    sizes = {"image_shape": result.image_shape, "num_classes": result.num_classes}
     effective = result.num_weights
     if run.spec.widening.method == "linear_bottleneck":
-        effective = family_weights(run.spec, **sizes)
+        effective = result.family_weights or family_weights(run.spec, result.task)
+    arithmetic = result.multiply_adds or multiply_adds_per_example(
+        run.spec, result.task, connectivity=result.connectivity
+    )
     validation = result.best_validation
     return {
         "status": result.status,
         "num_weights": result.num_weights,
         "num_effective_weights": effective,
-        "multiply_adds": multiply_adds_per_image(
-            run.spec, connectivity=result.connectivity, **sizes
-        ),
-        "num_features": math.prod(result.image_shape),
+        "multiply_adds": arithmetic,
+        "num_features": result.task.numbers_in,
         "connectivity": result.connectivity[""],
         "hidden_connectivity": result.connectivity.get("hidden.0"),
         "output_connectivity": result.connectivity.get("output"),
@@ -258,6 +304,11 @@ def _came_out(run: Run) -> dict[str, object]:
         "best_test_accuracy": result.best_test.test_accuracy,
         "best_test_epoch": result.best_test.epoch,
         "validated_test_accuracy": validation.test_accuracy if validation else None,
+        "metric": result.metric,
+        "higher_is_better": result.higher_is_better,
+        "final_train_metric": last.train_metric,
+        "final_test_metric": result.final.test_metric,
+        "best_test_metric": result.best_test.test_metric,
         "kernel_distance": result.kernel and result.kernel.initial,
         "expected_kernel_distance": result.kernel and result.kernel.expected,
         "theorem_1": result.kernel and result.kernel.theorem_1,
@@ -277,6 +328,7 @@ def _origin(run: Run) -> dict[str, object]:
         **provenance.versions,
         "data_encoding": provenance.data_encoding,
         "data_digest": provenance.data_digest[:16],
+        "code_digest": provenance.code_digest and provenance.code_digest[:16],
         "started": provenance.started,
         "key": run.spec.key,
     }

@@ -25,7 +25,7 @@ from wider.experiments.charts import (
     width_axis,
 )
 from wider.experiments.drawing import Drawing, layered, together
-from wider.runs import ModelSpec, RunSpec, Widening
+from wider.runs import RunSpec, Widening
 from wider.training import Recipe
 
 DOUBLINGS = 8
@@ -95,7 +95,6 @@ def families(
             data=SETS[name].model_copy(
                 update={"num_train": None if name == "digits" else num_train}
             ),
-            model=ModelSpec(),
             widening=Widening(base_width=base_width, width=base_width * 2**power),
             recipe=Recipe(epochs=epochs),
             seed=seed,

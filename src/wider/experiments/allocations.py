@@ -23,9 +23,8 @@ from wider.experiments.charts import (
     width_axis,
 )
 from wider.runs import RunSpec
-from wider.sparsity import AllocationName
 
-ALLOCATIONS: dict[AllocationName, str] = {
+ALLOCATIONS: dict[str, str] = {
     "level": "level",
     "proportional": "proportional",
     "erdos_renyi": "Erdős-Rényi",
@@ -112,7 +111,7 @@ def level_leads(table: pd.DataFrame) -> Evidence | None:
     if not level or {net[0] for net in others} != set(ALLOCATIONS) - {"level"}:
         return None
 
-    def words(net: tuple[AllocationName, int]) -> str:
+    def words(net: tuple[str, int]) -> str:
         return f"{ALLOCATIONS[net[0]]} at width {net[1]}"
 
     return best_less_best(nets, single(level, words), single(others, words))

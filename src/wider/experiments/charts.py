@@ -142,6 +142,7 @@ def accuracy_lines(
     diamonds_name: str = THE_PAPER,
     dashed: pd.DataFrame | None = None,
     dashed_name: str = BASELINE,
+    number_format: str = "~%",
 ) -> Drawing:
     """A line per kind of net, with the 95% interval over seeds at each point.
 
@@ -155,13 +156,17 @@ def accuracy_lines(
         diamonds_name: what they are called in the legend.
         dashed: levels to draw from side to side, with the columns "net" and `accuracy`.
         dashed_name: what they are called in the legend.
+        number_format: of the vertical axis; a fraction in percent by default.
     """
     shown = means.assign(
         low=means[accuracy] - means[f"{accuracy}_interval"],
         high=means[accuracy] + means[f"{accuracy}_interval"],
     )
     colour, shape, dash = _by_net(colours)
-    y_axis: dict[str, Any] = {"axis": alt.Axis(format="~%", tickCount=6), "title": y_title}
+    y_axis: dict[str, Any] = {
+        "axis": alt.Axis(format=number_format, tickCount=6),
+        "title": y_title,
+    }
     # Not nice: a label at the upper end would lift the panel's title over those beside it.
     y = alt.Y(f"{accuracy}:Q", scale=alt.Scale(zero=False, nice=False, padding=12), **y_axis)
     base = alt.Chart(shown).encode(x=x, y=y, color=colour)
@@ -224,7 +229,17 @@ def _tooltip(shown: pd.DataFrame) -> list[alt.Tooltip]:
         "num_effective_weights": "effective weights",
         "multiply_adds": "multiply-adds an image",
     }
+    metrics = {
+        name.replace("accuracy", "metric"): title
+        for name, title in titles.items()
+        if name.replace("accuracy", "metric") in shown
+    }
+    formats = dict.fromkeys(metrics, ".4g") if metrics else dict.fromkeys(titles, ".2%")
     return [
         *(alt.Tooltip(name, title=name.replace("_", " ")) for name in plain),
         *(alt.Tooltip(name, title=title, format=",") for name, title in counts.items()),
-    ] + [alt.Tooltip(name, title=title, format=".2%") for name, title in titles.items()]
+        *(
+            alt.Tooltip(name, title=(metrics or titles)[name], format=shape)
+            for name, shape in formats.items()
+        ),
+    ]

@@ -22,8 +22,8 @@ from wider.experiments.charts import (
     width_axis,
 )
 from wider.experiments.drawing import Drawing, layered, together
-from wider.models import ACTIVATION_NAMES, Activation
-from wider.runs import ModelSpec, RunSpec, Widening
+from wider.models import ACTIVATION_NAMES, Activation, MLPSpec
+from wider.runs import RunSpec, Widening
 from wider.sparsity import allocate
 from wider.training import Recipe
 
@@ -124,7 +124,7 @@ def run_of(
     """
     return RunSpec(
         data=data,
-        model=ModelSpec(activation=activation, batch_norm=batch_norm),
+        model=MLPSpec(activation=activation, batch_norm=batch_norm),
         widening=Widening(
             base_width=BASE_WIDTH, width=width, allocation={"output": output_connectivity}
         ),

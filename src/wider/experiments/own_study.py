@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from wider.experiments._experiment import Experiment, Picture, Scale
 from wider.experiments._study_lines import NOT_SPARSE, SPARSE_ONLY, TRAINING, means, varying
-from wider.experiments._table import asked
+from wider.experiments._table import asked, model_of
 from wider.experiments.charts import (
     BLACK,
     BLUE,
@@ -38,7 +39,7 @@ DEFAULTS = asked(RunSpec())
 ALWAYS_SAID = {"normalisation", "activation", "epochs", "batch_size", "learning_rate"}
 IMAGES = ["classes", "grey", "shrunk_to", "image_size"]  # what is said of them beside the name
 
-ACCURACY = "final_test_accuracy"
+ACCURACY, METRIC = "final_test_accuracy", "final_test_metric"
 
 
 def own_study(table: pd.DataFrame, name: str) -> Experiment:
@@ -53,7 +54,8 @@ def own_study(table: pd.DataFrame, name: str) -> Experiment:
     return Experiment(
         name=name,
         title=_title(table),
-        question=f"How does accuracy change with width? All of its runs: {_in_common(table)}.",
+        question=f"How does {_judged(table).words} change with width? All of its runs: "
+        f"{_in_common(table)}.",
         source="Runs that belong to no experiment of wider's own",
         scales={scale.name: scale},
         summarise=means,
@@ -61,14 +63,60 @@ def own_study(table: pd.DataFrame, name: str) -> Experiment:
     )
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """How runs are compared: by accuracy, or by another metric.
+
+    Attributes:
+        metric: its name.
+        higher_is_better: or lower.
+        examples: what was tested.
+    """
+
+    metric: str
+    higher_is_better: bool
+    examples: str = "images"
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Which is a fraction, in percent."""
+        return self.metric == "accuracy"
+
+    @property
+    def column(self) -> str:
+        """Of a table of means."""
+        return ACCURACY if self.is_accuracy else METRIC
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return self.metric.replace("-", " ").replace("_", " ")
+
+    @property
+    def axis_format(self) -> str:
+        """Of numbers on an axis."""
+        return "~%" if self.is_accuracy else "~g"
+
+    def value(self, number: float) -> str:
+        """A value in a sentence."""
+        return f"{number:.1%}" if self.is_accuracy else f"{number:.4g} {self.words}"
+
+    def gain(self, difference: float) -> str:
+        """A difference in a sentence."""
+        return f"{100 * difference:+.1f} points" if self.is_accuracy else f"{difference:+.3g}"
+
+
+def _judged(table: pd.DataFrame) -> _Judged:
+    if "metric" not in table or table["metric"].iloc[0] in ("", "accuracy", None):
+        return _Judged("accuracy", higher_is_better=True)
+    run = table.iloc[0]
+    return _Judged(str(run["metric"]), bool(run["higher_is_better"]), "examples")
+
+
 def _title(table: pd.DataFrame) -> str:
     run = table.iloc[0]
     lossy = table["data_encoding"].isin(["jpeg", "mixed"]).any()
-    if run["model"] == "mlp":
-        layers = int(run["hidden_layers"])
-        model = f"MLP with {layers} hidden layer{'s' if layers > 1 else ''}"
-    else:
-        model = "ResNet-18"
+    model = model_of(run).title
     images = f"{'re-encoded ' if lossy else ''}{run['dataset']}"
     changes = _listed(_unusual(run, IMAGES))
     left_out = f"{run['exclude']} dense and not counted" if run["exclude"] else ""
@@ -92,7 +140,7 @@ def _unusual(run: pd.Series, fields: Sequence[str]) -> dict[str, object]:
 
 
 def _draw(table: pd.DataFrame, name: str) -> list[Picture]:
-    shown = means(table)
+    shown, judged = means(table), _judged(table)
     varied = [field for field in (*TRAINING, *SPARSE_ONLY) if field in shown]
     in_titles, in_legends = _divided(shown, varied)
     pictures = []
@@ -101,13 +149,14 @@ def _draw(table: pd.DataFrame, name: str) -> list[Picture]:
         chart = accuracy_lines(
             rows.assign(net=labels),
             x=width_axis(sorted(rows["width"].unique().tolist()), "width"),
-            accuracy=ACCURACY,
+            accuracy=judged.column,
             colours=dict(zip(labels.unique(), COLOURS, strict=False)),
-            y_title="test accuracy, last epoch",
+            y_title=f"test {judged.words}, last epoch",
+            number_format=judged.axis_format,
         )
         finished = finish(chart, _title(table), _subtitle(table, rows, values))
         picture_name = f"{name}-{len(pictures) + 1}" if in_titles else name
-        pictures.append(Picture(picture_name, finished, _finding(rows.assign(net=labels))))
+        pictures.append(Picture(picture_name, finished, _finding(rows.assign(net=labels), judged)))
     return pictures
 
 
@@ -172,21 +221,22 @@ def _labels(rows: pd.DataFrame, fields: Sequence[str]) -> pd.Series:
     return pd.Series(labels, index=rows.index)
 
 
-def _finding(rows: pd.DataFrame) -> str:
+def _finding(rows: pd.DataFrame, judged: "_Judged") -> str:
     """What is seen, line by line."""
     sentences = []
     for name, line in rows.groupby("net", sort=False):
         net = str(name)[0].upper() + str(name)[1:]
-        known = line.dropna(subset=ACCURACY)
+        known = line.dropna(subset=judged.column)
         if known.empty:
             sentences.append(f"{net}: every run diverged.")
             continue
-        best = known.sort_values(ACCURACY).iloc[-1]
+        best = known.sort_values(judged.column, ascending=judged.higher_is_better).iloc[-1]
         narrowest = known.sort_values("width").iloc[0]
-        gain = 100 * (best[ACCURACY] - narrowest[ACCURACY])
-        compared = f", {gain:+.1f} points on width {narrowest['width']}" if gain else ""
-        sentences.append(f"{net}: {best[ACCURACY]:.1%} at width {best['width']}{compared}.")
-    picked = "Means over seeds; the widths were picked on the same test images."
+        gain = best[judged.column] - narrowest[judged.column]
+        compared = f", {judged.gain(gain)} on width {narrowest['width']}" if gain else ""
+        value = judged.value(best[judged.column])
+        sentences.append(f"{net}: {value} at width {best['width']}{compared}.")
+    picked = f"Means over seeds; the widths were picked on the same test {judged.examples}."
     return " ".join([*sentences, picked])
 
 

@@ -19,7 +19,8 @@ from wider.experiments.charts import (
     of_seeds,
     width_axis,
 )
-from wider.runs import Method, ModelSpec, RunSpec, Widening
+from wider.models import MLPSpec
+from wider.runs import Method, RunSpec, Widening
 from wider.training import Recipe
 
 WAYS: dict[Method, str] = {
@@ -46,7 +47,7 @@ def runs(
     return [
         RunSpec(
             data=Preprocessing(dataset="mnist", num_train=num_train),
-            model=ModelSpec(num_hidden_layers=HIDDEN_LAYERS),
+            model=MLPSpec(num_hidden_layers=HIDDEN_LAYERS),
             widening=Widening(method=method, base_width=widths[0], width=width),
             recipe=Recipe(epochs=epochs),
             seed=seed,

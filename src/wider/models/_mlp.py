@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
@@ -10,7 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.errors import InputError
+from wider.families import Family
 from wider.models._narrowed import checked_narrowed
+from wider.models._spec import MODELS, ModelSpec
+from wider.registry import bounded
+from wider.tasks import Task
 
 Activation = Literal["relu", "identity"]
 Parametrization = Literal["standard", "ntk"]
@@ -131,6 +136,52 @@ class MLP(nn.Module):
             if norm is not None:
                 features = norm(features)
         return self.output(features)
+
+
+@MODELS.register("mlp")
+@dataclass(frozen=True)
+class MLPSpec(ModelSpec):
+    """An `MLP` apart from its width and its task; arguments as there."""
+
+    num_hidden_layers: int = bounded(1, 1, 10_000)
+    """Hidden layers, all of the same width."""
+    activation: Activation = "relu"
+    """After each hidden layer; "identity" gives a linear net."""
+    bias: bool = True
+    """Whether the layers have biases."""
+    parametrization: Parametrization = "standard"
+    """PyTorch's own, or that of the neural tangent kernel."""
+    batch_norm: bool = False
+    """Whether BatchNorm follows the activation of each hidden layer."""
+
+    same_uses = True
+
+    def family(self, task: Task, *, base_width: int, exclude: Sequence[str] = ()) -> Family:
+        """See `ModelSpec`."""
+        sizes = task.sizes_for(("in_features", "num_outputs"), net="an MLP")
+        return Family(
+            MLP,
+            base_width=base_width,
+            exclude=exclude,
+            in_features=sizes["in_features"],
+            num_classes=sizes["num_outputs"],
+            num_hidden_layers=self.num_hidden_layers,
+            activation=self.activation,
+            bias=self.bias,
+            parametrization=self.parametrization,
+            batch_norm=self.batch_norm,
+        )
+
+    @property
+    def label(self) -> str:
+        """See `ModelSpec`."""
+        return f"{self.name} {ACTIVATION_NAMES[self.activation]}"
+
+    @property
+    def title(self) -> str:
+        """See `ModelSpec`."""
+        layers = self.num_hidden_layers
+        return f"MLP with {layers} hidden layer{'s' if layers > 1 else ''}"
 
 
 def _choice(argument, value, choices):

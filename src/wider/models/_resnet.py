@@ -1,6 +1,7 @@
 """Residual networks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -8,8 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.errors import InputError
+from wider.families import Family
 from wider.models._narrowed import checked_narrowed
+from wider.models._spec import MODELS, ModelSpec
 from wider.native import BatchNormReLU
+from wider.tasks import Task
 
 Stem = Literal["cifar", "imagenet"]
 
@@ -132,6 +136,39 @@ class ResNet18(nn.Module):
         features = self.pool(self.norm(self.stem(images)))
         features = self.stages(features)
         return self.output(functional.adaptive_avg_pool2d(features, 1).flatten(1))
+
+
+@MODELS.register("resnet18")
+@dataclass(frozen=True)
+class ResNet18Spec(ModelSpec):
+    """A `ResNet18` apart from its width and its task; arguments as there."""
+
+    stem: Stem = "cifar"
+    """The first layer, for small images or for those of ImageNet."""
+
+    same_uses = True
+
+    def family(self, task: Task, *, base_width: int, exclude: Sequence[str] = ()) -> Family:
+        """See `ModelSpec`."""
+        sizes = task.sizes_for(("in_channels", "num_outputs"), net="ResNet-18")
+        return Family(
+            ResNet18,
+            base_width=base_width,
+            exclude=exclude,
+            in_channels=sizes["in_channels"],
+            num_classes=sizes["num_outputs"],
+            stem=self.stem,
+        )
+
+    @property
+    def label(self) -> str:
+        """See `ModelSpec`."""
+        return self.name
+
+    @property
+    def title(self) -> str:
+        """See `ModelSpec`."""
+        return "ResNet-18"
 
 
 def _stage(

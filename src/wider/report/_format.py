@@ -16,6 +16,9 @@ WORDS = {
     "best_test_accuracy": "test accuracy, best epoch",
     "final_test_accuracy": "test accuracy, last epoch",
     "final_train_accuracy": "training accuracy, last epoch",
+    "best_test_metric": "on test examples, best epoch",
+    "final_test_metric": "on test examples, last epoch",
+    "final_train_metric": "on training examples, last epoch",
     "output_connectivity": "last layer's connectivity",
     IN_PAPER: "the paper's accuracy",
 }
@@ -36,10 +39,16 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
         intervals = shown.pop(interval_column)
         shown.pop(f"{column}_deviation")
         shown[column] = [
-            _text(column, mean) + ("" if pd.isna(interval) else f" ± {100 * interval:.2f}")
+            _text(column, mean) + ("" if pd.isna(interval) else f" ± {_half(column, interval)}")
             for mean, interval in zip(table[column], intervals, strict=True)
         ]
+        if shown[column].eq("-").all():  # runs that are judged by something else
+            del shown[column]
     return shown
+
+
+def _half(column: str, interval: float) -> str:
+    return f"{100 * interval:.2f}" if "accuracy" in column else f"{interval:.2g}"
 
 
 def heading(column: str) -> str:
@@ -63,7 +72,7 @@ def _text(column: str, value: Any) -> str:
     if isinstance(value, float) and "accuracy" in column:
         return f"{100 * value:.2f}%"
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:.4g}" if column.endswith("_metric") else f"{value:.3g}"
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)

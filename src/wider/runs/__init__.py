@@ -1,6 +1,6 @@
 """From the description of a run to its results on disk, trained only where they are missing."""
 
-from wider.runs._arithmetic import family_weights, multiply_adds_per_image
+from wider.runs._arithmetic import family_weights, multiply_adds_per_example
 from wider.runs._cost import estimated_gpu_seconds, estimated_seconds
 from wider.runs._execute import execute
 from wider.runs._listing import Listed, listing
@@ -8,7 +8,7 @@ from wider.runs._progress import duration
 from wider.runs._result import BestEpoch, Provenance, RunResult
 from wider.runs._run_files import DamagedRun, Run
 from wider.runs._schedule import digests_now, train_missing
-from wider.runs._spec import Method, ModelSpec, RunSpec, Widening
+from wider.runs._spec import Method, RunSpec, Widening
 from wider.runs._store import Store
 from wider.runs._study import Study, check_nets, read_study
 
@@ -17,7 +17,6 @@ __all__ = [
     "DamagedRun",
     "Listed",
     "Method",
-    "ModelSpec",
     "Provenance",
     "Run",
     "RunResult",
@@ -33,7 +32,7 @@ __all__ = [
     "execute",
     "family_weights",
     "listing",
-    "multiply_adds_per_image",
+    "multiply_adds_per_example",
     "read_study",
     "train_missing",
 ]

@@ -3,14 +3,17 @@
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from wider.runs._spec import Method, ModelSpec, RunSpec
+from wider.models import ModelSpec
+from wider.runs._spec import Method, RunSpec
 from wider.sparsity import BudgetWarning, WeightLayer, allocate, multiply_adds, weight_layers
+from wider.tasks import Task
 
 NARROW = 4
 
@@ -28,7 +31,7 @@ class _Net(NamedTuple):
     """A net with every weight in place.
 
     Attributes:
-        multiply_adds: of each layer and one image.
+        multiply_adds: of each layer and one example.
         shapes: of the weights of each layer that is counted.
         family_weights: weights of the family's baseline.
     """
@@ -38,23 +41,23 @@ class _Net(NamedTuple):
     family_weights: int
 
 
-def multiply_adds_per_image(
-    spec: RunSpec,
-    *,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
-    connectivity: Mapping[str, float] | None = None,
+def multiply_adds_per_example(
+    spec: RunSpec, task: Task, *, connectivity: Mapping[str, float] | None = None
 ) -> int:
-    """Multiply-adds of one image's forward pass; weights that are removed count nothing.
+    """Multiply-adds of one example's forward pass; weights that are removed count nothing.
 
     Args:
         spec: the run.
-        image_shape: channels, height, width of an image.
-        num_classes: outputs of the net.
+        task: what its net takes and gives.
         connectivity: of each layer, as a finished run has it; by default what the allocation gives,
             which whole kernels can miss by less than one kernel a layer.
+
+    Raises:
+        InputError: there is no such net.
     """
-    net = _stored(spec, image_shape, num_classes)
+    if not spec.model.same_uses:
+        return _by_making_it(_without_seed(spec), task)
+    net = _stored(spec, task)
     if connectivity is None:
         connectivity = _allocated(spec, net)
     kept = {name: connectivity[name] for name in net.shapes}
@@ -62,54 +65,67 @@ def multiply_adds_per_image(
     return round(sum(count * kept.get(name, 1.0) for name, count in net.multiply_adds.items()))
 
 
-def stored_multiply_adds_per_image(
-    spec: RunSpec, *, image_shape: tuple[int, int, int], num_classes: int
-) -> int:
+def stored_multiply_adds_per_example(spec: RunSpec, task: Task) -> int:
     """The same where the zeros are stored and multiplied."""
-    return sum(_stored(spec, image_shape, num_classes).multiply_adds.values())
+    if not spec.model.same_uses:
+        dense = {"method": "dense", "allocation": "level", "pattern": "uniform"}
+        is_sparse = spec.widening.method == "sparse"
+        widening = spec.widening.model_copy(update=dense if is_sparse else {})
+        return _by_making_it(_without_seed(spec.model_copy(update={"widening": widening})), task)
+    return sum(_stored(spec, task).multiply_adds.values())
 
 
-def family_weights(spec: RunSpec, *, image_shape: tuple[int, int, int], num_classes: int) -> int:
+def family_weights(spec: RunSpec, task: Task) -> int:
     """The number of weights of the family's baseline; see `Family.num_weights`."""
-    return _stored(spec, image_shape, num_classes).family_weights
+    return (
+        spec.family(task).num_weights
+        if not spec.model.same_uses
+        else _stored(spec, task).family_weights
+    )
 
 
-def _stored(spec: RunSpec, image_shape: tuple[int, int, int], num_classes: int) -> _Net:
-    widening = spec.widening
-    method = "dense" if widening.method == "sparse" else widening.method
-    member = _Member(method, widening.base_width, widening.width, widening.exclude)
-    return _built(spec.model, member, image_shape, num_classes)
+def _without_seed(spec: RunSpec) -> RunSpec:
+    return spec.model_copy(update={"seed": 0})
 
 
 @cache
-def _built(
-    model: ModelSpec, member: _Member, image_shape: tuple[int, int, int], num_classes: int
-) -> _Net:
-    spec = RunSpec.model_validate({"model": model, "widening": member._asdict()})
-    family = spec.family(image_shape=image_shape, num_classes=num_classes)
+def _by_making_it(spec: RunSpec, task: Task) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BudgetWarning)
+        return multiply_adds(spec.build(task), task.zeros())[""]
+
+
+def _stored(spec: RunSpec, task: Task) -> _Net:
+    widening = spec.widening
+    method = "dense" if widening.method == "sparse" else widening.method
+    member = _Member(method, widening.base_width, widening.width, widening.exclude)
+    return _built(spec.model, member, task)
+
+
+@cache
+def _built(model: ModelSpec, member: _Member, task: Task) -> _Net:
+    family = model.family(task, base_width=member.base_width, exclude=member.exclude)
     # Shapes without numbers: wide nets have hundreds of megabytes.
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore", BudgetWarning)
         net, num_weights = getattr(family, member.method)(member.width), family.num_weights
     shapes = {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
-    uses = _uses(model, member.method, member.exclude, image_shape)
+    uses = _uses(model, member.method, member.exclude, task)
     arithmetic = {name: size * uses[name] for name, size in _sizes(net).items()}
     return _Net(arithmetic, shapes, num_weights)
 
 
 @cache
-def _uses(
-    model: ModelSpec, method: Method, exclude: tuple[str, ...], image_shape: tuple[int, int, int]
-) -> dict[str, int]:
-    """How often one image uses each weight of a layer: the same at every width, so a narrow net is
-    asked, since a forward pass without numbers takes a quarter of a second.
+def _uses(model: ModelSpec, method: Method, exclude: tuple[str, ...], task: Task) -> dict[str, int]:
+    """How often one example uses each weight of a layer.
+
+    The same at every width, so a narrow net is asked: a forward pass without numbers takes a
+    quarter of a second.
     """
-    narrow = {"base_width": NARROW, "width": NARROW, "exclude": exclude}
-    spec = RunSpec.model_validate({"model": model, "widening": narrow})
-    family = spec.family(image_shape=image_shape, num_classes=1)
+    family = model.family(replace(task, num_outputs=1), base_width=NARROW, exclude=exclude)
     with torch.device("meta"):
         net = getattr(family, method)(NARROW)
-        counts = multiply_adds(net, image_shape)
+        counts = multiply_adds(net, task.zeros())
     return {name: counts[name] // size for name, size in _sizes(net).items()}
 
 

@@ -1,9 +1,16 @@
 """What a run costs, before it is run."""
 
 import math
+from functools import singledispatch
 
-from wider.runs._arithmetic import multiply_adds_per_image, stored_multiply_adds_per_image
-from wider.runs._spec import RunSpec, Widening
+from wider.models import MLPSpec, ModelSpec, ResNet18Spec
+from wider.runs._arithmetic import (
+    family_weights,
+    multiply_adds_per_example,
+    stored_multiply_adds_per_example,
+)
+from wider.runs._spec import Method, RunSpec, Widening
+from wider.tasks import Task
 from wider.training import pays_natively
 
 # Fitted to the MLP 784-width-10 at batch 100, widths 5, 80 and 640, one thread of a 2.6 GHz Xeon
@@ -25,60 +32,80 @@ RESNET_MULTIPLY_ADD, RESNET_WIDTH = 8e-11, 3e-5
 GPU_MULTIPLY_ADDS_PER_SECOND, GPU_STEP = 2e14, 3e-3
 PASSES = 3
 
+# PyTorch, for any net: seconds a multiply-add of the forward pass, zeros included.
+TORCH_MULTIPLY_ADD = TORCH_STORED_WEIGHT / 100
 
-def estimated_seconds(
-    spec: RunSpec, *, num_images: int, image_shape: tuple[int, int, int], num_classes: int
-) -> float:
+
+def estimated_seconds(spec: RunSpec, task: Task, *, num_train: int) -> float:
     """About how long a run takes on one core.
 
     Args:
         spec: the run.
-        num_images: training images in the whole dataset.
-        image_shape: channels, height, width of an image.
-        num_classes: outputs of the net.
+        task: what its net takes and gives.
+        num_train: training examples in the whole dataset; of a text, tokens.
 
     Returns:
         Seconds, good to a factor of two or so on a machine of these years.
     """
-    used = _images_used(spec, num_images)
-    if spec.model.name == "resnet18":
-        arithmetic = multiply_adds_per_image(
-            _quickly_counted(spec), image_shape=image_shape, num_classes=num_classes
-        )
-        per_image = RESNET_MULTIPLY_ADD * arithmetic + RESNET_WIDTH * spec.widening.width
-        return spec.recipe.epochs * used * per_image
-    num_features = math.prod(image_shape)
-    steps = spec.recipe.epochs * math.ceil(used / spec.recipe.batch_size)
-    width, method = spec.widening.width, spec.widening.method
-    budget = _dense_weights(spec, spec.widening.base_width, num_features, num_classes)
-    dense = _dense_weights(spec, width, num_features, num_classes)
-    stored = dense if method in ("dense", "sparse") else budget
-    weights = dense if method == "dense" else budget
-    if spec.widening.exclude:  # an MLP uses each of its weights once
-        sizes = {"image_shape": image_shape, "num_classes": num_classes}
-        weights = multiply_adds_per_image(spec, **sizes)
-    if method != "linear_bottleneck" and pays_natively(weights, weights / stored):
-        units = width * spec.model.num_hidden_layers
-        per_image = NATIVE_PIXEL * num_features + NATIVE_WEIGHT * weights + NATIVE_UNIT * units
-        return steps * (NATIVE_STEP + spec.recipe.batch_size * per_image)
-    share_of_100_images = spec.recipe.batch_size / 100
-    return steps * (TORCH_STEP + TORCH_STORED_WEIGHT * stored * share_of_100_images)
+    return _seconds(spec.model, spec, task, _examples_used(spec, task, num_train))
 
 
-def estimated_gpu_seconds(
-    spec: RunSpec, *, num_images: int, image_shape: tuple[int, int, int], num_classes: int
-) -> float:
+def estimated_gpu_seconds(spec: RunSpec, task: Task, *, num_train: int) -> float:
     """About how long a run takes on one large GPU; arguments as for `estimated_seconds`.
 
     Fitted on small images; what it says of others is extrapolated.
     """
-    used = _images_used(spec, num_images)
-    steps = spec.recipe.epochs * math.ceil(used / spec.recipe.batch_size)
-    arithmetic = stored_multiply_adds_per_image(
-        _quickly_counted(spec), image_shape=image_shape, num_classes=num_classes
+    used = _examples_used(spec, task, num_train)
+    arithmetic = stored_multiply_adds_per_example(_quickly_counted(spec), task)
+    work = PASSES * _examples(spec, used) * arithmetic
+    return _steps(spec, used) * GPU_STEP + work / GPU_MULTIPLY_ADDS_PER_SECOND
+
+
+@singledispatch
+def _seconds(model: ModelSpec, spec: RunSpec, task: Task, used: int) -> float:  # noqa: ARG001
+    """In PyTorch; models whose native code was timed are registered below."""
+    arithmetic = stored_multiply_adds_per_example(spec, task)
+    return _steps(spec, used) * TORCH_STEP + TORCH_MULTIPLY_ADD * arithmetic * _examples(spec, used)
+
+
+@_seconds.register
+def _(model: ResNet18Spec, spec: RunSpec, task: Task, used: int) -> float:  # noqa: ARG001
+    arithmetic = multiply_adds_per_example(_quickly_counted(spec), task)
+    per_image = RESNET_MULTIPLY_ADD * arithmetic + RESNET_WIDTH * spec.widening.width
+    return _examples(spec, used) * per_image
+
+
+@_seconds.register
+def _(model: MLPSpec, spec: RunSpec, task: Task, used: int) -> float:
+    width, method = spec.widening.width, spec.widening.method
+    # An MLP uses each of its weights once, so its arithmetic is their number.
+    budget = family_weights(spec, task)
+    dense = stored_multiply_adds_per_example(_as(spec, "dense"), task)
+    stored = dense if method in ("dense", "sparse") else budget
+    weights = dense if method == "dense" else budget
+    if spec.widening.exclude:
+        weights = multiply_adds_per_example(spec, task)
+    if method != "linear_bottleneck" and pays_natively(weights, weights / stored):
+        units = width * model.num_hidden_layers
+        per_image = NATIVE_PIXEL * task.numbers_in + NATIVE_WEIGHT * weights + NATIVE_UNIT * units
+        return _steps(spec, used) * NATIVE_STEP + _examples_in_full(spec, used) * per_image
+    share_of_100_images = spec.recipe.batch_size / 100
+    a_step = TORCH_STEP + TORCH_STORED_WEIGHT * stored * share_of_100_images
+    return _steps(spec, used) * a_step
+
+
+def _as(spec: RunSpec, method: Method) -> RunSpec:
+    widening = spec.widening
+    return spec.model_copy(
+        update={
+            "widening": Widening(
+                method=method,
+                base_width=widening.base_width,
+                width=widening.width,
+                exclude=widening.exclude,
+            )
+        }
     )
-    images = spec.recipe.epochs * used
-    return steps * GPU_STEP + PASSES * images * arithmetic / GPU_MULTIPLY_ADDS_PER_SECOND
 
 
 def _quickly_counted(spec: RunSpec) -> RunSpec:
@@ -92,9 +119,21 @@ def _quickly_counted(spec: RunSpec) -> RunSpec:
     return spec.model_copy(update={"widening": baseline})
 
 
-def _images_used(spec: RunSpec, num_images: int) -> int:
-    return spec.data.num_train or num_images - spec.data.num_validation
+def _examples_used(spec: RunSpec, task: Task, num_train: int) -> int:
+    used = spec.data.num_train or num_train - spec.data.num_validation
+    return max(1, used // task.shape[0]) if task.input == "tokens" else used
 
 
-def _dense_weights(spec: RunSpec, width: int, num_features: int, num_classes: int) -> int:
-    return width * (num_features + num_classes) + (spec.model.num_hidden_layers - 1) * width**2
+def _steps(spec: RunSpec, used: int) -> int:
+    recipe = spec.recipe
+    return recipe.steps or recipe.epochs * math.ceil(used / recipe.batch_size)
+
+
+def _examples(spec: RunSpec, used: int) -> int:
+    recipe = spec.recipe
+    return recipe.steps * recipe.batch_size if recipe.steps else recipe.epochs * used
+
+
+def _examples_in_full(spec: RunSpec, used: int) -> int:
+    """With a last batch of an epoch that takes as long as the others."""
+    return _steps(spec, used) * spec.recipe.batch_size

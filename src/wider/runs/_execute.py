@@ -11,24 +11,21 @@ import torch
 from filelock import Timeout
 from torch import Tensor, nn
 
-from wider.data import (
-    ImageData,
-    LargeImageData,
-    Preprocessing,
-    TrainingData,
-    at_hand,
-    digest_at_hand,
-    prepare,
-)
+from wider.data import Dataset, Preprocessing, TrainingData, at_hand, prepare
 from wider.errors import InputError
+from wider.own_code import is_own, source_digest
 from wider.runs import provenance
+from wider.runs._arithmetic import family_weights, multiply_adds_per_example
 from wider.runs._checkpoint_clock import CheckpointClock
+from wider.runs._digests import Digests
 from wider.runs._kernel import KernelDistances, kernel_distances
-from wider.runs._result import Provenance
+from wider.runs._measurements import Measured, Moment, Numbers, measured
+from wider.runs._result import Provenance, RunResult, summarise, task_fields
 from wider.runs._run_files import DamagedRun, Run
 from wider.runs._spec import RunSpec
-from wider.runs._store import DIGITS_SHOWN, Store
+from wider.runs._store import Store
 from wider.sparsity import connectivity, count_weights
+from wider.tasks import Task
 from wider.training import ALONE, Engine, Epoch, Precision, Processes, trainer_for
 
 CHECKPOINT_SECONDS = 20.0
@@ -50,8 +47,9 @@ def execute(
     """Returns a run from the store, training it (or the rest of it) where it is missing.
 
     Another process that executes the same spec on the same store waits for the first and then
-    finds the run. A damaged run is set aside and trained again; so is one whose images were others
-    than they are now, under their digest, and it is moved back when they are those again.
+    finds the run. A damaged run is set aside and trained again; so is one whose data, or whose
+    user's own code, were others than they are now, under their digest, and it is moved back when
+    they are those again.
 
     Args:
         spec: the run.
@@ -64,7 +62,7 @@ def execute(
             all must see the store.
         on_epoch: called after each epoch.
         on_damage: called with a sentence for each damaged run that is set aside, and each whose
-            images were others than they are now.
+            data or code were others than they are now.
         checkpoint_seconds: an interrupted run loses at most about this much work, wherever in an
             epoch it was; beside it only the evaluation after an epoch, which starts again.
         wait: whether to wait for another process that is training this run.
@@ -81,10 +79,12 @@ def execute(
     with claimed as (run, checkpoint):
         if run is not None:
             return run
-        images = at_hand(spec.data, data_dir=data_dir)
-        data = _prepared(images, spec.data, place)
-        model = spec.build(image_shape=images.image_shape, num_classes=images.num_classes)
-        kernel = _kernel(spec, model, data)
+        dataset = at_hand(spec.data, data_dir=data_dir)
+        digests = Digests(dataset.digest, source_digest(spec.own_code))
+        data = _prepared(dataset, spec.data, place)
+        model = spec.build(data.task)
+        before = {**_sizes(spec, model, data.task), "kernel": _kernel(spec, model, data)}
+        measured_before = _measured(spec, model, data, "before")
         speed = {
             "precision": precision,
             "processes": processes,
@@ -95,34 +95,57 @@ def execute(
             trainer.load_state(checkpoint)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         clock = CheckpointClock(checkpoint_seconds, processes)
-        keep = partial(store.write_checkpoint, spec, data_digest=images.digest)
+        keep = partial(store.write_checkpoint, spec, digests=digests)
         _train(trainer, keep if processes.is_first else None, on_epoch, clock)
         trainer.update_model()
-        measured = {
-            **_sizes(model, images),
-            "peak_memory": provenance.peak_memory(place),
-            "provenance": _provenance_of(images, trainer, place, started),
-            "kernel": kernel,
-        }
-        first = processes.is_first
-        written = store.write(spec, trainer.history, model, measured) if first else None
+        judged = trainer.metric
+        metric = {"metric": judged.name, "higher_is_better": judged.higher_is_better}
+        result = RunResult.model_validate(
+            {
+                **summarise(trainer.history, **metric),
+                **metric,
+                **before,
+                "measured": _together(measured_before, _measured(spec, model, data, "after")),
+                "peak_memory": provenance.peak_memory(place),
+                "provenance": _provenance_of(dataset, digests, trainer, place, started),
+            }
+        )
+        trained = Run(spec, result, trainer.history)
+        if processes.is_first:
+            store.write(trained, model)
         processes.told_by_first()
-        return written or cast(Run, store.read(spec))
+        return trained if processes.is_first else cast(Run, store.read(spec))
 
 
-def _sizes(model: nn.Module, images: ImageData | LargeImageData) -> dict[str, object]:
-    return {
+def _sizes(spec: RunSpec, model: nn.Module, task: Task) -> dict[str, object]:
+    sizes: dict[str, object] = {
         "num_weights": count_weights(model),
         "connectivity": connectivity(model),
-        "image_shape": images.image_shape,
-        "num_classes": images.num_classes,
+        **task_fields(task),
     }
+    if not is_own(spec.model.name):
+        return sizes
+    # Whoever reads the run later may not have the code.
+    sizes["multiply_adds"] = multiply_adds_per_example(spec, task)
+    sizes["family_weights"] = family_weights(spec, task)
+    return sizes
 
 
 def _kernel(spec: RunSpec, model: nn.Module, data: TrainingData) -> KernelDistances | None:
     if not spec.kernel_pairs:
         return None
     return kernel_distances(model, data, num_pairs=spec.kernel_pairs, seed=spec.seed)
+
+
+def _measured(
+    spec: RunSpec, model: nn.Module, data: TrainingData, moment: Moment
+) -> dict[str, Numbers]:
+    return measured(spec.measurements, Measured(model, data, spec.recipe, spec.seed, moment))
+
+
+def _together(before: dict[str, Numbers], after: dict[str, Numbers]) -> dict[str, Numbers]:
+    names = dict.fromkeys([*before, *after])
+    return {name: {**before.get(name, {}), **after.get(name, {})} for name in names}
 
 
 @contextmanager
@@ -149,21 +172,20 @@ def _claimed(
             processes.told_by_first(False)
             raise
         store.discard_unfinished_writes(spec)
-        digest = digest_at_hand(spec.data, data_dir=data_dir)
-        found = _found(spec, store, digest, say)
+        found = _found(spec, store, Digests.now(spec, data_dir=data_dir), say)
         processes.told_by_first(True)
         yield found
 
 
 def _found(
-    spec: RunSpec, store: Store, digest: str | None, say: Callable[[str], None]
+    spec: RunSpec, store: Store, now: Digests, say: Callable[[str], None]
 ) -> tuple[Run | None, dict[str, Tensor] | None]:
     """The run and its checkpoint, after what cannot be gone on from was set aside.
 
     Args:
         spec: the run.
         store: where it is kept.
-        digest: of its images as they are now; None where they are not at hand.
+        now: of its data and code as they are now.
         say: called with a sentence for each run that is moved.
     """
     try:
@@ -172,24 +194,18 @@ def _found(
     except DamagedRun as damage:
         say(f"{damage}; moved to {store.set_aside(spec)}, running it again")
         run, checkpoint = None, None
-    if run is not None:
-        before = run.result.provenance.data_digest
-    else:
-        before = store.data_digest_of_checkpoint(spec)
-    if digest is not None and before is not None and before != digest:
-        aside = store.set_aside(spec, data_digest=before)
-        say(
-            f"{spec.title}: its images were others (digest {before[:DIGITS_SHOWN]}) than those of "
-            f"{spec.data.dataset} now ({digest[:DIGITS_SHOWN]}); moved to {aside}, running it again"
-        )
+    before = run.digests if run is not None else store.digests_of_checkpoint(spec)
+    if before is not None and (changes := before.changes(now, spec)):
+        aside = store.set_aside(spec, digests=before)
+        say(f"{spec.title}: {' and '.join(changes)}; moved to {aside}, running it again")
         run, checkpoint = None, None
-    if run is not None or checkpoint is not None or digest is None:
+    if run is not None or checkpoint is not None or now.data is None:
         return run, checkpoint
-    aside = store.restore(spec, data_digest=digest)
+    aside = store.restore(spec, digests=now)
     if aside is None:
         return None, None
-    say(f"{spec.title}: moved back from {aside}, where the images were those of now")
-    return _found(spec, store, digest, say)
+    say(f"{spec.title}: moved back from {aside}, where data and code were those of now")
+    return _found(spec, store, now, say)
 
 
 def usable_device(name: str) -> torch.device:
@@ -227,16 +243,14 @@ def _train(
         on_epoch(epoch)
 
 
-# One run after another usually wants the same images; two sets of them may not fit.
+# One run after another usually wants the same data; two sets of them may not fit.
 @lru_cache(maxsize=1)
-def _prepared(
-    images: ImageData | LargeImageData, preprocessing: Preprocessing, device: torch.device
-) -> TrainingData:
-    return prepare(images, preprocessing).to(device)
+def _prepared(dataset: Dataset, preprocessing: Preprocessing, device: torch.device) -> TrainingData:
+    return prepare(dataset, preprocessing).to(device)  # pyright: ignore
 
 
 def _provenance_of(
-    images: ImageData | LargeImageData, trainer: Engine, device: torch.device, started: str
+    dataset: Dataset, digests: Digests, trainer: Engine, device: torch.device, started: str
 ) -> Provenance:
     return Provenance(
         started=started,
@@ -246,6 +260,7 @@ def _provenance_of(
         engine=trainer.name,
         device=device.type,
         threads=torch.get_num_threads(),
-        data_digest=images.digest,
-        data_encoding=images.encoding,
+        data_digest=dataset.digest,
+        data_encoding=dataset.encoding,
+        code_digest=digests.code,
     )

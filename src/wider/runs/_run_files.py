@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from wider.errors import InputError
 from wider.files import NotAFileError, read_whole, write_whole
-from wider.runs._result import RunResult, summarise
+from wider.runs._digests import Digests
+from wider.runs._result import RunResult
+from wider.runs._result import summarise as summary_of
 from wider.runs._spec import RunSpec
-from wider.training import Epoch, History
+from wider.training import History
 
 SPEC, HISTORY, MODEL, RESULT = "spec.json", "history.parquet", "model.safetensors", "result.json"
 CHECKPOINT = "checkpoint.safetensors"
@@ -29,7 +31,6 @@ FILES = (SPEC, HISTORY, MODEL)  # that a finished run has beside its result
 EVERY_NAME = {*FILES, RESULT, CHECKPOINT}
 DIGEST_BYTES = hashlib.sha256().digest_size
 SIZE_BYTES = 8  # of the number with which a file of safetensors begins: of its header's bytes
-DATA_DIGEST = "data_digest"
 
 
 class DamagedRun(InputError):  # noqa: N818 - a state of the store that callers handle
@@ -43,6 +44,11 @@ class Run:
     spec: RunSpec
     result: RunResult
     history: History
+
+    @property
+    def digests(self) -> Digests:
+        """Of what it depends on beside its spec."""
+        return Digests(self.result.provenance.data_digest, self.result.provenance.code_digest)
 
 
 def check_folder(folder: Path) -> None:
@@ -103,11 +109,10 @@ def read_spec(folder: Path, key: str) -> RunSpec | None:
     return spec if spec.key == key else None
 
 
-def write_run(
-    folder: Path, spec: RunSpec, history: History, model: nn.Module, measured: dict[str, object]
-) -> Run:
+def write_run(folder: Path, run: Run, model: nn.Module) -> None:
     """Writes a finished run; arguments as in `Store.write`."""
     check_folder(folder)
+    spec, history = run.spec, run.history
     table = io.BytesIO()
     history.to_table().to_parquet(table, index=False)
     contents = {
@@ -119,24 +124,22 @@ def write_run(
     }
     for name, content in contents.items():
         write_whole(folder / name, content)
-    result = RunResult.model_validate({**summarise(history), **measured})
     document = {
-        "result": result.model_dump(mode="json"),
+        "result": run.result.model_dump(mode="json"),
         "files": {name: digest(content) for name, content in contents.items()},
     }
     sealed = {**document, "seal": digest(json_bytes(document))}
     write_whole(folder / RESULT, json_bytes(sealed))
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    return Run(spec, result, history)
 
 
 def write_checkpoint(
-    folder: Path, spec: RunSpec, state: Mapping[str, Tensor], data_digest: str
+    folder: Path, spec: RunSpec, state: Mapping[str, Tensor], digests: Digests
 ) -> None:
     """Writes what an interrupted run goes on from; arguments as in `Store.write_checkpoint`."""
     check_folder(folder)
     write_whole(folder / SPEC, _spec_bytes(spec))
-    content = safetensors.torch.save(dict(state), metadata={DATA_DIGEST: data_digest})
+    content = safetensors.torch.save(dict(state), metadata=digests.metadata)
     # The digest stands before the tensors, so that one rename replaces both together.
     write_whole(folder / CHECKPOINT, _checkpoint_digest(spec.key, content) + content)
 
@@ -175,11 +178,12 @@ def epochs_in_checkpoint(folder: Path) -> float:
         return 0
 
 
-def data_digest_in_checkpoint(folder: Path) -> str | None:
-    """Of the images that a checkpoint's run is trained on; None where it does not say."""
+def digests_in_checkpoint(folder: Path) -> Digests | None:
+    """Of what a checkpoint's run is trained on; None where it does not say."""
     try:
-        return str(_header(folder)["__metadata__"][DATA_DIGEST])
-    except (LookupError, TypeError):
+        metadata = _header(folder)["__metadata__"]
+        return Digests.from_metadata(metadata)
+    except (LookupError, TypeError, AttributeError):
         return None
 
 
@@ -209,7 +213,7 @@ def run_as_text(run: Run) -> str:
 def run_from_text(text: str) -> Run:
     """The inverse of `run_as_text`."""
     spec, result, numbers = json.loads(text)
-    rows = np.frombuffer(base64.b64decode(numbers)).reshape(-1, len(Epoch._fields))
+    rows = np.frombuffer(base64.b64decode(numbers)).reshape(-1, 8)
     history = History.from_tensor(torch.from_numpy(rows.copy()))
     return Run(RunSpec.model_validate(spec), RunResult.model_validate(result), history)
 
@@ -227,15 +231,15 @@ def digest(content: bytes) -> str:
 def _check_summary(spec: RunSpec, result: RunResult, history: History, folder: Path) -> None:
     if [row.epoch for row in history] != list(range(1, len(history) + 1)) or not history:
         raise DamagedRun(f"{folder / HISTORY} does not have the epochs 1, 2, ... of a run")
-    summary = summarise(history)
+    summary = summary_of(history, metric=result.metric, higher_is_better=result.higher_is_better)
     wrong = [name for name, value in summary.items() if getattr(result, name) != value]
     if wrong:
         raise DamagedRun(
             f"{folder / RESULT} does not say what {HISTORY} says of {', '.join(wrong)}"
         )
-    if result.status == "finished" and result.epochs != spec.recipe.epochs:
+    if result.status == "finished" and result.epochs != spec.recipe.rounds:
         raise DamagedRun(
-            f"{folder / HISTORY} has {result.epochs} epochs, {spec.recipe.epochs} were asked for"
+            f"{folder / HISTORY} has {result.epochs} epochs, {spec.recipe.rounds} were asked for"
         )
 
 

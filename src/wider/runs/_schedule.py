@@ -11,9 +11,10 @@ from typing import cast
 from filelock import Timeout
 from rich.console import Console
 
-from wider.data import ImageData, LargeImageData, Preprocessing, at_hand, digest_at_hand
+from wider.data import Dataset, Preprocessing, at_hand, task_of
 from wider.errors import InputError
 from wider.runs._cost import estimated_seconds
+from wider.runs._digests import Digests
 from wider.runs._execute import execute, usable_device
 from wider.runs._progress import Progress
 from wider.runs._run_files import Run
@@ -87,27 +88,30 @@ def train_missing(
 
 def digests_now(
     specs: Iterable[RunSpec], *, data_dir: Path | None = None
-) -> dict[Preprocessing, str | None]:
-    """The digests of the images of some runs as they are now, by `Preprocessing.as_loaded`.
+) -> dict[RunSpec, Digests]:
+    """The digests of the data and the user's own code of some runs as they are now.
 
-    None where the images are not on this machine; arguments as in `train_missing`.
+    Arguments as in `train_missing`.
     """
-    digests: dict[Preprocessing, str | None] = {}
+    known: dict[tuple[Preprocessing, tuple[str, ...]], Digests] = {}
+    digests: dict[RunSpec, Digests] = {}
     for spec in specs:
-        if spec.data.as_loaded not in digests:
-            digests[spec.data.as_loaded] = digest_at_hand(spec.data, data_dir=data_dir)
+        depends_on = (spec.data.as_loaded, tuple(spec.own_code))
+        if depends_on not in known:
+            known[depends_on] = Digests.now(spec, data_dir=data_dir)
+        digests[spec] = known[depends_on]
     return digests
 
 
 def _there(
     specs: Sequence[RunSpec], store: Store, data_dir: Path | None, processes: Processes
 ) -> dict[str, Run]:
-    """Which runs are finished, whole, and of the images as they are now; by key."""
+    """Which runs are finished, whole, and of the data and code as they are now; by key."""
     digests = digests_now(specs, data_dir=data_dir)
     found, _ = store.survey(spec.key for spec in specs)
     for spec in specs:
-        run, digest = found.get(spec.key), digests[spec.data.as_loaded]
-        is_there = run is not None and digest in (None, run.result.provenance.data_digest)
+        run = found.get(spec.key)
+        is_there = run is not None and not run.digests.changes(digests[spec], spec)
         # The first process's answer: another command may finish a run at any moment.
         if not processes.told_by_first(is_there):
             found.pop(spec.key, None)
@@ -230,25 +234,20 @@ def _outcome(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:
 def _costs(
     specs: Sequence[RunSpec], data_dir: Path | None, console: Console
 ) -> dict[RunSpec, float]:
-    # Loading the images here, before any worker starts, means that bad input is found at once and
+    # Loading the data here, before any worker starts, means that bad input is found at once and
     # that the workers find them decoded.
-    images: dict[Preprocessing, ImageData | LargeImageData] = {}
+    datasets: dict[Preprocessing, Dataset] = {}
     for spec in specs:
-        if spec.data.as_loaded not in images:
-            loaded = images[spec.data.as_loaded] = at_hand(spec.data, data_dir=data_dir)
+        if spec.data.as_loaded not in datasets:
+            loaded = datasets[spec.data.as_loaded] = at_hand(spec.data, data_dir=data_dir)
             for note in loaded.notes:
                 line = f"{loaded.name}: {note}"
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return {spec: _cost(spec, images[spec.data.as_loaded]) for spec in specs}
+    return {spec: _cost(spec, datasets[spec.data.as_loaded]) for spec in specs}
 
 
-def _cost(spec: RunSpec, images: ImageData | LargeImageData) -> float:
-    return estimated_seconds(
-        spec,
-        num_images=images.num_train,
-        image_shape=images.image_shape,
-        num_classes=images.num_classes,
-    )
+def _cost(spec: RunSpec, dataset: Dataset) -> float:
+    return estimated_seconds(spec, task_of(dataset, spec.data), num_train=dataset.num_train)
 
 
 def _unique(specs: Sequence[RunSpec]) -> list[RunSpec]:

@@ -2,32 +2,52 @@
 
 import hashlib
 import json
-import math
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from torch import nn
 
 from wider.data import Preprocessing
+from wider.described import FromTable
 from wider.families import Family
 from wider.fields import Seed, Width
-from wider.models import ACTIVATION_NAMES, MLP, Activation, Parametrization, ResNet18, Stem
-from wider.sparsity import AllocationName, Pattern
+from wider.models import MODELS, MLPSpec, ModelSpec
+from wider.own_code import is_own
+from wider.registry import Described, Registry
+from wider.runs._measurements import MEASUREMENTS, Measurement
+from wider.sparsity import ALLOCATIONS, PATTERNS
+from wider.tasks import Task
 from wider.training import Recipe
 
-OWN_FIELDS = {
-    "mlp": {"num_hidden_layers", "activation", "bias", "parametrization", "batch_norm"},
-    "resnet18": {"stem"},
+# What is in the key of every run. All fields that came later are in it where they are not at their
+# default, and so will be those to come.
+FIRST_FIELDS = {
+    "data": {"dataset", "normalisation", "num_train", "num_validation", "split_seed"},
+    "widening": {"method", "base_width", "width", "allocation", "pattern"},
+    "recipe": {"epochs", "batch_size", "learning_rate", "momentum", "weight_decay"},
 }
+# The first two models were one table, whose fields stand in the keys of both.
+FIRST_MODELS = {"mlp", "resnet18"}
+FIRST_OPTIONS = {
+    "num_hidden_layers": 1,
+    "activation": "relu",
+    "bias": True,
+    "parametrization": "standard",
+}
+# As a measurement: with how many pairs where it does not say.
+KERNEL_DISTANCE, KERNEL_PAIRS = "kernel-distance", 1000
 
-# Fields that came later: at their default they are left out of the key, so that runs keep theirs.
-LATER_FIELDS = {
-    "data": {"scaled_by", "image_size", "classes", "grey", "shrunk_to"},
-    "model": {"stem", "batch_norm"},
-    "widening": {"exclude"},
-    "recipe": {"schedule", "milestones", "augmentation"},
-}
+FIRST_TABLE = {**FIRST_OPTIONS, "batch_norm": False, "stem": "cifar"}  # as files of then have it
 
 SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to mean another run
 
@@ -35,38 +55,15 @@ SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to me
 Method = Literal["dense", "sparse", "linear_bottleneck", "nonlinear_bottleneck"]
 
 
-class ModelSpec(BaseModel, frozen=True, extra="forbid"):
-    """The architecture, apart from its width."""
+def _known(registry: Registry[Any]) -> AfterValidator:
+    """A name of a registry. A user's own code is not imported for it: to read a file runs none."""
 
-    name: Literal["mlp", "resnet18"] = "mlp"
-    """The architecture. Each of the other fields belongs to one of them; leave the rest alone."""
-    num_hidden_layers: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """mlp: hidden layers, all of the same width."""
-    activation: Activation = "relu"
-    """mlp: after each hidden layer; "identity" gives a linear net."""
-    bias: bool = True
-    """mlp: whether the layers have biases."""
-    parametrization: Parametrization = "standard"
-    """mlp: PyTorch's own, or that of the neural tangent kernel."""
-    batch_norm: bool = False
-    """mlp: whether BatchNorm follows the activation of each hidden layer."""
-    stem: Stem = "cifar"
-    """resnet18: its first layer, for small images or for those of ImageNet."""
+    def check(name: str) -> str:
+        if not is_own(name):
+            registry.find(name)
+        return name
 
-    @property
-    def keywords(self) -> dict[str, Any]:
-        """What the architecture is made with, apart from sizes."""
-        return self.model_dump(include=OWN_FIELDS[self.name])
-
-    @model_validator(mode="after")
-    def _nothing_of_another_architecture(self) -> Self:
-        for name, field in type(self).model_fields.items():
-            value = getattr(self, name)
-            if name not in {"name", *OWN_FIELDS[self.name]} and value != field.default:
-                raise ValueError(
-                    f"{name} is {value!r}, but {self.name} has no such thing: leave it out"
-                )
-        return self
+    return AfterValidator(check)
 
 
 class Widening(BaseModel):
@@ -81,11 +78,12 @@ class Widening(BaseModel):
     """Width of the dense baseline, which sets the number of weights."""
     width: Width = 80
     """Width of this net."""
-    allocation: AllocationName | dict[str, int | float] = "level"
-    """How many weights each layer keeps: a rule, or LAYER NUMBER pairs, where a whole number counts
-    weights and a fraction is the layer's connectivity; layers not named share the rest."""
-    pattern: Pattern = "uniform"
-    """Which weights a layer keeps."""
+    allocation: Annotated[str, _known(ALLOCATIONS)] | dict[str, int | float] = "level"
+    """How many weights each layer keeps: level, proportional, erdos_renyi, a rule of your own
+    (MODULE:NAME), or LAYER NUMBER pairs, where a whole number counts weights and a fraction is the
+    layer's connectivity; layers not named share the rest."""
+    pattern: Annotated[str, _known(PATTERNS)] = "uniform"
+    """Which weights a layer keeps: uniform, io, or a rule of your own (MODULE:NAME)."""
     exclude: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Layers that stay dense and are not counted: patterns of their names, such as output."""
 
@@ -111,8 +109,8 @@ class RunSpec(BaseModel):
 
     data: Preprocessing = Preprocessing()
     """Images and how they are prepared."""
-    model: ModelSpec = ModelSpec()
-    """The architecture."""
+    model: Annotated[ModelSpec, FromTable(MODELS, default="mlp")] = MLPSpec()
+    """The architecture, apart from its width."""
     widening: Widening = Widening()
     """The member of the family."""
     recipe: Recipe = Recipe()
@@ -124,12 +122,64 @@ class RunSpec(BaseModel):
     infinitely wide limit is predicted, and measured where it has NTK parametrisation and no biases;
     0 for none. For ReLU MLPs with one hidden layer and without BatchNorm."""
 
+    measurements: tuple[Annotated[Measurement, FromTable(MEASUREMENTS)], ...] = ()
+    """What is measured of the net before and after training: activations, gradient-norms,
+    kernel-distance (the same as kernel_pairs), or your own (MODULE:NAME)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kernel_distance_is_told_by_its_pairs(cls, values: Any) -> Any:
+        """A measurement of the kernel distance becomes `kernel_pairs`: one run has one spec."""
+        if not isinstance(values, Mapping) or not isinstance(
+            values.get("measurements"), list | tuple
+        ):
+            return values
+        kept, pairs = [], values.get("kernel_pairs", 0)
+        for value in values["measurements"]:
+            is_table = isinstance(value, Mapping)
+            if (value.get("name") if is_table else value) != KERNEL_DISTANCE:
+                kept.append(value)
+                continue
+            if pairs:
+                raise ValueError("the kernel distance is asked for twice: once is enough")
+            pairs = value.get("pairs", KERNEL_PAIRS) if is_table else KERNEL_PAIRS
+            if is_table and (others := value.keys() - {"name", "pairs"}):
+                raise ValueError(
+                    f"{KERNEL_DISTANCE} has no {', '.join(sorted(map(repr, others)))}; it has pairs"
+                )
+        return {**values, "measurements": tuple(kept), "kernel_pairs": pairs}
+
+    @field_validator("measurements")
+    @classmethod
+    def _each_once(cls, measurements: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
+        names = [measurement.name for measurement in measurements]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{', '.join(sorted(twice))} twice: once is enough")
+        return measurements
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _without_the_other_model(cls, model: Any) -> Any:
+        """The first two models were one table, in which each had the other's fields, too."""
+        if not isinstance(model, Mapping) or model.get("name", "mlp") not in FIRST_MODELS:
+            return model
+        own = [field.name for field in fields(MODELS.find(model.get("name", "mlp")))]
+        return {
+            name: value
+            for name, value in model.items()
+            if name == "name" or name in own or value != FIRST_TABLE.get(name, NOTHING)
+        }
+
     @model_validator(mode="after")
     def _has_a_kernel(self) -> Self:
         model = self.model
-        one_layer = model.name == "mlp" and model.num_hidden_layers == 1
-        plain = model.activation == "relu" and not model.batch_norm
-        has_kernel = one_layer and plain and self.widening.method in ("dense", "sparse")
+        has_kernel = (
+            isinstance(model, MLPSpec)
+            and model.num_hidden_layers == 1
+            and model.activation == "relu"
+            and not model.batch_norm
+            and self.widening.method in ("dense", "sparse")
+        )
         if self.kernel_pairs and not has_kernel:
             raise ValueError(
                 f"kernel_pairs is {self.kernel_pairs}, but the kernel distance is known for dense "
@@ -152,14 +202,7 @@ class RunSpec(BaseModel):
 
         Fields that came after the first release are in it where they are not at their default.
         """
-        document = {"schema_version": SCHEMA_VERSION, **self.model_dump(mode="json")}
-        defaults = _defaults()
-        for part, names in LATER_FIELDS.items():
-            for name in names:
-                if document[part][name] == defaults[part][name]:
-                    del document[part][name]
-        if not self.kernel_pairs:
-            del document["kernel_pairs"]
+        document = {"schema_version": SCHEMA_VERSION, **_document(self)}
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -176,21 +219,30 @@ class RunSpec(BaseModel):
             allocation = widening.allocation
         else:
             allocation = ", ".join(f"{name} {kept}" for name, kept in widening.allocation.items())
-        parts = [self.data.dataset, self.model.name, widening.method]
-        if self.model.name == "mlp":
-            parts.insert(2, ACTIVATION_NAMES[self.model.activation])
+        parts = [self.data.dataset, self.model.label, widening.method]
         if widening.method == "sparse":
             parts.append(f"({allocation})")
         if widening.exclude:
             parts.append(f"without {', '.join(widening.exclude)}")
         return " ".join([*parts, f"width {widening.width}", f"seed {self.seed}"])
 
-    def build(self, *, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    @property
+    def own_code(self) -> list[str]:
+        """The `module:name` of all that is a user's own in this spec."""
+        parts = [self, self.data, self.widening, self.recipe]
+        values = [value for part in parts for _, value in part]
+        described = [entry for value in values for entry in _described(value)]
+        widening = self.widening
+        named = [self.data.dataset, widening.pattern, widening.allocation]
+        names = {name for name in named if isinstance(name, str)}
+        names |= {entry.name for entry in described}
+        return sorted(filter(is_own, names))
+
+    def build(self, task: Task) -> nn.Module:
         """The freshly initialised net of this run.
 
         Args:
-            image_shape: channels, height, width of an image.
-            num_classes: outputs of the net.
+            task: what it takes and gives.
 
         Returns:
             The net, on the CPU; the same one for the same spec, on every machine.
@@ -198,20 +250,58 @@ class RunSpec(BaseModel):
         Raises:
             InputError: the member does not exist (see `Family`).
         """
-        family = self.family(image_shape=image_shape, num_classes=num_classes)
         widening = self.widening
         options: dict[str, Any] = {"seed": self.seed}
         if widening.method == "sparse":
             options |= {"allocation": widening.allocation, "pattern": widening.pattern}
-        return getattr(family, widening.method)(widening.width, **options)
+        return getattr(self.family(task), widening.method)(widening.width, **options)
 
-    def family(self, *, image_shape: tuple[int, int, int], num_classes: int) -> Family:
-        """The family that this run's net is a member of; arguments as in `build`."""
-        keywords = {"num_classes": num_classes, **self.model.keywords}
-        members = {"base_width": self.widening.base_width, "exclude": self.widening.exclude}
-        if self.model.name == "resnet18":
-            return Family(ResNet18, **members, in_channels=image_shape[0], **keywords)
-        return Family(MLP, **members, in_features=math.prod(image_shape), **keywords)
+    def family(self, task: Task) -> Family:
+        """The family that this run's net is a member of; `task` as in `build`."""
+        widening = self.widening
+        return self.model.family(task, base_width=widening.base_width, exclude=widening.exclude)
+
+
+NOTHING = object()
+
+
+def _document(spec: RunSpec) -> dict[str, Any]:
+    """What the key is the digest of."""
+    document: dict[str, Any] = {}
+    for name, first in FIRST_FIELDS.items():
+        part, default = getattr(spec, name), _defaults()[name]
+        values = part.model_dump(mode="json")
+        changed = {field: _changed(getattr(part, field), value) for field, value in values.items()}
+        document[name] = {
+            field: value
+            for field, value in changed.items()
+            if field in first or values[field] != default[field]
+        }
+    model = _json(spec.model.changed)
+    document["model"] = {**FIRST_OPTIONS, **model} if model["name"] in FIRST_MODELS else model
+    document["seed"] = spec.seed
+    if spec.kernel_pairs:
+        document["kernel_pairs"] = spec.kernel_pairs
+    if spec.measurements:
+        document["measurements"] = [_json(each.changed) for each in spec.measurements]
+    return document
+
+
+def _changed(value: Any, dumped: Any) -> Any:
+    """A value as the key has it: options that came later do not change it at their defaults."""
+    found = [_json(entry.changed) for entry in _described(value)]
+    if not found:
+        return dumped
+    return found if isinstance(value, tuple) else found[0]
+
+
+def _json(value: Any) -> Any:
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
+def _described(value: Any) -> list[Described]:
+    entries = value if isinstance(value, tuple) else (value,)
+    return [entry for entry in entries if isinstance(entry, Described)]
 
 
 @cache

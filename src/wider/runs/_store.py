@@ -15,16 +15,15 @@ from wider.errors import InputError
 from wider.files import make_folder, read_whole, remove_partials, write_whole
 from wider.runs import _run_files as run_files
 from wider.runs._claims import Claim, claim_in, held, is_held
+from wider.runs._digests import Digests
 from wider.runs._index import Index, signature
 from wider.runs._run_files import DamagedRun, Run, run_as_text, run_from_text
 from wider.runs._spec import SCHEMA_VERSION, RunSpec
-from wider.training import History
 
 DESCRIPTION, LOCKS, ASIDE, INDEX = "store.json", "locks", "set-aside", "index.sqlite"
 RUN = "run"  # what the index keeps of each
 LOCK = ".lock"  # how the names of lock files end
 KEY = re.compile(r"[0-9a-f]{64}")
-DIGITS_SHOWN = 16  # of the digest of a dataset, in names and messages
 
 
 class Store:
@@ -93,7 +92,7 @@ class Store:
         Raises:
             filelock.Timeout: another process has it, and `wait` is False.
         """
-        claim = Claim.now(spec.title, spec.recipe.epochs, self.epochs_done(spec))
+        claim = Claim.now(spec.title, spec.recipe.rounds, self.epochs_done(spec))
         return held(self.lock(spec), wait=wait, claim=claim)
 
     def claim(self, key: str) -> Claim | None:
@@ -204,39 +203,33 @@ class Store:
         every = known | texts
         return [json.loads(every[key]) for key in sorted(every)]
 
-    def write(
-        self, spec: RunSpec, history: History, model: nn.Module, measured: dict[str, object]
-    ) -> Run:
+    def write(self, run: Run, model: nn.Module) -> None:
         """Adds a finished run.
 
         Args:
-            spec: what was asked for.
-            history: all of its epochs.
-            model: as it is after the last one.
-            measured: the fields of `RunResult` that do not follow from the history.
+            run: what was asked for, and what came out.
+            model: as it is after the last epoch.
         """
-        return run_files.write_run(self.folder(spec), spec, history, model, measured)
+        run_files.write_run(self.folder(run.spec), run, model)
 
     def load_model(self, run: Run) -> nn.Module:
         """The trained net of a finished run, on the CPU."""
-        model = run.spec.build(
-            image_shape=run.result.image_shape, num_classes=run.result.num_classes
-        )
+        model = run.spec.build(run.result.task)
         content = read_whole(self.folder(run.spec) / run_files.MODEL)
         model.load_state_dict(safetensors.torch.load(content))
         return model
 
     def write_checkpoint(
-        self, spec: RunSpec, state: Mapping[str, Tensor], *, data_digest: str
+        self, spec: RunSpec, state: Mapping[str, Tensor], *, digests: Digests
     ) -> None:
         """Keeps what an interrupted run goes on from.
 
         Args:
             spec: the run.
             state: of its engine.
-            data_digest: of the images that it is trained on.
+            digests: of what it is trained on.
         """
-        run_files.write_checkpoint(self.folder(spec), spec, state, data_digest)
+        run_files.write_checkpoint(self.folder(spec), spec, state, digests)
 
     def read_checkpoint(self, spec: RunSpec) -> dict[str, Tensor] | None:
         """What `write_checkpoint` kept, or None.
@@ -254,29 +247,28 @@ class Store:
         Reads the head of the file only, so that progress can be watched while others write it.
         """
         if (self.folder(spec) / run_files.RESULT).exists():
-            return spec.recipe.epochs
+            return spec.recipe.rounds
         return run_files.epochs_in_checkpoint(self.folder(spec))
 
-    def data_digest_of_checkpoint(self, spec: RunSpec) -> str | None:
-        """Of the images on which an interrupted run was trained.
+    def digests_of_checkpoint(self, spec: RunSpec) -> Digests | None:
+        """Of what an interrupted run was trained on.
 
         None where there is no checkpoint, or one of an earlier version of wider.
         """
-        return run_files.data_digest_in_checkpoint(self.folder(spec))
+        return run_files.digests_in_checkpoint(self.folder(spec))
 
     def set_aside_runs(self) -> list[Path]:
         """Folders of runs that were moved out of the way; see `set_aside`."""
         return [self.path / ASIDE / name for name in _names(self.path / ASIDE)]
 
-    def set_aside(self, spec: RunSpec, *, data_digest: str | None = None) -> Path:
+    def set_aside(self, spec: RunSpec, *, digests: Digests | None = None) -> Path:
         """Moves a run out of the way, for its owner to look at; returns where to.
 
         Args:
             spec: the run.
-            data_digest: of the images on which it was trained, where these are why: `restore` finds
-                it again.
+            digests: of what it was trained on, where these are why: `restore` finds it again.
         """
-        name = f"{spec.key}-{data_digest[:DIGITS_SHOWN]}" if data_digest else spec.key
+        name = f"{spec.key}-{digests.name}" if digests else spec.key
         aside, number = self._own_folder(ASIDE), 0
         target = aside / name
         while os.path.lexists(target) or target.name == spec.key:
@@ -285,12 +277,12 @@ class Store:
         make_folder(aside)
         return self.folder(spec).rename(target)
 
-    def restore(self, spec: RunSpec, *, data_digest: str) -> Path | None:
-        """Moves a run back that was set aside since the images were others; returns from where.
+    def restore(self, spec: RunSpec, *, digests: Digests) -> Path | None:
+        """Moves a run back that was set aside since data or code were others; returns from where.
 
         None where there is none. There must be no other finished or resumable run of this spec.
         """
-        source = self._own_folder(ASIDE) / f"{spec.key}-{data_digest[:DIGITS_SHOWN]}"
+        source = self._own_folder(ASIDE) / f"{spec.key}-{digests.name}"
         if not source.is_dir() or source.is_symlink():
             return None
         if os.path.lexists(self.folder(spec)):

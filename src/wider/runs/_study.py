@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from wider.data import ImageData, LargeImageData, Preprocessing, load_for
+from wider.data import Dataset, Preprocessing, load_for, task_of
+from wider.described import FromTable
 from wider.errors import InputError
-from wider.runs._arithmetic import multiply_adds_per_image
+from wider.runs._arithmetic import multiply_adds_per_example
 from wider.runs._grid import GRID, SEED, Combination, combinations, read_axes
 from wider.runs._spec import RunSpec, Widening
 from wider.runs._toml import MOST_PROBLEMS, KeyPath, Problem, dotted, read_toml
@@ -99,14 +100,13 @@ def check_nets(specs: Sequence[RunSpec], *, data_dir: Path | None = None) -> Non
     Raises:
         InputError: one does not; the message names it. Or the data do not exist.
     """
-    images: dict[Preprocessing, ImageData | LargeImageData] = {}
+    datasets: dict[Preprocessing, Dataset] = {}
     for spec in specs:
-        if spec.data.as_loaded not in images:
-            images[spec.data.as_loaded] = load_for(spec.data, data_dir=data_dir)
-        found = images[spec.data.as_loaded]
-        sizes = {"image_shape": found.image_shape, "num_classes": found.num_classes}
+        if spec.data.as_loaded not in datasets:
+            datasets[spec.data.as_loaded] = load_for(spec.data, data_dir=data_dir)
+        task = task_of(datasets[spec.data.as_loaded], spec.data)
         try:
-            multiply_adds_per_image(spec, **sizes)
+            multiply_adds_per_example(spec, task)
         except InputError as error:
             raise InputError(f"{spec.title}: {error}") from error
 
@@ -150,7 +150,7 @@ def _problems(
 def _said(path: KeyPath, errors: list[ErrorDetails], document: dict[str, Any]) -> str:
     title = dotted(path)
     if errors[0]["type"] == "extra_forbidden":
-        return f"{title} is unknown; use one of: {', '.join(_known(path[:-1]))}"
+        return f"{title} is unknown; use one of: {', '.join(_known(path[:-1], document))}"
     reasons = "; or: ".join(map(_reason, errors))
     value = _value_at(path, document)
     if isinstance(value, dict):
@@ -181,11 +181,19 @@ def _reason(error: ErrorDetails) -> str:
     return reason[:1].lower() + reason[1:]
 
 
-def _known(path: KeyPath) -> list[str]:
+def _known(path: KeyPath, document: dict[str, Any]) -> list[str]:
+    if not path:
+        return [TITLE, GRID, *RunSpec.model_fields]
     model: Any = RunSpec
     for part in path:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields) if path else [TITLE, GRID, *model.model_fields]
+        if isinstance(part, int):  # in a list of tables
+            continue
+        field = model.model_fields[part]
+        found = [entry for entry in field.metadata if isinstance(entry, FromTable)]
+        if found:
+            return found[0].options_of(_value_at(path, document))
+        model = field.annotation
+    return list(model.model_fields)
 
 
 def _with_tuples(value: Any) -> Any:

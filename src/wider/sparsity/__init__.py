@@ -1,6 +1,6 @@
 """Static sparsity: how many weights each layer keeps, which ones, and a module that obeys."""
 
-from wider.sparsity._allocation import Allocation, AllocationName, allocate
+from wider.sparsity._allocation import ALLOCATIONS, Allocation, AllocationRule, allocate
 from wider.sparsity._convert import has_native_form, make_native, to_masked, to_native
 from wider.sparsity._count import connectivity, count_weights
 from wider.sparsity._dense import to_dense
@@ -19,19 +19,22 @@ from wider.sparsity._matrices import (
 )
 from wider.sparsity._multiply_adds import multiply_adds
 from wider.sparsity._native import WORTH, native_layer
-from wider.sparsity._pattern import Pattern, draw_mask
+from wider.sparsity._pattern import PATTERNS, Pattern, PatternRule, draw_mask
 from wider.sparsity._sparsify import BudgetWarning, UncountedWarning, sparsify
 from wider.sparsity._summary import Summary, TensorSummary, num_embedded, summary, uncounted
 
 __all__ = [
+    "ALLOCATIONS",
+    "PATTERNS",
     "WORTH",
     "Allocation",
-    "AllocationName",
+    "AllocationRule",
     "BudgetWarning",
     "LayerTimes",
     "Mask",
     "Matrix",
     "Pattern",
+    "PatternRule",
     "Piece",
     "Summary",
     "TensorSummary",

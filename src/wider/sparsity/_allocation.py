@@ -3,16 +3,22 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Literal
+from numbers import Integral
 
 from wider.errors import InputError
-
-AllocationName = Literal["level", "proportional", "erdos_renyi"]
-Allocation = AllocationName | Mapping[str, int | float]
-"""An allocation by name, or {layer: weights kept (int) or connectivity (float)}."""
+from wider.registry import Registry
 
 Shapes = dict[str, tuple[int, ...]]
 Counts = dict[str, int]
+AllocationRule = Callable[[Shapes, int], Mapping[str, int]]
+"""{layer: shape of its weights} and the budget -> {layer: weights kept}, of every layer."""
+
+Allocation = str | AllocationRule | Mapping[str, int | float]
+"""By name (see `ALLOCATIONS`), a rule, or {layer: weights kept (int) or connectivity (float)}."""
+
+ALLOCATIONS: Registry[AllocationRule] = Registry("allocation", group="wider.allocations")
+"""The rules by name. Another one is a function with the decorator `@ALLOCATIONS.register("name")`;
+it gets shapes that hold the budget, and what it returns is checked."""
 
 
 def allocate(
@@ -23,6 +29,7 @@ def allocate(
     - `"level"`: every layer keeps min(size, cap) weights; small layers stay dense while they can.
     - `"proportional"`: the same connectivity in every layer.
     - `"erdos_renyi"`: weights in proportion to the sum of the weight tensor's dimensions.
+    - a rule of your own, by `"module:name"` or itself: see `AllocationRule`.
     - a mapping: the layers named keep that many weights (an int) or that part of their weights
       (a float); the layers not named share the rest of the budget by level allocation.
 
@@ -49,15 +56,26 @@ def allocate(
     _check_budget(shapes, num_weights)
     if isinstance(allocation, Mapping):
         counts = _explicit(shapes, num_weights, allocation)
-    elif allocation in ALLOCATIONS:
-        counts = ALLOCATIONS[allocation](shapes, num_weights)
     else:
-        known = ", ".join(map(repr, ALLOCATIONS))
-        raise InputError(f"unknown allocation {allocation!r}; use {known} or a mapping by layer")
+        rule = allocation if callable(allocation) else ALLOCATIONS.find(allocation)
+        counts = _of_every_layer(rule(shapes, num_weights), shapes, allocation)
     _check_counts(shapes, counts, num_weights, allocation)
     return counts
 
 
+def _of_every_layer(counts: Mapping[str, int], shapes: Shapes, allocation: Allocation) -> Counts:
+    is_whole = isinstance(counts, Mapping) and all(
+        isinstance(count, Integral) for count in counts.values()
+    )
+    if not is_whole or set(counts) != set(shapes):
+        raise InputError(
+            f"allocation {allocation!r} gives {counts!r}: a rule has to give a whole number of "
+            f"weights for each of the layers {', '.join(map(repr, shapes))}"
+        )
+    return {name: int(counts[name]) for name in shapes}
+
+
+@ALLOCATIONS.register("level")
 def _level(shapes: Shapes, num_weights: int) -> Counts:
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     low, high = 1, max(sizes.values())
@@ -79,6 +97,7 @@ def _level(shapes: Shapes, num_weights: int) -> Counts:
     return counts
 
 
+@ALLOCATIONS.register("proportional")
 def _proportional(shapes: Shapes, num_weights: int) -> Counts:
     total = sum(math.prod(shape) for shape in shapes.values())
     targets = {
@@ -87,6 +106,7 @@ def _proportional(shapes: Shapes, num_weights: int) -> Counts:
     return _rounded(targets, num_weights)
 
 
+@ALLOCATIONS.register("erdos_renyi")
 def _erdos_renyi(shapes: Shapes, num_weights: int) -> Counts:
     if vectors := [name for name, shape in shapes.items() if len(shape) < 2]:
         raise InputError(
@@ -193,11 +213,7 @@ def _check_counts(shapes: Shapes, counts: Counts, num_weights: int, allocation: 
         )
     within = all(counts[name] <= math.prod(shape) for name, shape in shapes.items())
     if not within or sum(counts.values()) != num_weights:
-        raise AssertionError(f"allocation {allocation!r} broke the budget {num_weights}: {counts}")
-
-
-ALLOCATIONS: dict[str, Callable[[Shapes, int], Counts]] = {
-    "level": _level,
-    "proportional": _proportional,
-    "erdos_renyi": _erdos_renyi,
-}
+        raise InputError(
+            f"allocation {allocation!r} keeps {counts}, which is more than a layer has, or not the "
+            f"budget of {num_weights:,} weights"
+        )

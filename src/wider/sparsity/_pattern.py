@@ -2,15 +2,22 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from wider.errors import InputError
+from wider.registry import Registry
 
-Pattern = Literal["uniform", "io"]
+PatternRule = Callable[[tuple[int, ...], int, torch.Generator], Bool[Tensor, "..."]]
+"""The shape of a layer's weights, how many to keep, and a stream -> a mask, True where kept."""
+
+Pattern = str | PatternRule
+"""By name (see `PATTERNS`), or a rule."""
+
+PATTERNS: Registry[PatternRule] = Registry("pattern", group="wider.patterns")
+"""The rules by name. Another one is a function with the decorator `@PATTERNS.register("name")`."""
 
 # Masks of smaller tensors are those of a permutation, which committed runs have.
 LARGEST_PERMUTED = 2**26
@@ -30,6 +37,8 @@ def draw_mask(
     - `"uniform"`: every set of `num_weights` entries of the tensor is equally likely.
     - `"io"`: the first two dimensions (input and output) only; kernels are kept or removed as a
       whole, so the number kept is the nearest whole number of kernels, at least one.
+    - a rule of your own, by `"module:name"` or itself: see `PatternRule`. It may miss the number,
+      as whole kernels do.
 
     Args:
         shape: the shape of the weight tensor, input and output dimensions first.
@@ -49,11 +58,18 @@ def draw_mask(
     size = math.prod(shape)
     if not 1 <= num_weights <= size:
         raise InputError(f"cannot keep {num_weights:,} of {size:,} weights; keep 1 to {size:,}")
-    if pattern not in PATTERNS:
-        raise InputError(f"unknown pattern {pattern!r}; use " + " or ".join(map(repr, PATTERNS)))
-    return PATTERNS[pattern](tuple(shape), num_weights, generator)
+    rule = PATTERNS.find(pattern) if isinstance(pattern, str) else pattern
+    mask = rule(tuple(shape), num_weights, generator)
+    is_mask = isinstance(mask, Tensor) and mask.dtype == torch.bool
+    if not is_mask or mask.shape != tuple(shape) or not mask.any():
+        raise InputError(
+            f"pattern {pattern!r} gives no mask of the shape {tuple(shape)}: a rule has to give a "
+            "tensor of booleans, some of them True"
+        )
+    return mask
 
 
+@PATTERNS.register("uniform")
 def _uniform(
     shape: tuple[int, ...], num_weights: int, generator: torch.Generator
 ) -> Bool[Tensor, "..."]:
@@ -91,6 +107,7 @@ def _uniform_of_many(
     return found if wanted == num_weights else ~found
 
 
+@PATTERNS.register("io")
 def _io(
     shape: tuple[int, ...], num_weights: int, generator: torch.Generator
 ) -> Bool[Tensor, "..."]:
@@ -99,9 +116,3 @@ def _io(
     kernels = max(1, (2 * num_weights + kernel_size) // (2 * kernel_size))
     kept = _uniform(shape[:2], kernels, generator)
     return kept.reshape(*shape[:2], *(1 for _ in shape[2:])).expand(shape).contiguous()
-
-
-PATTERNS: dict[str, Callable[[tuple[int, ...], int, torch.Generator], Bool[Tensor, "..."]]] = {
-    "uniform": _uniform,
-    "io": _io,
-}

@@ -185,7 +185,7 @@ def _check_budget(module: nn.Module, num_weights: int, pattern: Pattern) -> None
     if pattern == "uniform":
         raise AssertionError(f"{kept} weights kept, the budget was {num_weights}")
     warnings.warn(
-        f"pattern {pattern!r} keeps whole kernels: {kept:,} weights instead of {num_weights:,} "
+        f"pattern {pattern!r} keeps {kept:,} weights instead of {num_weights:,} "
         f"({kept - num_weights:+,})",
         BudgetWarning,
         stacklevel=3,

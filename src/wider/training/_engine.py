@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
 
 import torch
 from jaxtyping import Int64
@@ -55,6 +56,8 @@ class Engine(ABC):
         self._seed = seed
         self._processes = processes
         self._running = RunningEpoch()
+
+    metric = SimpleNamespace(name="accuracy", higher_is_better=True)  # TODO
 
     @property
     def finished(self) -> bool:

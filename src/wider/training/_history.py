@@ -32,6 +32,8 @@ class Epoch(NamedTuple):
     test_accuracy: float
     validation_accuracy: float
     seconds: float
+    test_metric: float = math.nan
+    validation_metric: float = math.nan
 
     @property
     def diverged(self) -> bool:
@@ -51,7 +53,7 @@ class History(tuple[Epoch, ...]):
 
     def to_table(self) -> pd.DataFrame:
         """One row per epoch."""
-        return pd.DataFrame(list(self), columns=list(Epoch._fields))
+        return pd.DataFrame(list(self), columns=list(Epoch._fields)).iloc[:, :8]
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> "History":
@@ -60,12 +62,12 @@ class History(tuple[Epoch, ...]):
         Raises:
             KeyError: a column is missing.
         """
-        return cls._from_rows(table[list(Epoch._fields)].itertuples(index=False))
+        return cls._from_rows(table[list(Epoch._fields[:8])].itertuples(index=False))
 
     def to_tensor(self) -> Float64[Tensor, "epochs columns"]:
         """The same numbers as one tensor, for a checkpoint."""
-        rows = torch.tensor(list(self), dtype=torch.float64)
-        return rows.reshape(len(self), len(Epoch._fields))
+        rows = torch.tensor([row[:8] for row in self], dtype=torch.float64)
+        return rows.reshape(len(self), 8)
 
     @classmethod
     def from_tensor(cls, rows: Float64[Tensor, "epochs columns"]) -> "History":

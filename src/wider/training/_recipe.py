@@ -40,6 +40,18 @@ class Recipe(BaseModel):
     crop-flip: also turned around, every second time; resized-crop, for large images only: a part of
     at least a fifth of the image, brought to full size."""
 
+    @property
+    def rounds(self) -> int:
+        """Rows of the history of a whole run."""
+        return self.epochs
+
+    @property
+    def steps(self) -> int | None:
+        """TODO"""
+        return None
+
+    objective = metric = property(lambda self: None)
+
     def learning_rate_in(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 1."""
         if self.schedule == "cosine":
