@@ -21,7 +21,7 @@ from wider.errors import InputError
 from wider.files import NotAFileError, read_whole, write_whole
 from wider.runs._result import RunResult, summarise
 from wider.runs._spec import RunSpec
-from wider.training import Epoch, History
+from wider.training import History
 
 SPEC, HISTORY, MODEL, RESULT = "spec.json", "history.parquet", "model.safetensors", "result.json"
 CHECKPOINT = "checkpoint.safetensors"
@@ -209,7 +209,7 @@ def run_as_text(run: Run) -> str:
 def run_from_text(text: str) -> Run:
     """The inverse of `run_as_text`."""
     spec, result, numbers = json.loads(text)
-    rows = np.frombuffer(base64.b64decode(numbers)).reshape(-1, len(Epoch._fields))
+    rows = np.frombuffer(base64.b64decode(numbers)).reshape(result["epochs"], -1)
     history = History.from_tensor(torch.from_numpy(rows.copy()))
     return Run(RunSpec.model_validate(spec), RunResult.model_validate(result), history)
 

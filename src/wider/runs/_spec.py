@@ -26,7 +26,19 @@ LATER_FIELDS = {
     "data": {"scaled_by", "image_size", "classes", "grey", "shrunk_to"},
     "model": {"stem", "batch_norm"},
     "widening": {"exclude"},
-    "recipe": {"schedule", "milestones", "augmentation"},
+    "recipe": {
+        "schedule",
+        "milestones",
+        "augmentation",
+        "optimiser",
+        "steps",
+        "evaluate_every",
+        "objective",
+        "metric",
+        "clip_norm",
+        "accumulate",
+        "layer_rates",
+    },
 }
 
 SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to mean another run
