@@ -11,7 +11,7 @@ class Counting(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "decay": decay, "k": 0, "trust": 1.0})
 
     @torch.no_grad()
-    def step(self):
+    def step(self, closure=None):  # noqa: ARG002  # pyright: ignore
         for group in self.param_groups:
             group["k"] += 1
             group["trust"] = 0.9 * group["trust"] + 0.1 / group["k"]
@@ -27,7 +27,7 @@ class Counting(torch.optim.Optimizer):
 class Listing(torch.optim.SGD):
     """Keeps what no checkpoint can hold."""
 
-    def step(self):
+    def step(self, closure=None):  # noqa: ARG002  # pyright: ignore
         super().step()
         for group in self.param_groups:
             for parameter in group["params"]:

@@ -39,8 +39,10 @@ def data() -> PreparedData:
     return PreparedData(*part(40), *part(9), *part(5), num_classes=3)
 
 
-def mlp(width: int = 40) -> nn.Module:
-    return Family(MLP, base_width=2, in_features=16, num_classes=3).sparse(width)
+def mlp() -> MLP:
+    member = Family(MLP, base_width=2, in_features=16, num_classes=3).sparse(40)
+    assert isinstance(member, MLP)
+    return member
 
 
 def chosen(model: nn.Module, fields: dict) -> tuple[type[Engine], list[str]]:

@@ -237,6 +237,22 @@ def test_parts_of_one_parameter_are_one_layer():
     assert layers["end.weight"].kind == "last"
 
 
+def test_inputs_are_counted_wherever_a_layer_has_them():
+    conv1d = pytest.importorskip("transformers.pytorch_utils").Conv1D
+    layers = {
+        "start": nn.Linear(6, 8),
+        "plain": nn.Conv2d(8, 4, 3, groups=2),
+        "transposed": nn.ConvTranspose2d(8, 4, 3, groups=2),
+        "of_transformers": conv1d(20, 10),
+        "end": conv1d(3, 20),
+    }
+    found = layers_of(nn.ModuleDict(layers), TASK)
+    fan_ins = {each.name: each.fan_in for name, each in found.items() if name.endswith("weight")}
+    sizes = {"start": 6, "plain": 36, "transposed": 36, "of_transformers": 10, "end": 20}
+    assert fan_ins == sizes
+    assert found["end.weight"].kind == "last"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_layer_moves_at_its_own_rate(kind: type[Engine]):
     one = {"steps": 1, "momentum": 0.0, "learning_rate": 1.0}

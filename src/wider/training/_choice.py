@@ -1,6 +1,7 @@
 """Which engine trains which net."""
 
 import warnings
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -85,9 +86,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, SlowEngineWarning, stacklevel=3)
 
 
-def _native_engines(
-    model: nn.Module, data: TrainingData, recipe: Recipe
-) -> list[type[NativeTrainer] | type[NativeLayersTrainer]]:
+def _native_engines(model: nn.Module, data: TrainingData, recipe: Recipe) -> Sequence[type[Engine]]:
     """Those that would be faster than PyTorch, the fastest one first, whatever they can do."""
     if not _can_train_natively(model, data):
         return []

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from wider.errors import InputError
 from wider.own_code import find_own
@@ -107,11 +108,23 @@ def layers_of(net: nn.Module, task: Task) -> dict[str, Layer]:
         # Tokens go into an embedding, and what is tied to one may give the outputs.
         if place == 0 and task.input != "tokens":
             kind = "first"
-        elif place == len(order) - 1 and matrix.shape[0] == task.num_outputs:
+        fan_in, outputs = _fans(matrix)
+        if kind == "hidden" and place == len(order) - 1 and outputs == task.num_outputs:
             kind = "last"
         layer = matrix.name.removesuffix(matrix.piece.suffix).removesuffix(".")
-        layers[name] = Layer(layer, kind, math.prod(matrix.shape[1:]), connectivity)
+        layers[name] = Layer(layer, kind, fan_in, connectivity)
     return layers
+
+
+def _fans(matrix: Matrix) -> tuple[int, int]:
+    """Inputs of an output unit, and output units."""
+    first, second, *kernel = matrix.shape
+    # Transposed convolutions, and `Conv1D` of transformers, have their inputs first.
+    is_transposed = getattr(matrix.module, "transposed", False)
+    if is_transposed or type_before_parametrizations(matrix.module).__name__ == "Conv1D":
+        groups = getattr(matrix.module, "groups", 1)
+        first, second = second * groups, first // groups
+    return second * math.prod(kernel), first
 
 
 def _weights(net: nn.Module) -> dict[int, tuple[Matrix, float]]:

@@ -24,13 +24,16 @@ class OptimiserSpec(Described):
     """An optimiser with its options.
 
     Attributes:
-        learning_rate: before schedule and layer rates; None where they cannot change it.
         is_elementwise: whether each entry of a parameter moves by its own gradients alone, whatever
             the other entries are. Then it may be given the kept weights and nothing else.
     """
 
     is_elementwise: ClassVar[bool]
-    learning_rate: float | None
+
+    @property
+    @abstractmethod
+    def learning_rate(self) -> float | None:
+        """Before schedule and layer rates; None where they cannot change it."""
 
     @abstractmethod
     def make(self, groups: Groups, *, fused: bool = False) -> torch.optim.Optimizer:
@@ -55,7 +58,7 @@ class OwnOptimiser(OptimiserSpec):
     is_elementwise = False  # nothing says so
 
     @property
-    def learning_rate(self) -> float | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def learning_rate(self) -> float | None:
         """The option "lr"."""
         return self.options.get("lr")
 
@@ -108,7 +111,7 @@ class SGD(OptimiserSpec):
         weight_decay: L2 penalty, on weights and biases alike.
     """
 
-    learning_rate: Positive = 0.1
+    learning_rate: Positive = 0.1  # pyright: ignore[reportIncompatibleMethodOverride]
     momentum: BelowOne = 0.0
     weight_decay: NotNegative = 0.0
 
@@ -142,7 +145,7 @@ class AdamW(OptimiserSpec):
         weight_decay: times the learning rate, the share of each parameter that a step takes away.
     """
 
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 1e-3  # pyright: ignore[reportIncompatibleMethodOverride]
     betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
     epsilon: Positive = 1e-8
     weight_decay: NotNegative = 0.01

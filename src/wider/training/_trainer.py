@@ -186,8 +186,8 @@ class Trainer(Engine):
             columns = zip(*sums, strict=True)
             totals = torch.stack([torch.stack(column).double().sum() for column in columns])
         self._processes.add_up([totals])
-        loss, accuracy, *metric = (totals / count if count else totals * math.nan).tolist()
-        return self._means(loss, accuracy, *metric or (accuracy,), part)
+        means = (totals / count if count else totals * math.nan).tolist()
+        return self._means(means[0], means[1], means[-1], part)
 
     def _laid_out(self, inputs: Shaped[Tensor, "batch ..."]) -> Shaped[Tensor, "batch ..."]:
         if not self._speed.channels_last or inputs.dim() != 4:
