@@ -208,10 +208,11 @@ def run_as_text(run: Run) -> str:
 
 def run_from_text(text: str) -> Run:
     """The inverse of `run_as_text`."""
-    spec, result, numbers = json.loads(text)
-    rows = np.frombuffer(base64.b64decode(numbers)).reshape(result["epochs"], -1)
+    spec, document, numbers = json.loads(text)
+    result = RunResult.model_validate(document)
+    rows = np.frombuffer(base64.b64decode(numbers)).reshape(result.epochs, -1)
     history = History.from_tensor(torch.from_numpy(rows.copy()))
-    return Run(RunSpec.model_validate(spec), RunResult.model_validate(result), history)
+    return Run(RunSpec.model_validate(spec), result, history)
 
 
 def json_bytes(document: object) -> bytes:

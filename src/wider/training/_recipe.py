@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
@@ -168,14 +167,15 @@ class Recipe(BaseModel):
         """A table of SGD becomes the fields of that name: one run has one spec."""
         if not isinstance(values, Mapping) or values.get("optimiser") is None:
             return values
-        with suppress(ValueError):  # told of, with its place, when the field is read
+        try:
             optimiser = READ_OPTIMISER.read(values["optimiser"])
-            if isinstance(optimiser, SGD):
-                given = {name: values[name] for name in OF_SGD if name in values}
-                cls._check_told_once(given)
-                own = {name: getattr(optimiser, name) for name in OF_SGD}
-                return {**values, "optimiser": None, **own}
-        return values
+        except ValueError:
+            return values  # told of, with its place, when the field is read
+        if not isinstance(optimiser, SGD):
+            return values
+        cls._check_told_once({name: values[name] for name in OF_SGD if name in values})
+        own = {name: getattr(optimiser, name) for name in OF_SGD}
+        return {**values, "optimiser": None, **own}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

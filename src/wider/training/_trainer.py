@@ -121,8 +121,9 @@ class Trainer(Engine):
             share=self._processes.share,
             start=stretch.start,
         )
-        for start in range(stretch.start, stretch.stop, recipe.batch_size):
-            inputs, targets = next(batches)
+        starts = range(stretch.start, stretch.stop, recipe.batch_size)
+        is_all = stretch.stop == len(stretch.order)
+        for start, (inputs, targets) in zip(starts, batches, strict=is_all):
             size = min(recipe.batch_size, stretch.stop - start)
             running.sums += self._differentiated(inputs, targets, size)
             self._step_with_gradients()
