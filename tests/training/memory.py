@@ -66,8 +66,9 @@ class Memory(TrainingData):
         start: int = 0,
     ) -> Iterator[Batch]:
         inputs, targets = self.parts["train"]
-        for rows in order[start:].split(batch_size):
-            yield inputs[rows[share]], targets[rows[share]]
+        for first in range(start, len(order), batch_size):
+            rows = order[first : first + batch_size][share]
+            yield inputs[rows], targets[rows]
 
     def batches(self, part: Part, *, batch_size: int) -> Iterator[Batch]:
         yield from zip(*(each.split(batch_size) for each in self.parts[part]), strict=True)
