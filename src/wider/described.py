@@ -23,7 +23,7 @@ from wider.registry import BOUNDS, Described, SpecRegistry
 NAME, OPTIONS = "name", "options"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FromTable:
     """Put into the annotation of a field, says of which registry its values are.
 

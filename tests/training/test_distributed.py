@@ -13,13 +13,15 @@ from wider.errors import InputError
 from wider.runs import Store, execute
 from wider.training import ALONE, Processes, is_first_process, joined_processes
 
-from .together import KILLED_AFTER, KILLED_AT, LEFT_AFTER, SPEC, mlp, trained
+from .together import CLIPPED, KILLED_AFTER, KILLED_AT, LEFT_AFTER, SPEC, mlp, trained
 
 FLAGS = (
     "train --data.dataset digits --data.num-train 201 --model.num-hidden-layers 2 "
     "--widening.base-width 4 --widening.width 16 --recipe.epochs 4 --recipe.batch-size 50 "
     "--recipe.momentum 0.9 --store store"
 )
+
+SECONDS = 7  # the column of a history
 
 
 def torchrun(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,10 +53,12 @@ def state(folder: Path, name: str, rank: int) -> dict[str, torch.Tensor]:
 def check_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
     assert set(found) == set(expected)
     for name, tensor in expected.items():
-        columns = slice(-1 if name == "history" else None)  # without the seconds
-        torch.testing.assert_close(
-            found[name][..., columns], tensor[..., columns], rtol=1e-5, atol=1e-6, equal_nan=True
-        )
+        ours, theirs = found[name], tensor
+        if name == "history":
+            ours, theirs = (
+                each[:, torch.arange(each.shape[1]) != SECONDS] for each in (ours, theirs)
+            )
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6, equal_nan=True)
         if name.endswith("mask"):
             assert torch.equal(found[name], tensor)
 
@@ -63,6 +67,13 @@ def test_two_processes_take_the_steps_of_one(killed: Path):
     expected = trained(mlp()).state()
     for rank in (0, 1):
         check_close(state(killed, "mlp", rank), expected)
+
+
+def test_a_gradient_is_clipped_when_all_processes_have_added_theirs(killed: Path):
+    expected = trained(mlp(), recipe=CLIPPED).state()
+    assert expected["history"].shape == (3, 11)
+    for rank in (0, 1):
+        check_close(state(killed, "clipped", rank), expected)
 
 
 @pytest.mark.parametrize("name", ["mlp", "with-batch-norm"])

@@ -18,8 +18,16 @@ COLUMNS = [
     "validation_accuracy",
     "seconds",
 ]
-ROWS = st.builds(Epoch, st.integers(1, 10**9), *[st.floats() for _ in COLUMNS[1:]])
-HISTORIES = st.lists(ROWS, max_size=4).map(History)
+METRICS = ["train_metric", "test_metric", "validation_metric"]
+
+
+def histories(*metrics: st.SearchStrategy) -> st.SearchStrategy:
+    rows = st.tuples(st.integers(1, 10**9), *[st.floats() for _ in COLUMNS[1:]], *metrics)
+    return st.lists(rows, max_size=4).map(lambda rows: History(Epoch(*row) for row in rows))
+
+
+HISTORIES = histories()
+WITH_METRIC = histories(*[st.floats(allow_nan=False)] * 3)
 
 
 def an_epoch(number, train_loss=1.0):
@@ -41,6 +49,21 @@ def test_a_tensor_and_back_is_exact(history):
     assert rows.dtype == torch.float64
     assert rows.shape == (len(history), len(COLUMNS))
     assert repr(History.from_tensor(rows)) == repr(history)
+
+
+@given(WITH_METRIC)
+def test_so_it_is_with_a_metric_beside_the_accuracy(history):
+    columns = [*COLUMNS, *(METRICS if history else [])]
+    table, rows = history.to_table(), history.to_tensor()
+    assert list(table.columns) == columns
+    assert rows.shape == (len(history), len(columns))
+    assert repr(History.from_table(table)) == repr(History.from_tensor(rows)) == repr(history)
+
+
+def test_a_missing_column_of_the_metric_is_named():
+    table = History([an_epoch(1)._replace(test_metric=1.0)]).to_table()
+    with pytest.raises(KeyError, match="train_metric"):
+        History.from_table(table.drop(columns="train_metric"))
 
 
 def test_the_columns_of_the_tensor_are_those_of_the_table():

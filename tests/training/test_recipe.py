@@ -16,6 +16,14 @@ def test_the_defaults_are_those_of_figure_4():
         "schedule": "steps",
         "milestones": (),
         "augmentation": "none",
+        "optimiser": None,
+        "steps": None,
+        "evaluate_every": None,
+        "objective": None,
+        "metric": None,
+        "clip_norm": None,
+        "accumulate": 1,
+        "layer_rates": None,
     }
 
 

@@ -244,6 +244,27 @@ def test_going_on_from_a_state_is_like_never_having_stopped(
         assert losses(second) == losses(first)
 
 
+def test_so_it_is_with_an_optimiser_of_several_slots(
+    data: PreparedData, graphs: list[Any], use: Callable[[Speed], None]
+):
+    use(LIKE_A_GPU)
+    recipe = Recipe.model_validate(
+        {"epochs": 2, "batch_size": 12, "optimiser": "adamw", "clip_norm": 0.5, "metric": "error"}
+    )
+    first, states = Trainer(small_net(), data, recipe, seed=0), []
+    while not first.finished:
+        first.run_epoch(lambda _: states.append(first.state()))
+    for state in states:
+        second = Trainer(small_net(), data, recipe, seed=0)
+        second.load_state(state)
+        while not second.finished:
+            second.run_epoch()
+        for name, tensor in first.state().items():
+            if name != "history":
+                assert torch.equal(second.state()[name], tensor), name
+        assert losses(second) == losses(first)
+
+
 def test_a_state_goes_from_one_kind_of_computing_to_another(
     data: PreparedData, graphs: list[Any], use: Callable[[Speed], None]
 ):

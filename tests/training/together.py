@@ -21,6 +21,18 @@ from wider.sparsity import sparsify
 from wider.training import ALONE, Processes, Recipe, Trainer, joined_processes
 
 RECIPE = Recipe(epochs=3, batch_size=8, momentum=0.9, weight_decay=1e-3, augmentation="crop-flip")
+CLIPPED = Recipe.model_validate(
+    {
+        "steps": 9,
+        "evaluate_every": 4,
+        "batch_size": 8,
+        "optimiser": {"name": "adamw", "epsilon": 1e-2},
+        "schedule": {"name": "warm-up-cosine", "warm_up": 2},
+        "clip_norm": 0.1,
+        "accumulate": 2,
+        "metric": "error",
+    }
+)
 SPEC = RunSpec(
     data=Preprocessing(dataset="digits", num_train=201),
     model=MLPSpec(num_hidden_layers=2),
@@ -58,9 +70,12 @@ def with_batch_norm() -> nn.Module:
 
 
 def trained(
-    net: nn.Module, processes: Processes = ALONE, state: Mapping[str, torch.Tensor] | None = None
+    net: nn.Module,
+    processes: Processes = ALONE,
+    state: Mapping[str, torch.Tensor] | None = None,
+    recipe: Recipe = RECIPE,
 ) -> Trainer:
-    trainer = Trainer(net, data(), RECIPE, seed=0, processes=processes)
+    trainer = Trainer(net, data(), recipe, seed=0, processes=processes)
     if state is not None:
         trainer.load_state(state)
     while not trainer.finished:
@@ -125,6 +140,8 @@ def main(folder: Path) -> None:
             safetensors.torch.save_file(
                 trainer.state(), folder / f"{name}-{processes.rank}.safetensors"
             )
+        clipped = trained(mlp(), processes, recipe=CLIPPED).state()
+        safetensors.torch.save_file(clipped, folder / f"clipped-{processes.rank}.safetensors")
         go_on_within_epochs(folder, processes)
         try:
             Trainer(mlp(seed=processes.rank), data(), RECIPE, seed=0, processes=processes)

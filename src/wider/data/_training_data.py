@@ -32,6 +32,13 @@ class TrainingData(ABC):
     def count(self, part: Part) -> int:
         """How many images a part has."""
 
+    def num_targets(self, part: Part) -> int:
+        return self.count(part)
+
+    def bytes_per_token(self, part: Part) -> float:  # noqa: ARG002 - of text alone
+        """How many bytes of text a token of a part is, on average; 1 where there are no tokens."""
+        return 1.0
+
     @abstractmethod
     def check_augmentation(self, augmentation: Augmentation) -> None:
         """Does nothing if these images can be moved in that way.

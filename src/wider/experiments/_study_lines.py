@@ -41,7 +41,15 @@ TRAINING = [
     "schedule",
     "milestones",
     "augmentation",
+    "optimiser",
+    "steps",
+    "evaluate_every",
+    "objective",
+    "clip_norm",
+    "accumulate",
+    "layer_rates",
     "kernel_pairs",
+    "measurements",
 ]
 SPARSE_ONLY = ["allocation", "pattern"]
 WIDENING = ["method", *SPARSE_ONLY]

@@ -16,6 +16,7 @@ from wider.described import FromTable
 from wider.errors import InputError
 from wider.files import read_whole
 from wider.models import MODELS, ModelSpec
+from wider.registry import Described
 from wider.runs import Run, RunSpec, Store, family_weights, multiply_adds_per_example
 from wider.theory import approximate_kernel_distance
 
@@ -41,7 +42,10 @@ MODEL_COLUMNS = {
     "stem": "stem",
 }
 KEY = re.compile(r"[0-9a-f]{64}")
-TEXT = ["classes", "exclude", "milestones", "options", "metric"]  # empty where there are none
+TEXT = [
+    *["classes", "exclude", "milestones", "options", "metric"],
+    *["optimiser", "objective", "layer_rates", "measurements", "transformations"],
+]  # empty where there are none
 # That not every table of ours had at first.
 LATER_COLUMNS = ["num_features", "hidden_connectivity", "metric", "higher_is_better", *METRICS]
 
@@ -180,18 +184,10 @@ def asked(spec: RunSpec) -> dict[str, object]:
     """The columns of a table of runs that say what was asked for: every field of a spec."""
     widening, options = spec.widening, spec.model.table
     model = {column: options.pop(option, None) for option, column in MODEL_COLUMNS.items()}
-    recipe = spec.recipe.model_dump()
+    recipe = {name: _cell(value) for name, value in spec.recipe}
+    data = {name: _cell(value) for name, value in spec.data}
     return {
-        "dataset": spec.data.dataset,
-        "normalisation": spec.data.normalisation,
-        "scaled_by": spec.data.scaled_by,
-        "num_train": spec.data.num_train,
-        "num_validation": spec.data.num_validation,
-        "split_seed": spec.data.split_seed,
-        "image_size": spec.data.image_size,
-        "classes": " ".join(map(str, spec.data.classes)),
-        "grey": spec.data.grey,
-        "shrunk_to": spec.data.shrunk_to,
+        **data | {"classes": " ".join(map(str, spec.data.classes))},
         **model,
         "options": _text(options),
         "method": widening.method,
@@ -200,10 +196,20 @@ def asked(spec: RunSpec) -> dict[str, object]:
         "allocation": json.dumps(widening.allocation).strip('"'),
         "pattern": widening.pattern,
         "exclude": " ".join(widening.exclude),
-        **recipe | {"milestones": " ".join(map(str, recipe["milestones"]))},
+        **recipe | {"milestones": " ".join(map(str, spec.recipe.milestones))},
         "seed": spec.seed,
         "kernel_pairs": spec.kernel_pairs,
+        "measurements": _cell(spec.measurements) or "",
     }
+
+
+def _cell(value: object) -> object:
+    """What stands in a table for the value of a field: plain, or as JSON."""
+    if isinstance(value, Described):
+        return _text(value.changed)
+    if isinstance(value, tuple) and all(isinstance(each, Described) for each in value):
+        return " ".join(str(_cell(each)) for each in value)
+    return value
 
 
 def _text(options: Mapping[str, object]) -> str:

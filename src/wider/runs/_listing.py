@@ -73,7 +73,7 @@ def _natural(title: str) -> list[tuple[str, int]]:
 def _finished(run: Run) -> Listed:
     spec, result = run.spec, run.result
     status: Status = "diverged" if result.status == "diverged" else "finished"
-    return Listed(spec.key, status, spec.title, spec, result.epochs, spec.recipe.rounds)
+    return Listed(spec.key, status, spec.title, spec, result.epochs, spec.recipe.num_rounds)
 
 
 def _stranger(path: Path) -> Listed:
@@ -100,7 +100,7 @@ def _unfinished(key: str, store: Store, reason: str) -> Listed | None:
         title=spec.title if spec else claim.title if claim else "",
         spec=spec,
         epochs=epochs,
-        asked=spec.recipe.rounds if spec else claim.epochs if claim else None,
+        asked=spec.recipe.num_rounds if spec else claim.epochs if claim else None,
         claim=claim,
         reason=reason.replace(f"{folder}{os.sep}", ""),
     )

@@ -101,7 +101,7 @@ class Progress:
         """Estimated seconds of work that are behind us."""
         pending = list(self._pending.values())  # a copy: `finish` runs on another thread
         return self._total - sum(
-            cost * (1 - self._store.epochs_done(spec) / spec.recipe.rounds)
+            cost * (1 - self._store.epochs_done(spec) / spec.recipe.num_rounds)
             for spec, cost in pending
         )
 

@@ -212,10 +212,11 @@ def run_as_text(run: Run) -> str:
 
 def run_from_text(text: str) -> Run:
     """The inverse of `run_as_text`."""
-    spec, result, numbers = json.loads(text)
-    rows = np.frombuffer(base64.b64decode(numbers)).reshape(-1, 8)
+    spec, document, numbers = json.loads(text)
+    result = RunResult.model_validate(document)
+    rows = np.frombuffer(base64.b64decode(numbers)).reshape(result.epochs, -1)
     history = History.from_tensor(torch.from_numpy(rows.copy()))
-    return Run(RunSpec.model_validate(spec), RunResult.model_validate(result), history)
+    return Run(RunSpec.model_validate(spec), result, history)
 
 
 def json_bytes(document: object) -> bytes:
@@ -237,9 +238,10 @@ def _check_summary(spec: RunSpec, result: RunResult, history: History, folder: P
         raise DamagedRun(
             f"{folder / RESULT} does not say what {HISTORY} says of {', '.join(wrong)}"
         )
-    if result.status == "finished" and result.epochs != spec.recipe.rounds:
+    if result.status == "finished" and result.epochs != spec.recipe.num_rounds:
         raise DamagedRun(
-            f"{folder / HISTORY} has {result.epochs} epochs, {spec.recipe.rounds} were asked for"
+            f"{folder / HISTORY} has {result.epochs} epochs, {spec.recipe.num_rounds} were asked "
+            "for"
         )
 
 

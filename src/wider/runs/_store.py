@@ -92,7 +92,7 @@ class Store:
         Raises:
             filelock.Timeout: another process has it, and `wait` is False.
         """
-        claim = Claim.now(spec.title, spec.recipe.rounds, self.epochs_done(spec))
+        claim = Claim.now(spec.title, spec.recipe.num_rounds, self.epochs_done(spec))
         return held(self.lock(spec), wait=wait, claim=claim)
 
     def claim(self, key: str) -> Claim | None:
@@ -247,7 +247,7 @@ class Store:
         Reads the head of the file only, so that progress can be watched while others write it.
         """
         if (self.folder(spec) / run_files.RESULT).exists():
-            return spec.recipe.rounds
+            return spec.recipe.num_rounds
         return run_files.epochs_in_checkpoint(self.folder(spec))
 
     def digests_of_checkpoint(self, spec: RunSpec) -> Digests | None:

@@ -1,6 +1,7 @@
 """Which engine trains which net."""
 
 import warnings
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -15,7 +16,8 @@ from wider.training._engine import Engine
 from wider.training._native import NativeTrainer
 from wider.training._native_layers import NativeLayersTrainer
 from wider.training._recipe import Recipe
-from wider.training._speed import Precision, SlowEngineWarning
+from wider.training._scored import Precision
+from wider.training._speed import SlowEngineWarning
 from wider.training._trainer import Trainer
 
 # A dense product of matrices this large keeps PyTorch's own kernels busy enough to win.
@@ -39,15 +41,16 @@ def trainer_for(
 
     Args:
         model: the net, on the device of `data`.
-        data: images and labels, normalised.
+        data: scaled examples with what is to be said of them.
         recipe: how to train.
-        seed: of the order of the images.
+        seed: of the order of the examples.
         precision: of products; see `Speed`.
         processes: that train this net.
         shape: see `Trainer`.
 
     Warns:
-        SlowEngineWarning: there are no native kernels here.
+        SlowEngineWarning: there are no native kernels here, or the fastest engine for the net
+            cannot do what the recipe asks for.
     """
     in_torch = partial(
         Trainer,
@@ -61,26 +64,38 @@ def trainer_for(
     )
     if precision != "float32" or processes.count > 1:
         return in_torch()
-    engine = _best_engine(model, data, recipe)
-    if engine is not Trainer and not is_available():
-        warnings.warn(
+    fast = _native_engines(model, data, recipe)
+    if fast and not is_available():
+        _warn(
             "PyTorch trains this net: an MLP about 5 times slower at width 5 and 40 times at width "
-            f"640, a ResNet-18 4 times at width 64. {NO_KERNELS}",
-            SlowEngineWarning,
-            stacklevel=2,
+            f"640, a ResNet-18 4 times at width 64. {NO_KERNELS}"
         )
-        engine = Trainer
-    return in_torch() if engine is Trainer else engine(model, data, recipe, seed=seed)
+        return in_torch()
+    reasons = {engine: engine.reason_against(recipe, data.task) for engine in fast}
+    able = next((engine for engine, reason in reasons.items() if reason is None), None)
+    if against := [f"{engine.name}: {reason}" for engine, reason in reasons.items() if reason]:
+        taken = Trainer if able is None else able
+        _warn(
+            f"the engine {taken.name!r} trains this net, more slowly than others would, which "
+            f"cannot do what the recipe asks for ({'; '.join(against)})"
+        )
+    return in_torch() if able is None else able(model, data, recipe, seed=seed)
 
 
-def _best_engine(model: nn.Module, data: TrainingData, recipe: Recipe) -> type[Engine]:
+def _warn(message: str) -> None:
+    warnings.warn(message, SlowEngineWarning, stacklevel=3)
+
+
+def _native_engines(model: nn.Module, data: TrainingData, recipe: Recipe) -> Sequence[type[Engine]]:
+    """Those that would be faster than PyTorch, the fastest one first, whatever they can do."""
     if not _can_train_natively(model, data):
-        return Trainer
+        return []
+    layers = [NativeLayersTrainer] if has_native_form(model) else []
     in_memory = isinstance(data, PreparedData) and recipe.augmentation == "none"
     if in_memory and isinstance(model, MLP) and _is_plain(model):
         pays = pays_natively(count_weights(model), connectivity(model)[""])
-        return NativeTrainer if pays else Trainer
-    return NativeLayersTrainer if has_native_form(model) else Trainer
+        return [NativeTrainer, *layers] if pays else []
+    return layers
 
 
 def pays_natively(num_weights: int, net_connectivity: float) -> bool:

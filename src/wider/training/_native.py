@@ -1,6 +1,7 @@
 """The same training in native code, for MLPs on the CPU."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -11,10 +12,16 @@ from wider.data import Part, PreparedData
 from wider.models import MLP, NTKLinear
 from wider.native import Images, LinearLayer, SparseMLP
 from wider.sparsity import count_weights, mask_of, stored_weight
-from wider.training._engine import Engine
+from wider.tasks import Task
+from wider.training._engine import Engine, Means
+from wider.training._metrics import ACCURACY
+from wider.training._optimiser_state import MOMENTUM, Slots
+from wider.training._optimisers import SGD
 from wider.training._recipe import Recipe
+from wider.training._rounds import Stretch
+from wider.training._schedules import ScheduleSpec
 
-# Numbers times images in a call, which then takes some tenths of a second.
+# Numbers times examples in a call, which then takes some tenths of a second.
 WORK = 2**28
 LANES = 16  # a smaller batch takes as long
 
@@ -38,6 +45,21 @@ class NativeTrainer(Engine):
         self._images_a_call = recipe.batch_size * max(1, batches)
         self._restart({})
 
+    @classmethod
+    def reason_against(cls, recipe: Recipe, task: Task) -> str | None:
+        """See `Engine`."""
+        objective, metric = recipe.objective_for(task), recipe.metric_for(task)
+        optimiser, schedule = recipe.optimiser_spec, recipe.schedule
+        reasons = {
+            f"the objective {objective.name!r}": objective.name != "cross-entropy",
+            f"the metric {metric.name!r}": metric.name != ACCURACY,
+            f"the optimiser {optimiser.name!r}": not isinstance(optimiser, SGD),
+            "a schedule that goes by step": isinstance(schedule, ScheduleSpec),
+            "clip_norm": recipe.clip_norm is not None,
+            "layer_rates": recipe.layer_rates is not None,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), None)
+
     def update_model(self) -> None:
         """Copies the weights back into the model."""
         with torch.no_grad():
@@ -46,49 +68,51 @@ class NativeTrainer(Engine):
             for layer, bias in zip(self._layers, self._net.biases(), strict=False):
                 layer.bias.copy_(torch.from_numpy(bias))
 
-    def _steps(self, order: Int64[Tensor, " images"]) -> Iterator[None]:
-        recipe, running = self._recipe, self._running
-        for start in range(running.visited, len(order), self._images_a_call):
-            visited = order[start : start + self._images_a_call]
+    def _steps(self, stretch: Stretch) -> Iterator[None]:
+        running, optimiser = self._running, self._recipe.optimiser_spec
+        assert isinstance(optimiser, SGD)
+        for start in range(stretch.start, stretch.stop, self._images_a_call):
+            visited = stretch.order[start : min(start + self._images_a_call, stretch.stop)]
             loss, hits = self._net.train_epoch(
                 self._images["train"],
                 visited.numpy(),
-                learning_rate=self._learning_rate,
-                momentum=recipe.momentum,
-                weight_decay=recipe.weight_decay,
+                learning_rate=self._learning_rate(self._step),
+                momentum=optimiser.momentum,
+                weight_decay=optimiser.weight_decay,
                 before=self._sums(),
             )
-            running.losses = [torch.tensor(loss, dtype=torch.float64)]
-            running.hits = [torch.tensor(hits)]
+            running.sums = [(torch.tensor(loss, dtype=torch.float64), torch.tensor(hits))]
             running.visited += len(visited)
             yield
 
-    def _trained(self) -> tuple[float, float]:
+    def _trained(self) -> Means:
         loss, hits = self._sums()
-        return loss / self._running.visited, hits / self._running.visited
+        visited = self._running.visited
+        return Means(loss / visited, hits / visited, math.nan)
 
     def _sums(self) -> tuple[float, int]:
-        return sum(map(float, self._running.losses)), sum(map(int, self._running.hits))
+        losses, hits = zip(*self._running.sums, strict=True) if self._running.sums else ((), ())
+        return sum(map(float, losses)), sum(map(int, hits))
 
-    def _evaluate(self, part: Part) -> tuple[float, float]:
-        return self._net.evaluate(self._images[part])
+    def _evaluate(self, part: Part) -> Means:
+        return Means(*self._net.evaluate(self._images[part]), math.nan)
 
-    def _momentum(self) -> dict[str, Tensor]:
+    def _slots(self) -> Slots:
         if not self._recipe.momentum or not (self.history or self._running.visited):
             return {}
         weights, biases = self._net.velocities()
         names = self._parameter_names()
         arrays = zip(names, [*weights, *biases], strict=True)
-        return {name: torch.from_numpy(array) for name, array in arrays}
+        return {name: {MOMENTUM: torch.from_numpy(array)} for name, array in arrays}
 
-    def _restart(self, momentum: Mapping[str, Tensor]) -> None:
+    def _restart(self, slots: Slots) -> None:
         self._net = SparseMLP(
             [_described(layer) for layer in self._layers],
             relu=self.model.activation_name == "relu",
             batch_size=self._recipe.batch_size,
         )
-        if momentum:
-            arrays = [momentum[name].numpy() for name in self._parameter_names()]
+        if slots:
+            arrays = [slots[name][MOMENTUM].numpy() for name in self._parameter_names()]
             count = len(self._layers)
             self._net.set_velocities(arrays[:count], arrays[count:])
 

@@ -1,4 +1,4 @@
-"""An epoch that has begun."""
+"""A round that has begun."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,53 +7,59 @@ import torch
 from torch import Tensor
 
 from wider.training._distributed import Processes
+from wider.training._scored import Sums
+
+NAMES = ("losses", "hits", "metrics")
 
 
 @dataclass
-class RunningEpoch:
-    """How far an epoch is, and what its images gave so far.
+class RunningRound:
+    """How far a round is, and what its examples gave so far.
 
     Attributes:
-        visited: training images of all processes, in whole batches.
+        visited: training examples of all processes, in whole batches.
         seconds: wall time.
-        losses: of this process, each a sum over the images of one step or of several.
-        hits: images that were recognised, in the same sums.
+        sums: of this process, each over the examples of one step or of several.
     """
 
     visited: int = 0
     seconds: float = 0.0
-    losses: list[Tensor] = field(default_factory=list)
-    hits: list[Tensor] = field(default_factory=list)
+    sums: list[Sums] = field(default_factory=list)
 
-    def to_tensors(self, num_images: int, processes: Processes) -> dict[str, Tensor]:
+    def to_tensors(self, num_examples: int, processes: Processes) -> dict[str, Tensor]:
         """For a checkpoint, the sums of all processes; nothing before the first step.
 
         Args:
-            num_images: that the epoch has, those of its evaluation included.
+            num_examples: that the round has, those of its evaluation included.
             processes: that train together; each of them calls this.
         """
         if not self.visited:
             return {}
+        columns = zip(NAMES, zip(*self.sums, strict=True), strict=False)
         return {
             # Holds nothing but its shape, which is read from the head of a checkpoint.
-            "epoch.visited": torch.empty(self.visited, num_images, 0),
+            "epoch.visited": torch.empty(self.visited, num_examples, 0),
             "epoch.seconds": torch.tensor(self.seconds, dtype=torch.float64),
-            "epoch.losses": processes.gathered(torch.stack(self.losses).double()),
-            "epoch.hits": processes.gathered(torch.stack(self.hits).double()),
+            **{
+                f"epoch.{name}": processes.gathered(torch.stack(column).double())
+                for name, column in columns
+            },
         }
 
     @classmethod
     def from_tensors(
         cls, tensors: Mapping[str, Tensor], processes: Processes, device: torch.device
-    ) -> "RunningEpoch":
+    ) -> "RunningRound":
         """The inverse of `to_tensors`; sums on a device.
 
         Of another number of processes, the first one takes the sums of all.
         """
         if "epoch.visited" not in tensors:
             return cls()
-        losses, hits = (
-            processes.own_row(tensors[name]).to(device) for name in ("epoch.losses", "epoch.hits")
-        )
+        columns = [
+            processes.own_row(tensors[name]).to(device)
+            for name in map("epoch.{}".format, NAMES)
+            if name in tensors
+        ]
         visited, seconds = len(tensors["epoch.visited"]), float(tensors["epoch.seconds"])
-        return cls(visited, seconds, list(losses), list(hits))
+        return cls(visited, seconds, list(zip(*columns, strict=True)))

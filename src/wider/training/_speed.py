@@ -4,15 +4,12 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-Precision = Literal["float32", "bfloat16"]
-Judgement = tuple[Float[Tensor, ""], Int64[Tensor, ""]]
+from wider.training._scored import Precision, Scored, Sums
 
 # With CUDA graphs, since small images leave a GPU waiting for the next kernel.
 COMPILATION: dict[str, Any] = {"mode": "reduce-overhead"}
@@ -63,43 +60,16 @@ class Speed:
         return [word for word, holds in words.items() if holds]
 
 
-class Judge(nn.Module):
-    """A net with its loss, which is what is compiled.
-
-    Args:
-        net: whose scores are judged; its own names stay as they are.
-        speed: how.
-    """
-
-    def __init__(self, net: nn.Module, speed: Speed) -> None:
-        super().__init__()
-        self.net = net
-        self._in_bfloat16 = speed.precision == "bfloat16"
-
-    def forward(
-        self, images: Float[Tensor, "batch ..."], labels: Int64[Tensor, " batch"]
-    ) -> Judgement:
-        """The sum of the losses, and the number of images that are recognised."""
-        if self._in_bfloat16:
-            with torch.autocast(images.device.type, torch.bfloat16):
-                scores = self.net(images)
-            scores = scores.float()
-        else:
-            scores = self.net(images)
-        hits = (scores.detach().argmax(1) == labels).sum()
-        return cross_entropy(scores, labels, reduction="sum"), hits
-
-
 class Compiled(NamedTuple):
     """A net in code made for the shape of a full batch.
 
     Attributes:
-        judge: the same without that code, for other batches; its net is the one to train.
+        scored: the same without that code, for other batches; its net is the one to train.
         fast: for full batches.
     """
 
-    judge: Judge
-    fast: Callable[..., Judgement]
+    scored: Scored
+    fast: Callable[..., Sums]
 
 
 # The last one that this process made, by the shape of its net. To compile takes as long as some
@@ -107,28 +77,29 @@ class Compiled(NamedTuple):
 _held: dict[str, Compiled] = {}
 
 
-def compiled(judge: Judge, *, shape: str | None = None) -> Compiled:
+def compiled(scored: Scored, *, shape: str | None = None) -> Compiled:
     """Compiles a net, or copies it into the last one compiled where that has the same shape.
 
     Args:
-        judge: the net.
+        scored: the net.
         shape: names all that is the same in nets which may stand for one another; None for a net
             that stands for itself alone.
     """
     if shape is not None and shape in _held:
-        _held[shape].judge.load_state_dict(judge.state_dict())
+        _held[shape].scored.load_state_dict(scored.state_dict())
         return _held[shape]
     # PyTorch compiles one method for at most eight nets, and keeps the graphs' memory till then.
     torch.compiler.reset()
     _held.clear()
-    fast = torch.compile(judge, fullgraph=True, dynamic=False, **COMPILATION)
+    fast = torch.compile(scored, fullgraph=True, dynamic=False, **COMPILATION)
 
-    def judge_next(images: Tensor, labels: Tensor) -> Judgement:
+    def score_next(inputs: Tensor, targets: Tensor) -> Sums:
         torch.compiler.cudagraph_mark_step_begin()
-        loss, hits = fast(images, labels)
-        return loss.clone(), hits.clone()  # the next call writes its results where these are
+        loss, *others = fast(inputs, targets)
+        # The next call writes its results where these are.
+        return loss.clone(), *(each.clone() for each in others)
 
-    made = Compiled(judge, judge_next)
+    made = Compiled(scored, score_next)
     if shape is not None:
         _held[shape] = made
     return made

@@ -2,21 +2,28 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from wider.data import Part, TrainingData
+from wider.errors import InputError
 from wider.randomness import stream
+from wider.tasks import Task
 from wider.training._distributed import ALONE, Processes
-from wider.training._engine import Engine
+from wider.training._engine import Engine, Means
+from wider.training._layer_rates import layers_of
+from wider.training._metrics import ACCURACY
+from wider.training._optimiser_state import Remembering, Slots, named
 from wider.training._recipe import Recipe
-from wider.training._speed import Judge, Precision, Speed, compiled
+from wider.training._rounds import Stretch
+from wider.training._scored import Precision, Scored, Sums
+from wider.training._speed import Speed, compiled
 
-# They bound the memory of an evaluation, not its result: images, and pixels where they are large.
-EVALUATION_BATCH, EVALUATION_PIXELS = 1000, 2**23
+# They bound the memory of an evaluation, not its result: examples, and pixels or scores of tokens.
+EVALUATION_BATCH, EVALUATION_NUMBERS = 1000, 2**23
 
 
 class Trainer(Engine):
@@ -56,10 +63,19 @@ class Trainer(Engine):
     ) -> None:
         super().__init__(model, data, recipe, seed=seed, processes=processes)
         data.check_augmentation(recipe.augmentation)
+        self._num_sums = 2 if self.metric.name == ACCURACY else 3
+        # Of one part of a whole batch that this process computes at once.
+        share = len(range(recipe.batch_size)[processes.share])
+        self._full = -(-share // recipe.accumulate)
         self._shape = shape and f"{shape}, {precision}, {data.device}"
         self._speed = Speed.of(model, data.device, precision)
         self.name = ", ".join([self.name, *self._speed.words, *processes.words])
         self._start({})
+
+    @classmethod
+    def reason_against(cls, recipe: Recipe, task: Task) -> str | None:  # noqa: ARG003 - of any
+        """See `Engine`; there is none."""
+        return None
 
     def update_model(self) -> None:
         """Copies the weights back where another net of this shape was trained for it."""
@@ -94,109 +110,147 @@ class Trainer(Engine):
             if buffer.is_floating_point()
         }
 
-    def _steps(self, order: Int64[Tensor, " images"]) -> Iterator[None]:
+    def _steps(self, stretch: Stretch) -> Iterator[None]:
         recipe, running = self._recipe, self._running
-        nothing = torch.zeros((), dtype=torch.float64, device=self._data.device)
-        full = len(range(recipe.batch_size)[self._processes.share])
         self._net.train()
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate
         batches = self._data.train_batches(
-            order,
+            stretch.order,
             batch_size=recipe.batch_size,
             augmentation=recipe.augmentation,
-            generator=stream(self._seed, "augmentation", len(self.history) + 1),
+            generator=stream(self._seed, "augmentation", stretch.number),
             share=self._processes.share,
-            start=running.visited,
+            start=stretch.start,
         )
-        starts = range(running.visited, len(order), recipe.batch_size)
-        for start, (images, labels) in zip(starts, batches, strict=True):
-            size = min(recipe.batch_size, len(order) - start)
-            loss = recognised = nothing
-            if len(labels):  # a process may have none of the last batch
-                # A smaller batch is not worth a compilation of its own.
-                judge = self._fast_judge if len(labels) == full else self._judge
-                loss, recognised = judge(self._laid_out(images), labels)
-                (loss / size).backward()
-            self._processes.add_up_gradients(self._net)
-            self._optimizer.step()
-            self._optimizer.zero_grad()
-            running.losses.append(loss.detach())
-            running.hits.append(recognised)
+        starts = range(stretch.start, stretch.stop, recipe.batch_size)
+        is_all = stretch.stop == len(stretch.order)
+        for start, (inputs, targets) in zip(starts, batches, strict=is_all):
+            size = min(recipe.batch_size, stretch.stop - start)
+            running.sums += self._differentiated(inputs, targets, size)
+            self._step_with_gradients()
             running.visited += size
             yield
 
-    def _trained(self) -> tuple[float, float]:
-        running = self._running
+    def _differentiated(self, inputs: Tensor, targets: Tensor, size: int) -> list[Sums]:
+        """Adds to the gradients, and gives the sums, of this process's share of a batch.
+
+        Args:
+            inputs: of the share.
+            targets: of the share.
+            size: of the whole batch.
+        """
+        if not len(targets):  # a process may have none of the last batch
+            nothing = torch.zeros((), dtype=torch.float64, device=self._data.device)
+            return [(nothing,) * self._num_sums]
+        parts = self._recipe.accumulate
+        sums = []
+        for own_inputs, own_targets in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
+            # A smaller batch is not worth a compilation of its own.
+            scored = self._fast if len(own_targets) == self._full else self._scored
+            loss, *others = scored(self._laid_out(own_inputs), own_targets)
+            (loss / size).backward()
+            sums.append((loss.detach(), *others))
+        return sums
+
+    def _step_with_gradients(self) -> None:
+        recipe, factor = self._recipe, self._factor(self._step)
+        self._processes.add_up_gradients(self._net)
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._net.parameters(), recipe.clip_norm)
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            if rate is not None:
+                group["lr"] = rate * factor
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+
+    def _trained(self) -> Means:
         self._processes.average_buffers(self._net)
-        return self._means(running.losses, running.hits, running.visited)
+        return self._means_of(self._running.sums, self._running.visited, "train")
 
     @torch.no_grad()
-    def _evaluate(self, part: Part) -> tuple[float, float]:
-        losses, hits = [], []
-        share = self._processes.share
+    def _evaluate(self, part: Part) -> Means:
+        sums, share, task = [], self._processes.share, self._data.task
         self._net.eval()
-        pixels = math.prod(self._data.task.shape[1:])
-        size = min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // pixels))
-        for images, labels in self._data.batches(part, batch_size=size):
-            if len(labels[share]):
-                loss, recognised = self._judge(self._laid_out(images[share]), labels[share])
-                losses.append(loss)
-                hits.append(recognised)
-        return self._means(losses, hits, self._data.count(part))
+        numbers = math.prod(task.shape[1:])
+        if task.output == "tokens":
+            numbers = task.shape[0] * task.num_outputs
+        size = min(EVALUATION_BATCH, max(1, EVALUATION_NUMBERS // numbers))
+        for inputs, targets in self._data.batches(part, batch_size=size):
+            if len(targets[share]):
+                found = self._scored(self._laid_out(inputs[share]), targets[share])
+                # Of tokens these are means over each example, and the last of a text is shorter.
+                weight = targets.shape[1] if task.output == "tokens" else 1
+                sums.append(tuple(each * weight for each in found) if weight > 1 else found)
+        return self._means_of(sums, self._data.num_targets(part), part)
 
-    def _means(self, losses: list[Tensor], hits: list[Tensor], count: int) -> tuple[float, float]:
-        """Of all images of all processes; NaN where there are none."""
-        # One transfer from the device for the whole epoch, summed in double precision.
-        sums = torch.stack([_total(losses, self._data.device), _total(hits, self._data.device)])
-        self._processes.add_up([sums])
-        loss, recognised = (sums / count).tolist() if count else (float("nan"), float("nan"))
-        return loss, recognised
+    def _means_of(self, sums: Sequence[Sums], count: int, part: Part) -> Means:
+        """Over all examples of all processes."""
+        # One transfer from the device for the whole round, summed in double precision.
+        totals = torch.zeros(self._num_sums, dtype=torch.float64, device=self._data.device)
+        if sums:
+            columns = zip(*sums, strict=True)
+            totals = torch.stack([torch.stack(column).double().sum() for column in columns])
+        self._processes.add_up([totals])
+        means = (totals / count if count else totals * math.nan).tolist()
+        return self._means(means[0], means[1], means[-1], part)
 
-    def _laid_out(self, images: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-        if not self._speed.channels_last:
-            return images
-        return images.contiguous(memory_format=torch.channels_last)
+    def _laid_out(self, inputs: Shaped[Tensor, "batch ..."]) -> Shaped[Tensor, "batch ..."]:
+        if not self._speed.channels_last or inputs.dim() != 4:
+            return inputs
+        return inputs.contiguous(memory_format=torch.channels_last)
 
-    def _momentum(self) -> dict[str, Tensor]:
-        return {
-            name: self._optimizer.state[parameter]["momentum_buffer"]
-            for name, parameter in self._net.named_parameters()
-            if self._recipe.momentum and parameter in self._optimizer.state
-        }
+    def _slots(self) -> Slots:
+        return self._remembering.slots()
 
-    def _restart(self, momentum: Mapping[str, Tensor]) -> None:
-        self._start(momentum)
+    def _restart(self, slots: Slots) -> None:
+        self._start(slots)
 
     def _computing_net(self) -> nn.Module:
         """The net that the steps change: the model, or what other models are copied into, too."""
         return copy.deepcopy(self.model) if self._speed.compiled and self._shape else self.model
 
-    def _start(self, momentum: Mapping[str, Tensor]) -> None:
-        held = {f"momentum.{name}": value for name, value in momentum.items()}
-        self._processes.check_same({**self.model.state_dict(), **held})
-        self._net, recipe = self._computing_net(), self._recipe
+    def _name_in_model(self, parameter: str) -> str:
+        """What the model calls a parameter of the computing net."""
+        return parameter
+
+    def _start(self, slots: Slots) -> None:
+        self._processes.check_same({**self.model.state_dict(), **named(slots)})
+        self._net = self._computing_net()
         if self._speed.channels_last:
             self._net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._judge = self._fast_judge = Judge(self._net, self._speed)
+        precision, task = self._speed.precision, self._data.task
+        self._scored = Scored(self._net, task, self._objective, self.metric, precision)
+        self._fast = self._scored
         if self._speed.compiled:
-            self._judge, self._fast_judge = compiled(self._judge, shape=self._shape)
-            self._net = self._judge.net
-        self._optimizer = torch.optim.SGD(
-            self._net.parameters(),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            fused=self._speed.fused or None,
+            self._scored, self._fast = compiled(self._scored, shape=self._shape)
+            self._net = self._scored.net
+        self._make_optimiser()
+        self._remembering.restore(slots)
+
+    def _make_optimiser(self) -> None:
+        parameters = dict(self._net.named_parameters())
+        factors = self._layer_factors(parameters)
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in parameters.items():
+            groups.setdefault(factors[name], []).append(parameter)
+        self._optimizer = self._recipe.optimiser_spec.make(
+            [{"params": group} for group in groups.values()], fused=self._speed.fused
         )
-        for name, parameter in self._net.named_parameters():
-            if name in momentum:
-                # Laid out in memory as the parameter is: the fused optimiser asks for it.
-                buffer = torch.empty_like(parameter, requires_grad=False).copy_(momentum[name])
-                self._optimizer.state[parameter]["momentum_buffer"] = buffer
+        self._remembering = Remembering(self._optimizer, parameters)
+        factor_of = {id(parameter): factors[name] for name, parameter in parameters.items()}
+        self._rates: list[float | None] = []
+        for group in self._optimizer.param_groups:
+            own = {factor_of[id(parameter)] for parameter in group["params"]}
+            if len(own) > 1:
+                raise InputError(
+                    f"the optimiser {self._recipe.optimiser_spec.name!r} puts layers of different "
+                    "layer_rates into one group: keep the groups that it is given"
+                )
+            self._rates.append(group["lr"] * own.pop() if "lr" in group else None)
 
-
-def _total(sums: list[Tensor], device: torch.device) -> Float[Tensor, ""]:
-    if not sums:
-        return torch.zeros((), dtype=torch.float64, device=device)
-    return torch.stack(sums).double().sum()
+    def _layer_factors(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, float]:
+        """Of the learning rate of each parameter of the computing net."""
+        rates = self._recipe.layer_rates
+        if rates is None:
+            return dict.fromkeys(parameters, 1.0)
+        layers = layers_of(self.model, self._data.task)
+        return {name: rates.factor(layers[self._name_in_model(name)]) for name in parameters}
