@@ -66,14 +66,15 @@ def write_output(path: Path, content: bytes) -> None:
 
 
 def target_of(path: Path) -> Path:
-    """The file that a user named, or that a link of that name leads to; it need not exist yet.
+    """The file that a user named, which need not exist yet, or that a link of that name leads to.
 
     Raises:
-        OSError: its folder does not exist, or the link leads back to itself.
+        OSError: its folder does not exist, or the link leads nowhere: someone may have laid it, for
+            a file to be made where it leads.
     """
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "it is a link that leads nowhere", str(path))
     target = Path(os.path.realpath(path))
-    if target.is_symlink():
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
     return target

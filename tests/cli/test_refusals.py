@@ -153,28 +153,24 @@ def test_a_page_can_go_to_a_pipe(folder: Path):
     assert main(f"{TRAIN} --store filled".split()) == 0
     assert main(["report", "--store", "filled", "--output", "/dev/null"]) == 0
     assert Path("/dev/null").is_char_device()
+    assert main(["report", "--store", "filled", "--output", "page.html"]) == 0
+    (folder / "page.html").write_text((folder / "page.html").read_text()[:500])
     (folder / "link.html").symlink_to("page.html")
     assert main(["report", "--store", "filled", "--output", "link.html"]) == 0
     assert (folder / "link.html").is_symlink()
-    assert (folder / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (folder / "page.html").read_text(encoding="utf-8").endswith("</html>\n")
 
 
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        ("link.html", "Too many levels of symbolic links"),
-        ("nowhere/page.html", "No such file or directory"),
-    ],
-)
-def test_a_page_through_a_link_that_leads_nowhere(
-    target: str, message: str, folder: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("target", ["link.html", "page.html", "nowhere/page.html"])
+def test_nothing_is_made_where_a_link_leads(
+    target: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ):
     assert main(f"{TRAIN} --store filled".split()) == 0
     capfd.readouterr()
     (folder / "link.html").symlink_to(target)
     assert main(["report", "--store", "filled", "--output", "link.html"]) == 2
-    assert f"cannot write 'link.html' ({message})" in one_line(capfd)
-    assert str((folder / "link.html").readlink()) == target
+    assert "cannot write 'link.html' (it is a link that leads nowhere)" in one_line(capfd)
+    assert not (folder / "page.html").exists()
 
 
 @pytest.mark.parametrize(

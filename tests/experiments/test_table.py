@@ -118,7 +118,7 @@ def test_runs_of_other_images_than_the_latest_are_left_out_and_counted():
         ["cars", "b", 1],
     ]
     (sentence,) = said
-    assert sentence.startswith("3 runs of pets are left out: their images (digest a, b)")
+    assert sentence.startswith("3 runs of pets are left out: their data (digest a, b)")
     assert "the latest run (c)" in sentence
 
 

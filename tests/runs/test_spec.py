@@ -63,10 +63,19 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("recipe", "schedule"): "cosine",
     ("recipe", "milestones"): (50, 120),
     ("recipe", "augmentation"): "crop",
+    ("recipe", "optimiser"): {"name": "adamw"},
+    ("recipe", "steps"): 1000,
+    ("recipe", "objective"): "mean-squared-error",
+    ("recipe", "metric"): "error",
+    ("recipe", "clip_norm"): 1.0,
+    ("recipe", "accumulate"): 2,
+    ("recipe", "layer_rates"): {"name": "inverse-fan-in"},
     ("seed",): 1,
     ("kernel_pairs",): 10,
+    ("measurements",): ("activations",),
 }
-TOGETHER = {("model", "name"), ("model", "stem")}  # one needs the other; tested below
+# One needs the other; tested below.
+TOGETHER = {("model", "name"), ("model", "stem"), ("recipe", "evaluate_every")}
 
 RESNET: dict[str, Any] = {"name": "resnet18"}
 IMAGENET: dict[str, Any] = {**RESNET, "stem": "imagenet"}
@@ -162,11 +171,20 @@ def key_by_hand(spec):
         ("recipe", "schedule", "steps"),
         ("recipe", "milestones", []),
         ("recipe", "augmentation", "none"),
+        ("recipe", "optimiser", None),
+        ("recipe", "steps", None),
+        ("recipe", "evaluate_every", None),
+        ("recipe", "objective", None),
+        ("recipe", "metric", None),
+        ("recipe", "clip_norm", None),
+        ("recipe", "accumulate", 1),
+        ("recipe", "layer_rates", None),
     ):
         if document[part].get(name, default) == default:
             document[part].pop(name, None)
-    if document["kernel_pairs"] == 0:
-        del document["kernel_pairs"]
+    for name in ("kernel_pairs", "measurements"):
+        if not document[name]:
+            del document[name]
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 

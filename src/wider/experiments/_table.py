@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -219,15 +220,16 @@ def _text(options: Mapping[str, object]) -> str:
 
 def model_of(run: pd.Series) -> ModelSpec:
     """The model of a row of a table of runs."""
-    columns = {option: run[column] for option, column in MODEL_COLUMNS.items()}
-    options = {option: value for option, value in columns.items() if pd.notna(value)}
-    # In a table, whole numbers beside empty cells are floating-point ones.
-    whole = {
-        option: int(value) if isinstance(value, float) and value.is_integer() else value
-        for option, value in options.items()
-    }
+    given = {option: run[column] for option, column in MODEL_COLUMNS.items()}
+    options = {option: _plain(value) for option, value in given.items() if pd.notna(value)}
     others = json.loads(run["options"]) if run.get("options") else {}
-    return FromTable(MODELS).read({**whole, **others})
+    return FromTable(MODELS).read({**options, **others})
+
+
+def _plain(value: Any) -> Any:
+    """Python's own type; whole numbers beside empty cells are floating-point ones in a table."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
 
 
 def with_equation_6(table: pd.DataFrame) -> pd.DataFrame:

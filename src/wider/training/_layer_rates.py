@@ -72,7 +72,7 @@ class InverseFanIn(LayerRatesSpec):
         reference_fan_in: kept inputs at which a hidden layer has the whole learning rate.
 
     Source:
-        Yang et al. 2021, "Tensor Programs V", Table 3, for Adam; kept inputs in place of all.
+        Dey et al. 2024 (SuPar), reconstructed, and its rule for hidden layers alone.
     """
 
     reference_fan_in: Annotated[float, Field(gt=0)] = 64.0
