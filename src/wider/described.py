@@ -14,7 +14,7 @@ from wider.registry import Described, SpecRegistry
 NAME, OPTIONS = "name", "options"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FromTable:
     """Put into the annotation of a field, says of which registry its values are.
 

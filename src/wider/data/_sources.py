@@ -125,7 +125,7 @@ def opened(source: Source, *, scratch: Path | None = None) -> "Iterator[dict[str
             removed afterwards.
 
     Yields:
-        The splits by name, their images still encoded; of a folder those that are used.
+        The splits by name, images still encoded; of a folder those that are used.
 
     Raises:
         InputError: if the source cannot be reached or read, or names images elsewhere.

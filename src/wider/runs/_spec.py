@@ -23,7 +23,17 @@ OWN_FIELDS = {
 
 # Fields that came later: at their default they are left out of the key, so that runs keep theirs.
 LATER_FIELDS = {
-    "data": {"scaled_by", "image_size", "classes", "grey", "shrunk_to"},
+    "data": {
+        "scaled_by",
+        "image_size",
+        "classes",
+        "grey",
+        "shrunk_to",
+        "context",
+        "tokenizer",
+        "target",
+        "transformations",
+    },
     "model": {"stem", "batch_norm"},
     "widening": {"exclude"},
     "recipe": {"schedule", "milestones", "augmentation"},
