@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 
 import wider.data._load as loading
-from wider.data import ImageData, load
-from wider.data._cache import Decoded
+from wider.data import Dataset, ImageData, load
+from wider.data._kinds import Reading
 from wider.data._sources import Source
 
 
@@ -25,10 +25,10 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     locations = []
     decode = loading.decode
 
-    def counted(source: Source) -> Decoded:
+    def counted(name: str, source: Source, reading: Reading) -> Dataset:
         locations.append(source.location)
         time.sleep(0.05)
-        return decode(source)
+        return decode(name, source, reading)
 
     monkeypatch.setattr(loading, "decode", counted)
     return locations
@@ -99,6 +99,7 @@ def test_the_cache_keeps_no_reference_to_the_users_files(
     with safe_open(cache_file(cache_dir), framework="pt") as file:
         about = {key: json.loads(value) for key, value in file.metadata().items()}
     assert about == {
+        "kind": "images",
         "classes": ["cat", "dog"],
         "encoding": "png",
         "digest": data.digest,

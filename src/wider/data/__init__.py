@@ -16,6 +16,7 @@ from wider.data._index import Index
 from wider.data._known import KNOWN, Known
 from wider.data._large_images import LargeImageData
 from wider.data._load import cache_folder, load, load_dataset, load_for, load_large
+from wider.data._part import Part
 from wider.data._prepare import prepare
 from wider.data._prepared_images import PreparedData
 from wider.data._preprocessing import Normalisation, Preprocessing
@@ -23,7 +24,7 @@ from wider.data._registered import DATASETS
 from wider.data._streamed_data import StreamedData
 from wider.data._table import PreparedTable, Rows, TableData
 from wider.data._text import PreparedText, TextData
-from wider.data._training_data import Batch, Part, TrainingData
+from wider.data._training_data import Batch, TrainingData
 from wider.data._transformations import TRANSFORMATIONS, TransformationSpec
 from wider.data._write_shards import write_shards
 

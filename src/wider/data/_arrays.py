@@ -71,8 +71,9 @@ def from_arrays(
     names = None if are_numbers else _classes(targets, test_targets, classes)
     if inputs.dtype == torch.uint8 and names is not None:
         pairs = ((inputs, targets), (test_inputs, test_targets))
-        splits = [Split(_images(pixels), labels.long()) for pixels, labels in pairs]
-        return ImageData(name, names, "array", *splits, content_digest(names, *splits))
+        first, second = (Split(_images(pixels), labels.long()) for pixels, labels in pairs)
+        digest = content_digest(names, first, second)
+        return ImageData(name, names, "array", first, second, digest)
     if inputs.dim() != 2 or not inputs.is_floating_point() or (are_numbers and classes):
         raise InputError(
             f"train is {inputs.dtype} of shape {tuple(inputs.shape)} with targets of "

@@ -23,7 +23,7 @@ def at_hand(preprocessing: Preprocessing, *, data_dir: Path | None = None) -> Da
     """
     state = _state(preprocessing, data_dir)
     data = _loaded(preprocessing.as_read, data_dir, state)
-    check_fields(data, preprocessing)
+    check_fields(type(data), preprocessing.dataset, preprocessing)
     return data.adapted(preprocessing)
 
 
@@ -45,7 +45,7 @@ def digest_at_hand(preprocessing: Preprocessing, *, data_dir: Path | None = None
 
 def _is_here(preprocessing: Preprocessing, data_dir: Path | None) -> bool:
     name = preprocessing.dataset
-    if is_registered(name):
+    if is_registered(name, data_dir):
         return not is_own(name) or _own_state(name) is not None
     check_name(name)
     if data_dir is not None:
@@ -57,7 +57,7 @@ def _is_here(preprocessing: Preprocessing, data_dir: Path | None) -> bool:
 def _state(preprocessing: Preprocessing, data_dir: Path | None) -> str:
     """Changes when the files of a dataset may have changed."""
     name = preprocessing.dataset
-    if is_registered(name):
+    if is_registered(name, data_dir):
         return (_own_state(name) if is_own(name) else None) or name
     check_name(name)
     if data_dir is None:

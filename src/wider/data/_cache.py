@@ -75,5 +75,5 @@ def _warn_unwritable(path: Path, error: Exception) -> None:
     warnings.warn(
         f"The cache folder {path.parent} cannot be written ({error}), so this dataset is decoded "
         "again each time. Set WIDER_CACHE_DIR to a folder that can be written.",
-        stacklevel=4,
+        stacklevel=5,
     )

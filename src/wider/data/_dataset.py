@@ -43,16 +43,21 @@ class Dataset(ABC):
         return self
 
 
-def check_fields(data: Dataset, preprocessing: Preprocessing) -> None:
+def check_fields(data: type[Dataset], name: str, preprocessing: Preprocessing) -> None:
     """Does nothing if a preprocessing asks for nothing that data of a kind do not have.
+
+    Args:
+        data: the class of the dataset.
+        name: of the dataset, for the message.
+        preprocessing: what is asked for.
 
     Raises:
         InputError: it does.
     """
-    for name, field in type(preprocessing).model_fields.items():
-        value = getattr(preprocessing, name)
-        if name not in {"dataset", *data.fields} and value != field.default:
+    for field, about in type(preprocessing).model_fields.items():
+        value = getattr(preprocessing, field)
+        if field not in {"dataset", *data.fields} and value != about.default:
             raise InputError(
-                f"{name} is {value!r}, but {data.name} is of {data.kind}, which have no such "
-                f"thing: leave {name} out"
+                f"{field} is {value!r}, but {name} is of {data.kind}, for which there is no such "
+                f"thing: leave {field} out"
             )

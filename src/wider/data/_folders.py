@@ -118,7 +118,7 @@ def _in_tables(
             f"{script} is a program that would load the dataset, and it is not run. Remove it if "
             "the Parquet files beside it are the dataset."
         )
-    named: dict[Path, str | None] = {}
+    told: dict[Path, str | None] = {}
     homes = set()
     for path in tables:
         split, home = split_of_file(path), path.parent
@@ -130,7 +130,7 @@ def _in_tables(
                 "test.parquet or, of several, train-00000-of-00002.parquet; or remove it."
             )
         homes.add(home)
-        named[path] = split
+        told[path] = split
     if len(homes) > 1:
         named = " and ".join(str(home) for home in sorted(homes)[:2])
         raise InputError(
@@ -145,7 +145,7 @@ def _in_tables(
             f"{folder} holds both Parquet files, such as {tables[0]}, and the folder {in_the_way}. "
             "Remove one of them."
         )
-    return _by_split(folder, named)
+    return _by_split(folder, told)
 
 
 def _by_split(folder: Path, named: Mapping[Path, str | None]) -> dict[str, SplitFiles]:

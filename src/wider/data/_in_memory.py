@@ -8,7 +8,8 @@ from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from wider.data._augment import Augmentation
-from wider.data._training_data import Batch, Part, TrainingData
+from wider.data._part import Part
+from wider.data._training_data import Batch, TrainingData
 from wider.errors import InputError
 
 Mover = Callable[

@@ -30,7 +30,7 @@ def load(
     Raises:
         InputError: as `load_dataset`, or it is no dataset of images.
     """
-    data = load_dataset(name, data_dir=data_dir, cache_dir=cache_dir)
+    data = _loaded(name, data_dir, cache_dir)
     if not isinstance(data, ImageData):
         raise InputError(
             f"{name} is of {data.kind}, and load is for images of one size: use load_dataset, or "
@@ -97,8 +97,19 @@ def load_dataset(
             kind that is known, such as images that are not all of one size, or not the one that
             its name stands for. Larger images go through `write_shards`.
     """
+    return _loaded(name, data_dir, cache_dir, target, tokenizer)
+
+
+def _loaded(
+    name: str,
+    data_dir: Path | str | None,
+    cache_dir: Path | str | None,
+    target: str | None = None,
+    tokenizer: str | None = None,
+) -> Dataset:
     data_dir = None if data_dir is None else Path(data_dir)
-    if is_registered(name):
+    needs_no_files = is_registered(name, data_dir)
+    if needs_no_files:
         if data_dir is not None and (data_dir / name).is_dir():
             raise InputError(
                 f"{name} is a dataset that needs no files, and {data_dir / name} is a folder of "
@@ -106,10 +117,15 @@ def load_dataset(
             )
         data = registered(name)
     else:
-        data = _read(name, data_dir, Path(cache_dir or cache_folder()), target, tokenizer)
-    asked = {"target": target, "tokenizer": tokenizer}
-    for field, value in asked.items():
-        if value is not None and (field not in data.fields or is_registered(name)):
+        check_name(name)
+        _check_of_one_size(name, data_dir)
+        source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
+        reading = Reading(target, _tokenizer(source, tokenizer))
+        path = cache_file(name, source, Path(cache_dir or cache_folder()), reading)
+        data = cached(path, name, lambda: decode(name, source, reading))
+        _check_known(name, data)
+    for field, value in (("target", target), ("tokenizer", tokenizer)):
+        if value is not None and (needs_no_files or field not in data.fields):
             raise InputError(
                 f"{field} is {value!r}, but {name} is of {data.kind} and has no such choice: leave "
                 f"{field} out"
@@ -117,15 +133,7 @@ def load_dataset(
     return data
 
 
-def _read(
-    name: str, data_dir: Path | None, cache_dir: Path, target: str | None, tokenizer: str | None
-) -> Dataset:
-    check_name(name)
-    _check_of_one_size(name, data_dir)
-    source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
-    reading = Reading(target, _tokenizer(source, tokenizer))
-    path = cache_file(name, source, cache_dir, reading)
-    data = cached(path, name, lambda: decode(name, source, reading))
+def _check_known(name: str, data: Dataset) -> None:
     if isinstance(data, ImageData):
         check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
     elif name in KNOWN:
@@ -133,7 +141,6 @@ def _read(
             f"{name} is a dataset of {KNOWN[name].task.input}, but the one of that name here is of "
             f"{data.kind}. Rename its folder."
         )
-    return data
 
 
 def _tokenizer(source: Source, name: str | None) -> bytes | None:
@@ -191,7 +198,7 @@ def load_for(preprocessing: Preprocessing, *, data_dir: Path | str | None = None
             have.
     """
     name, image_size = preprocessing.dataset, preprocessing.image_size
-    if image_size is None or is_registered(name):
+    if image_size is None or is_registered(name, data_dir):
         data = load_dataset(
             name,
             data_dir=data_dir,
@@ -205,8 +212,9 @@ def load_for(preprocessing: Preprocessing, *, data_dir: Path | str | None = None
             "--data-dir DIR; or leave image_size out if all images have one size."
         )
     else:
+        check_fields(LargeImageData, name, preprocessing)
         data = load_large(name, data_dir=data_dir, image_size=image_size)
-    check_fields(data, preprocessing)
+    check_fields(type(data), name, preprocessing)
     if isinstance(data, ImageData):
         data = derived(data, preprocessing)
     return data.adapted(preprocessing)

@@ -65,5 +65,5 @@ def prepare(
         InputError: if more examples are asked for than there are, or if they cannot be cropped or
             scaled in this way.
     """
-    check_fields(data, preprocessing)
+    check_fields(type(data), data.name, preprocessing)
     return prepared(data.adapted(preprocessing), preprocessing, workers=workers)

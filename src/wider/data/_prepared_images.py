@@ -11,10 +11,11 @@ from wider.data._augment import Augmentation, Moves, draw_moves, moved
 from wider.data._draw import drawn_rows
 from wider.data._images import ImageData
 from wider.data._in_memory import InMemoryData, Mover
+from wider.data._part import Part
 from wider.data._prepare import prepared
 from wider.data._preprocessing import Normalisation, Preprocessing
 from wider.data._scale import mean_and_deviation, scaled
-from wider.data._training_data import Batch, Part
+from wider.data._training_data import Batch
 from wider.data._transformations import transformed
 from wider.errors import InputError
 from wider.tasks import Task

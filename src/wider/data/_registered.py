@@ -1,6 +1,7 @@
 """Datasets that are found by name without files of their own, and a user's own."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from wider.data._dataset import Dataset
 from wider.errors import InputError
@@ -11,9 +12,11 @@ DATASETS: Registry[Callable[[], Dataset]] = Registry("dataset", group="wider.dat
 """Functions that return a dataset; what they return is the same every time."""
 
 
-def is_registered(name: str) -> bool:
+def is_registered(name: str, data_dir: Path | str | None) -> bool:
     """Whether a name stands for such a dataset, and not for a folder or one of the Hub."""
-    return is_own(name) or name in set(DATASETS)
+    if is_own(name):
+        return data_dir is None or not Path(data_dir, name).is_dir()
+    return name in set(DATASETS)
 
 
 def registered(name: str) -> Dataset:

@@ -15,11 +15,12 @@ from wider.data._augment import Augmentation
 from wider.data._crops import Boxes, central_boxes, random_boxes, skip_random_boxes
 from wider.data._draw import drawn_rows
 from wider.data._large_images import LargeImageData, StoredFacts, StoredSplit
+from wider.data._part import Part
 from wider.data._prepare import prepared
 from wider.data._preprocessing import Normalisation, Preprocessing
 from wider.data._reencode import SMALLER_SIDE, opened_image
 from wider.data._scale import mean_and_deviation, scaled
-from wider.data._training_data import Batch, Part, TrainingData
+from wider.data._training_data import Batch, TrainingData
 from wider.errors import InputError
 from wider.tasks import Task
 

@@ -12,9 +12,10 @@ from wider.data._dataset import Dataset
 from wider.data._digest import digest_of
 from wider.data._draw import drawn_rows
 from wider.data._in_memory import InMemoryData
+from wider.data._part import Part
 from wider.data._prepare import prepared
 from wider.data._preprocessing import Normalisation, Preprocessing
-from wider.data._training_data import Batch, Part
+from wider.data._training_data import Batch
 from wider.data._transformations import TransformationSpec, transformed, transformed_task
 from wider.tasks import Task
 
@@ -157,7 +158,7 @@ def _(
     workers: int | None,  # noqa: ARG001
 ) -> PreparedTable:
     train_rows, validation_rows = drawn_rows(data, preprocessing, "rows")
-    rows = {
+    rows: dict[Part, Rows] = {
         "train": Rows(data.train.inputs[train_rows], data.train.targets[train_rows]),
         "test": data.test,
         "validation": Rows(data.train.inputs[validation_rows], data.train.targets[validation_rows]),
@@ -167,7 +168,7 @@ def _(
         {part: some.inputs for part, some in rows.items()},
         _middle_and_width(sample.inputs, preprocessing.normalisation),
     )
-    targets: Mapping[str, Tensor] = {part: some.targets for part, some in rows.items()}
+    targets: Mapping[Part, Tensor] = {part: some.targets for part, some in rows.items()}
     if data.classes is None:
         targets = _scaled(targets, _middle_and_width(sample.targets, "channel"))
     inputs = transformed(inputs, preprocessing.transformations)
@@ -203,8 +204,8 @@ def _middle_and_width(
 
 
 def _scaled(
-    parts: Mapping[str, Columns],
+    parts: Mapping[Part, Columns],
     scale: tuple[Float64[Tensor, " columns"], Float64[Tensor, " columns"]],
-) -> dict[str, Float32[Tensor, "rows columns"]]:
+) -> dict[Part, Float32[Tensor, "rows columns"]]:
     middle, width = scale
     return {part: ((columns - middle) / width).float() for part, columns in parts.items()}

@@ -11,9 +11,10 @@ from torch import Tensor
 from wider.data._augment import Augmentation
 from wider.data._dataset import Dataset
 from wider.data._draw import check_enough, check_one_validation
+from wider.data._part import Part
 from wider.data._prepare import prepared
 from wider.data._preprocessing import Preprocessing
-from wider.data._training_data import Batch, Part, TrainingData
+from wider.data._training_data import Batch, TrainingData
 from wider.errors import InputError
 from wider.tasks import Task
 

@@ -3,16 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from wider.data._augment import Augmentation
+from wider.data._part import Part
 from wider.tasks import Task
 
-Part = Literal["train", "test", "validation"]
 Batch = tuple[Shaped[Tensor, "batch *shape"], Shaped[Tensor, "batch *targets"]]
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
+from wider.data._part import Part
 from wider.errors import InputError
 from wider.fields import Seed
 from wider.own_code import find_own
@@ -19,7 +20,8 @@ from wider.registry import Described, SpecRegistry
 from wider.tasks import Task
 
 Inputs = Float32[Tensor, "examples *shape"]
-Change = Callable[[Inputs], Inputs]
+Change = Callable[[Inputs, Part], Inputs]
+"""Of the inputs of a part, what they become; none of them is changed in place."""
 
 MOST_FEATURES = 1_000_000  # of noise
 CHUNK = 4096  # examples that are widened to 64 bits at a time
@@ -36,7 +38,7 @@ class TransformationSpec(Described, ABC):
 
     @abstractmethod
     def fit(self, train_inputs: Inputs) -> Change:
-        """What is done to the inputs of each part, in the order train, validation, test.
+        """What is done to the inputs of each part.
 
         Args:
             train_inputs: those that are used, scaled.
@@ -61,7 +63,7 @@ class OwnTransformation(TransformationSpec):
         """See `TransformationSpec`."""
         change = find_own(self.name)(train_inputs, **self.options)
 
-        def checked(inputs: Inputs) -> Inputs:
+        def checked(inputs: Inputs, _: Part) -> Inputs:
             changed = change(inputs)
             if changed.shape != inputs.shape or changed.dtype != inputs.dtype:
                 raise InputError(
@@ -105,7 +107,8 @@ class Whiten(TransformationSpec):
         variances, components = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
         variances, components = variances.flip(0).clamp(min=0), _signed(components.flip(1))
         # What is less is rounding; without epsilon it would become most of what nets see.
-        if variances[-1] + self.epsilon <= variances[0] * len(variances) * torch.finfo().eps:
+        rounding = variances[0] * len(variances) * torch.finfo(torch.float32).eps ** 2
+        if self.epsilon == 0 and variances[-1] <= rounding:
             raise InputError(
                 f"whiten with epsilon {self.epsilon} divides by 0: of {len(variances)} features "
                 f"some depend on others over the {len(rows)} training examples; use an epsilon "
@@ -114,7 +117,7 @@ class Whiten(TransformationSpec):
         matrix = components / (variances + self.epsilon).sqrt()
         if self.kind == "zca":
             matrix = matrix @ components.T
-        return lambda inputs: _times(inputs, matrix, mean)
+        return lambda inputs, _: _times(inputs, matrix, mean)
 
 
 @TRANSFORMATIONS.register("rotate")
@@ -133,7 +136,8 @@ class Rotate(TransformationSpec):
         matrix, triangle = torch.linalg.qr(numbers)
         # Uniform over all orthogonal matrices (Mezzadri 2007), whatever signs the library chooses.
         matrix = matrix * triangle.diagonal().sign()
-        return lambda inputs: _times(inputs, matrix, torch.zeros(size, dtype=torch.float64))
+        mean = torch.zeros(size, dtype=torch.float64)
+        return lambda inputs, _: _times(inputs, matrix, mean)
 
 
 @TRANSFORMATIONS.register("permute")
@@ -150,7 +154,7 @@ class Permute(TransformationSpec):
         first = 2 if train_inputs.dim() == 4 else 1
         places = train_inputs[0].numel() if first == 1 else train_inputs[0, 0].numel()
         order = torch.randperm(places, generator=stream(self.seed, "permutation"))
-        return lambda inputs: inputs.flatten(first)[..., order].view(inputs.shape)
+        return lambda inputs, _: inputs.flatten(first)[..., order].view(inputs.shape)
 
 
 @TRANSFORMATIONS.register("noise-features")
@@ -167,9 +171,9 @@ class NoiseFeatures(TransformationSpec):
 
     def fit(self, train_inputs: Inputs) -> Change:  # noqa: ARG002
         """See `TransformationSpec`."""
-        generator = stream(self.seed, "noise features")
 
-        def with_noise(inputs: Inputs) -> Inputs:
+        def with_noise(inputs: Inputs, part: Part) -> Inputs:
+            generator = stream(self.seed, "noise features", part)
             noise = torch.randn(len(inputs), self.count, generator=generator)
             return torch.cat([inputs.flatten(1), noise], dim=1)
 
@@ -181,19 +185,18 @@ class NoiseFeatures(TransformationSpec):
 
 
 def transformed(
-    parts: Mapping[str, Inputs], transformations: Sequence[TransformationSpec]
-) -> dict[str, Inputs]:
+    parts: Mapping[Part, Inputs], transformations: Sequence[TransformationSpec]
+) -> Mapping[Part, Inputs]:
     """Inputs of all parts after some transformations, one after the other.
 
     Args:
         parts: by name; "train" is what each is fitted on.
         transformations: in order.
     """
-    changed = dict(parts)
+    changed = parts
     for transformation in transformations:
         change = transformation.fit(changed["train"])
-        for name in ("train", "validation", "test"):
-            changed[name] = change(changed[name])
+        changed = {part: change(inputs, part) for part, inputs in changed.items()}
     return changed
 
 
