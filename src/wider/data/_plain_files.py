@@ -1,5 +1,6 @@
 """Text and CSV files as tables."""
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -38,24 +39,30 @@ def csv_table(path: Path) -> pa.Table:
             same names.
     """
     try:
-        cells = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (ValueError, pd.errors.ParserError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = [line for line in csv.reader(file, strict=True) if line]
+    except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path} cannot be read: {reason}. Write a line of names and lines of numbers, divided "
+            f"{path} cannot be read: {error}. Write a line of names and lines of numbers, divided "
             "by commas, in UTF-8."
         ) from error
-    names = [str(name) for name in cells.iloc[0]]
+    if not lines:
+        raise InputError(f"{path} is empty: write a line of names and lines of numbers.")
+    names, *rows = lines
     _check_names(names, path)
-    rows = cells.iloc[1:]
-    short = rows.isna().any(axis=1)
-    if short.any():
-        raise InputError(
-            f"{path} has fewer cells in row {int(short.argmax())} than columns: write all "
-            f"{len(names)} of them."
-        )
-    columns = {name: _typed(rows[place]) for place, name in enumerate(names)}
-    return pa.table(columns)
+    for number, row in enumerate(rows):
+        if len(row) != len(names):
+            raise InputError(
+                f"Row {number} of {path} has {len(row)} cells, and there are {len(names)} columns: "
+                "write one cell for each."
+            )
+    cells = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pa.table(
+        {
+            name: _typed(pd.Series(column, dtype=object))
+            for name, column in zip(names, cells, strict=True)
+        }
+    )
 
 
 def _check_names(names: list[str], path: Path) -> None:
@@ -69,8 +76,7 @@ def _check_names(names: list[str], path: Path) -> None:
 
 
 def _typed(cells: pd.Series) -> pa.Array:
-    whole = cells.str.fullmatch(r"\s*[+-]?\d{1,18}\s*").all()
-    if whole:
+    if cells.str.fullmatch(r"\s*[+-]?\d{1,18}\s*").all():
         return pa.array(cells.astype("int64").to_numpy())
     numbers = pd.to_numeric(cells, errors="coerce")
     if numbers.notna().all():

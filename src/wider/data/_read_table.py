@@ -1,5 +1,6 @@
 """From the columns that files hold to a table."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,7 +146,8 @@ def _check_target(train: "datasets.Dataset", target: str, location: str) -> None
     if hasattr(feature, "names"):
         return
     if _is_numeric(feature):
-        check_classes(_numbers(train, [target], f"train of {location}"), target, location)
+        numbers = _numbers(train, [target], f"train of {location}")
+        check_classes(numbers.long(), target, location)
     elif _dtype(feature) not in TEXT_TYPES:
         raise InputError(
             f"The target {target!r} of {location} is of type {_dtype(feature)}: use numbers, or "
@@ -160,6 +162,11 @@ def _check_target(train: "datasets.Dataset", target: str, location: str) -> None
                 f"Row {row} of train of {location}, column {target!r}, is {quoted(cells[row])}, "
                 f"and row {are_numbers.index(True)} is a number: correct it, or give each class a "
                 "name that is none."
+            )
+        if "" in cells:
+            raise InputError(
+                f"Row {cells.index('')} of train of {location}, column {target!r}, is empty: give "
+                "its class a name, or leave it out."
             )
 
 
@@ -203,10 +210,9 @@ def _numbers(rows: "datasets.Dataset", columns: list[str], place: str) -> Column
 
 def _is_number(cell: Any) -> bool:
     try:
-        float(cell)
+        return not math.isnan(float(cell))
     except (TypeError, ValueError):
         return False
-    return True
 
 
 def _stored(data: TableData) -> Stored:
