@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors import safe_open
 
@@ -105,6 +106,18 @@ def test_the_cache_keeps_no_reference_to_the_users_files(
         "digest": data.digest,
         "notes": [],
     }
+
+
+def test_a_cache_file_of_before_there_were_kinds_is_read(
+    small: Path, decodings: list[str], cache_dir: Path
+) -> None:
+    first = load("small", data_dir=small.parent)
+    with safe_open(cache_file(cache_dir), framework="pt") as file:
+        about = {key: text for key, text in file.metadata().items() if key != "kind"}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    safetensors.torch.save_file(tensors, cache_file(cache_dir), metadata=about)
+    assert_same(first, load("small", data_dir=small.parent))
+    assert len(decodings) == 1
 
 
 @pytest.mark.parametrize("kept", [0, 5, 300, -1])

@@ -142,6 +142,13 @@ def test_ones_own_dataset_that_is_none(own: Path):
         at_hand(Preprocessing(dataset="own_data:waves", grey=True))
 
 
+def test_fields_of_other_kinds_are_refused():
+    said = "image_size is 8, but digits is of images of one size, .*leave image_size out"
+    for how in (load_for, at_hand):
+        with pytest.raises(InputError, match=said):
+            how(Preprocessing(dataset="digits", image_size=8))
+
+
 def test_a_name_that_nobody_knows_is_told_those_that_are():
     with pytest.raises(InputError, match="Known names are digits, python-source, breast-cancer"):
         load_dataset("zebras")

@@ -157,7 +157,7 @@ def test_no_single_label_column(
 def test_an_unknown_short_name() -> None:
     text = message("minst", None)
     assert "'minst'" in text
-    assert "digits, mnist, cifar10, cifar100, svhn" in text
+    assert "digits, python-source, breast-cancer, diabetes, mnist, cifar10, cifar100, svhn" in text
     assert "--data-dir" in text
 
 

@@ -102,17 +102,16 @@ class Whiten(TransformationSpec):
 
     def fit(self, train_inputs: Inputs) -> Change:
         """See `TransformationSpec`."""
-        rows = train_inputs.flatten(1).double()
-        mean = rows.mean(0)
-        variances, components = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+        mean, covariance = _moments(train_inputs.flatten(1))
+        variances, components = torch.linalg.eigh(covariance)
         variances, components = variances.flip(0).clamp(min=0), _signed(components.flip(1))
         # What is less is rounding; without epsilon it would become most of what nets see.
         rounding = variances[0] * len(variances) * torch.finfo(torch.float32).eps ** 2
         if self.epsilon == 0 and variances[-1] <= rounding:
             raise InputError(
                 f"whiten with epsilon {self.epsilon} divides by 0: of {len(variances)} features "
-                f"some depend on others over the {len(rows)} training examples; use an epsilon "
-                "above 0, such as 1e-5"
+                f"some depend on others over the {len(train_inputs)} training examples; use an "
+                "epsilon above 0, such as 1e-5"
             )
         matrix = components / (variances + self.epsilon).sqrt()
         if self.kind == "zca":
@@ -186,14 +185,14 @@ class NoiseFeatures(TransformationSpec):
 
 def transformed(
     parts: Mapping[Part, Inputs], transformations: Sequence[TransformationSpec]
-) -> Mapping[Part, Inputs]:
+) -> dict[Part, Inputs]:
     """Inputs of all parts after some transformations, one after the other.
 
     Args:
         parts: by name; "train" is what each is fitted on.
         transformations: in order.
     """
-    changed = parts
+    changed: dict[Part, Inputs] = dict(parts)
     for transformation in transformations:
         change = transformation.fit(changed["train"])
         changed = {part: change(inputs, part) for part, inputs in changed.items()}
@@ -205,13 +204,26 @@ def transformed_task(task: Task, transformations: Sequence[TransformationSpec]) 
     return reduce(lambda before, transformation: transformation.task(before), transformations, task)
 
 
+def _moments(
+    rows: Float32[Tensor, "examples features"],
+) -> tuple[Float64[Tensor, " features"], Float64[Tensor, "features features"]]:
+    """The mean and the covariance of features."""
+    chunks, nothing = rows.split(CHUNK), torch.zeros((), dtype=torch.float64)
+    mean = sum((chunk.double().sum(0) for chunk in chunks), nothing) / len(rows)
+    parts = (chunk.double() - mean for chunk in chunks)
+    squares = sum((part.T @ part for part in parts), nothing)
+    return mean, squares / len(rows)
+
+
 def _times(
     inputs: Inputs,
     matrix: Float64[Tensor, "features features"],
     mean: Float64[Tensor, " features"],
 ) -> Inputs:
-    rows = [(part.flatten(1).double() - mean) @ matrix for part in inputs.split(CHUNK)]
-    return torch.cat(rows).float().view(inputs.shape) if rows else inputs
+    chunks = inputs.flatten(1).split(CHUNK)
+    return torch.cat([((chunk.double() - mean) @ matrix).float() for chunk in chunks]).view_as(
+        inputs
+    )
 
 
 def _signed(components: Float64[Tensor, "features features"]) -> Float64[Tensor, "..."]:
