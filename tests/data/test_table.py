@@ -1,5 +1,7 @@
 """Tables: which columns are read, and how they are scaled."""
 
+import csv
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
@@ -98,6 +100,32 @@ def test_a_table_is_decoded_once_and_again_when_a_file_changes(
     assert len(digests) == 3
     assert loaded(folder, target="kind").target == "kind"
     assert len(decoded) == 4
+
+
+@settings(max_examples=20)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(-(2**53), 2**53),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.sampled_from(["x", "y, z", 'a "b"', "größer"]),
+        ),
+        min_size=1,
+        max_size=10,
+    )
+)
+def test_a_csv_file_is_read_as_it_was_written(rows: list[tuple[Any, ...]]):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "small")
+        folder.mkdir()
+        for split in ("train", "test"):
+            with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([("n", "m, k", "label"), *rows])
+        data = loaded(folder, cache_dir=place)
+    assert data.columns == ("n", "m, k")
+    assert data.train.inputs.tolist() == [list(row[:2]) for row in rows]
+    assert data.classes is not None
+    assert [data.classes[label] for label in data.test.targets] == [row[2] for row in rows]
 
 
 @pytest.mark.parametrize(

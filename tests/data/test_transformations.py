@@ -203,6 +203,9 @@ def test_ones_own_transformation(own: Path):
     expected = 2 * (inputs(plain, "test") - inputs(plain).mean(0))
     np.testing.assert_allclose(inputs(done, "test"), expected, atol=1e-5)
     assert done.task.shape == (1, 8, 8)
+    preprocessing = Preprocessing.model_validate({"transformations": [change]})
+    assert Preprocessing.model_validate_json(preprocessing.model_dump_json()) == preprocessing
+    assert preprocessing in {preprocessing}
     with pytest.raises(InputError, match=r"own_changes:flat' made .* of shape \(1297, 64\) of"):
         made("digits", "own_changes:flat")
     with pytest.raises(InputError, match="no module 'gone_changes'"):

@@ -41,7 +41,7 @@ class Kind(Generic[Data]):
 
     Args:
         cls: of its datasets.
-        fits: whether a split with such columns is of this kind; of two that fit the first counts.
+        fits: whether a split with such columns is of this kind, and of no other.
         needs: what it needs, for messages.
         decode: makes a dataset of splits, given its name, where it lies, and how it is read.
         stored: tensors and what else is kept of a dataset, as JSON has it.

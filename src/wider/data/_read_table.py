@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wider.data._columns import NAMES
+from wider.data._columns import NAMES, has_images
 from wider.data._kinds import KINDS, Kind, Reading, Splits, Stored
 from wider.data._labels import SPLITS, labels_in
 from wider.data._labels import TEXT as TEXT_TYPES
@@ -68,7 +68,7 @@ def check_classes(labels: Tensor, column: str, place: str) -> None:
 
 
 def _fits(features: "datasets.Features") -> bool:
-    taken = {*NAMES, TEXT} & set(features)
+    taken = has_images(features) or {*NAMES, TEXT} & set(features)
     return not taken and any(_is_numeric(feature) for feature in features.values())
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wider.data._columns import has_images
 from wider.data._digest import digest_of
 from wider.data._kinds import KINDS, Kind, Reading, Splits, Stored
 from wider.data._plain_files import TEXT
@@ -126,6 +127,10 @@ def _tokenized(texts: Mapping[str, str], content: bytes) -> tuple[dict[str, Toke
 
 
 def _fits(features: "datasets.Features") -> bool:
+    return not has_images(features) and _has_text(features)
+
+
+def _has_text(features: "datasets.Features") -> bool:
     return getattr(features.get(TEXT), "dtype", None) in ("string", "large_string")
 
 
@@ -133,7 +138,7 @@ def _decoded(name: str, splits: Splits, location: str, reading: Reading) -> Text
     texts, others = {}, set()
     for split in SPLITS:
         if split in splits:
-            if not _fits(splits[split].features):
+            if not _has_text(splits[split].features):
                 raise InputError(
                     f"The split {split!r} of {location} has no column {TEXT!r} of strings, as "
                     "'train' has: write both alike."
