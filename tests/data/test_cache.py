@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors import safe_open
 
 import wider.data._load as loading
-from wider.data import ImageData, load
-from wider.data._cache import Decoded
+from wider.data import Dataset, ImageData, load
+from wider.data._kinds import Reading
 from wider.data._sources import Source
 
 
@@ -25,10 +26,10 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     locations = []
     decode = loading.decode
 
-    def counted(source: Source) -> Decoded:
+    def counted(name: str, source: Source, reading: Reading) -> Dataset:
         locations.append(source.location)
         time.sleep(0.05)
-        return decode(source)
+        return decode(name, source, reading)
 
     monkeypatch.setattr(loading, "decode", counted)
     return locations
@@ -99,11 +100,24 @@ def test_the_cache_keeps_no_reference_to_the_users_files(
     with safe_open(cache_file(cache_dir), framework="pt") as file:
         about = {key: json.loads(value) for key, value in file.metadata().items()}
     assert about == {
+        "kind": "images",
         "classes": ["cat", "dog"],
         "encoding": "png",
         "digest": data.digest,
         "notes": [],
     }
+
+
+def test_a_cache_file_of_before_there_were_kinds_is_read(
+    small: Path, decodings: list[str], cache_dir: Path
+) -> None:
+    first = load("small", data_dir=small.parent)
+    with safe_open(cache_file(cache_dir), framework="pt") as file:
+        about = {key: text for key, text in file.metadata().items() if key != "kind"}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    safetensors.torch.save_file(tensors, cache_file(cache_dir), metadata=about)
+    assert_same(first, load("small", data_dir=small.parent))
+    assert len(decodings) == 1
 
 
 @pytest.mark.parametrize("kept", [0, 5, 300, -1])

@@ -64,7 +64,9 @@ def test_images_are_not_enlarged(size: int):
 
 def test_large_images_are_not_made_into_others(tmp_path: Path):
     wanted = Preprocessing(dataset="photos", image_size=32, grey=True)
-    with pytest.raises(InputError, match="large images, and classes, grey and shrunk_to are for"):
+    with pytest.raises(
+        InputError, match=r"grey is True, but photos is of large images, .*leave grey out"
+    ):
         load_for(wanted, data_dir=tmp_path)
 
 

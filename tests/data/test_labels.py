@@ -124,6 +124,7 @@ def test_numbers_of_classes_are_told_by_their_names(labelled: Write, data_dir: P
     names = sorted(str(number) for number in range(12))
     labelled(range(12), range(12), names, names)
     chosen = load_for(Preprocessing(dataset="small", classes=(2, 3)), data_dir=data_dir)
+    assert isinstance(chosen, ImageData)
     assert chosen.classes == ("10", "11")
     assert chosen.notes == ("classes 2, 3 are '10', '11'",)
 

@@ -9,12 +9,12 @@ import safetensors.torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 
-from wider.data._decode import Decoded
-from wider.data._images import ImageData, Split, content_digest
+from wider.data._dataset import Dataset
+from wider.data._kinds import restored, stored
 from wider.files import remove_partials, write_whole
 
 
-def cached(path: Path, name: str, decode: Callable[[], Decoded]) -> ImageData:
+def cached(path: Path, name: str, decode: Callable[[], Dataset]) -> Dataset:
     """Reads a dataset from its cache file, or decodes it and writes that file.
 
     Of several processes that ask at the same time one decodes, and the others wait for its file.
@@ -38,12 +38,12 @@ def cached(path: Path, name: str, decode: Callable[[], Decoded]) -> ImageData:
         held = lock.acquire()
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         _warn_unwritable(path, error)
-        return _assembled(name, decode())
+        return decode()
     with held:
         found = _read(path, name)
         if found is not None:
             return found
-        data = _assembled(name, decode())
+        data = decode()
         try:
             _write(path, data)
         except OSError as error:
@@ -51,43 +51,21 @@ def cached(path: Path, name: str, decode: Callable[[], Decoded]) -> ImageData:
         return data
 
 
-def _assembled(name: str, decoded: Decoded) -> ImageData:
-    classes, encoding, train, test, notes = decoded
-    digest = content_digest(classes, train, test)
-    return ImageData(name, classes, encoding, train, test, digest, notes)
-
-
-def _read(path: Path, name: str) -> ImageData | None:
+def _read(path: Path, name: str) -> Dataset | None:
     """The dataset in a cache file; None if there is no such file, or none to be trusted."""
     try:
         with safe_open(path, framework="pt") as file:
-            about = file.metadata()
-            train, test = (
-                Split(file.get_tensor(f"{split}.images"), file.get_tensor(f"{split}.labels"))
-                for split in ("train", "test")
-            )
-        classes, notes = (tuple(json.loads(about[key])) for key in ("classes", "notes"))
-        encoding = json.loads(about["encoding"])
-        data = _assembled(name, Decoded(classes, encoding, train, test, notes))
-        return data if data.digest == json.loads(about["digest"]) else None
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            about = {key: json.loads(value) for key, value in file.metadata().items()}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        data = restored(name, tensors, about)
+        return data if data.digest == about["digest"] else None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
-def _write(path: Path, data: ImageData) -> None:
+def _write(path: Path, data: Dataset) -> None:
     """Writes a cache file."""
-    tensors = {
-        "train.images": data.train.images,
-        "train.labels": data.train.labels,
-        "test.images": data.test.images,
-        "test.labels": data.test.labels,
-    }
-    about = {
-        "classes": data.classes,
-        "encoding": data.encoding,
-        "digest": data.digest,
-        "notes": data.notes,
-    }
+    tensors, about = stored(data)
     metadata = {key: json.dumps(value) for key, value in about.items()}
     remove_partials(path.parent, {path.name})  # only the process that holds the lock writes
     write_whole(path, safetensors.torch.save(tensors, metadata=metadata))
@@ -97,5 +75,5 @@ def _warn_unwritable(path: Path, error: Exception) -> None:
     warnings.warn(
         f"The cache folder {path.parent} cannot be written ({error}), so this dataset is decoded "
         "again each time. Set WIDER_CACHE_DIR to a folder that can be written.",
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -7,6 +7,17 @@ from wider.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
+NAMES = ("image", "img")  # of a column of encoded images
+
+
+def has_images(features: "Features") -> bool:
+    """Whether a dataset with such columns is one of images, be it clear which column they are."""
+    from datasets import Image  # noqa: PLC0415
+
+    return any(isinstance(feature, Image) for feature in features.values()) or any(
+        column in features and _holds_encoded_images(features[column]) for column in NAMES
+    )
+
 
 def image_column(features: "Features", location: str) -> str:
     """Finds the column of images.
@@ -26,11 +37,11 @@ def image_column(features: "Features", location: str) -> str:
     declared = [column for column, feature in features.items() if isinstance(feature, Image)]
     if len(declared) == 1:
         return declared[0]
-    for column in ("image", "img"):
+    for column in NAMES:
         if column in features and _holds_encoded_images(features[column]):
             return column
     raise InputError(
-        f"The dataset {location} has the columns {_listed(features)}, and none is clearly that of "
+        f"The dataset {location} has the columns {listed(features)}, and none is clearly that of "
         "the images. Give one column the type Image, or store encoded images as 'image' or 'img'."
     )
 
@@ -83,7 +94,7 @@ def label_column(features: "Features", location: str) -> str:
     declared = [column for column, feature in features.items() if isinstance(feature, ClassLabel)]
     if not named and len(declared) != 1:
         raise InputError(
-            f"The dataset {location} has the columns {_listed(features)}, and none is clearly that "
+            f"The dataset {location} has the columns {listed(features)}, and none is clearly that "
             "of the labels. Name it 'label', or give just one column the type ClassLabel."
         )
     column = (named or declared)[0]
@@ -103,5 +114,6 @@ def _holds_encoded_images(feature: Any) -> bool:
     return isinstance(feature, Image) or feature in plain
 
 
-def _listed(features: "Features") -> str:
+def listed(features: "Features") -> str:
+    """The names of columns, for messages."""
     return ", ".join(repr(column) for column in features)

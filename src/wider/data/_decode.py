@@ -1,46 +1,25 @@
 """Turning stored, encoded images into tensors."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from wider.data._columns import image_rows
-from wider.data._images import Split
+from wider.data._columns import has_images, image_rows
+from wider.data._images import ImageData, Split, content_digest
+from wider.data._kinds import KINDS, Kind, Reading, Splits, Stored
 from wider.data._labels import SPLITS, labels_of
 from wider.data._overlap import overlap
 from wider.data._pixels import BadImageError, content_of, decoded
-from wider.data._sources import Source, opened
 from wider.errors import InputError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 MOST_PIXELS = 2**22  # of an image, as all of them are held in memory
 
 Pixels = UInt8[np.ndarray, "height width *three"]
-
-
-class Decoded(NamedTuple):
-    """A dataset as it is decoded.
-
-    Attributes:
-        classes: the name of each class, in label order.
-        encoding: the images' file format.
-        train: the images to learn from.
-        test: the images to judge by.
-        notes: what a user should know of the dataset.
-    """
-
-    classes: tuple[str, ...]
-    encoding: str
-    train: Split
-    test: Split
-    notes: tuple[str, ...]
 
 
 class _Decoder:
@@ -80,40 +59,53 @@ class _Decoder:
             )
 
 
-def decode(source: Source) -> Decoded:
-    """Reads and decodes all images and labels of a source.
-
-    Args:
-        source: a folder or a dataset on the Hugging Face Hub.
-
-    Raises:
-        InputError: as `wider.data.load`.
-    """
-    with opened(source) as splits:
-        _check_splits(splits, source.location)
-        labels, classes, notes = labels_of(splits, source.location)
-        images, encoding = _images(splits, source.location)
+def _decoded(
+    name: str,
+    splits: Splits,
+    location: str,
+    reading: Reading,  # noqa: ARG001
+) -> ImageData:
+    labels, classes, notes = labels_of(splits, location)
+    images, encoding = _images(splits, location)
     train, test = (Split(images[split], labels[split]) for split in SPLITS)
     both = overlap(*([_digest(image) for image in split.images] for split in (train, test)))
-    return Decoded(classes, encoding, train, test, (*notes, *both))
+    digest = content_digest(classes, train, test)
+    return ImageData(name, classes, encoding, train, test, digest, (*notes, *both))
 
 
-def _check_splits(splits: "Mapping[str, Dataset]", location: str) -> None:
-    for split in SPLITS:
-        if split not in splits:
-            raise InputError(
-                f"The dataset {location} has no split {split!r}, only "
-                f"{', '.join(map(repr, splits))}. Name its splits 'train' and 'test': as "
-                "train.parquet and test.parquet, or as folders of these names."
-            )
-        if len(splits[split]) == 0:
-            raise InputError(
-                f"The split {split!r} of {location} is empty. Put at least one image into it."
-            )
+def _stored(data: ImageData) -> Stored:
+    tensors = {
+        "train.images": data.train.images,
+        "train.labels": data.train.labels,
+        "test.images": data.test.images,
+        "test.labels": data.test.labels,
+    }
+    return tensors, {"classes": data.classes, "encoding": data.encoding, "notes": data.notes}
+
+
+def _restored(name: str, tensors: dict[str, Tensor], about: dict[str, Any]) -> ImageData:
+    train, test = (
+        Split(tensors[f"{split}.images"], tensors[f"{split}.labels"]) for split in SPLITS
+    )
+    classes, notes = tuple(about["classes"]), tuple(about["notes"])
+    digest = content_digest(classes, train, test)
+    return ImageData(name, classes, about["encoding"], train, test, digest, notes)
+
+
+KINDS.register("images")(
+    Kind(
+        ImageData,
+        has_images,
+        "images, in one column of type Image, or encoded in 'image' or 'img'",
+        _decoded,
+        _stored,
+        _restored,
+    )
+)
 
 
 def _images(
-    splits: "Mapping[str, Dataset]", location: str
+    splits: Splits, location: str
 ) -> tuple[dict[str, UInt8[Tensor, "images channels height width"]], str]:
     decoder = _Decoder(location)
     pictures = {}

@@ -4,11 +4,13 @@ import numpy as np
 import torch
 
 from wider.data._images import ImageData, Split, content_digest
+from wider.data._registered import DATASETS
 from wider.randomness import stream
 
 NUM_TRAIN = 1297
 
 
+@DATASETS.register("digits")
 def load_digits() -> ImageData:
     """Loads scikit-learn's 1,797 grey digits of 8x8 pixels; needs no network.
 

@@ -1,7 +1,7 @@
-"""What lies in a folder of images: which files are which split."""
+"""What lies in a folder of a dataset: which files are which split."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ SAVED = "state.json"  # stands in each split that datasets saved
 METADATA = ("metadata.csv", "metadata.jsonl")  # in which datasets looks for labels
 REMEDY = (
     "Put a train.parquet and a test.parquet there, or images as train/CLASS/IMAGE and "
-    "test/CLASS/IMAGE, or what save_to_disk of datasets writes."
+    "test/CLASS/IMAGE, or what save_to_disk of datasets writes; or a train.txt and a test.txt of "
+    "text, or a train.csv and a test.csv of numbers."
 )
 
 
@@ -22,7 +23,7 @@ class SplitFiles(NamedTuple):
     """The files of a split.
 
     Attributes:
-        tables: Parquet or Arrow files, in order.
+        tables: Parquet, Arrow, CSV or text files, in order.
         classes: images of each class, in order of the classes' names; empty where there are tables.
     """
 
@@ -40,8 +41,8 @@ def splits_in(folder: Path) -> dict[str, SplitFiles]:
 
     Args:
         folder: with Parquet files that are named after their splits or lie in folders of these
-            names; or with what `save_to_disk` of datasets wrote; or with images as
-            SPLIT/CLASS/IMAGE.
+            names; or with text or CSV files that are named after their splits; or with what
+            `save_to_disk` of datasets wrote; or with images as SPLIT/CLASS/IMAGE.
 
     Returns:
         The files of "train", "validation" and "test", as far as they are there, and no others.
@@ -53,14 +54,19 @@ def splits_in(folder: Path) -> dict[str, SplitFiles]:
     entries = _entries(folder)
     if not entries:
         raise InputError(f"The dataset folder {folder} is empty. {REMEDY}")
-    tables = sorted(_tables(entries))
+    tables, plain = sorted(_tables(entries)), _plain(entries)
     saved = [path for path in entries if (path / SAVED).is_file()]
     if saved or (folder / SAVED).is_file() or (folder / "dataset_dict.json").is_file():
         splits = _saved(folder, saved)
+        others = saved or [folder / SAVED]
     elif tables:
-        splits = _in_tables(folder, tables, entries)
+        splits, others = _in_tables(folder, tables, entries), tables
     else:
-        splits = _in_class_folders(folder, entries)
+        splits = {} if plain else _in_class_folders(folder, entries)
+        others = [path for path in entries if path.is_dir() and split_of_name(path.name) in USED]
+    if plain:
+        _check_one_kind(folder, [*plain, *others], plain[0].suffix)
+        splits = _by_split(folder, {path: split_of_file(path) for path in plain})
     if not splits:
         names = ", ".join(path.name for path in entries[:3]) + (", ..." if entries[3:] else "")
         raise InputError(
@@ -112,7 +118,7 @@ def _in_tables(
             f"{script} is a program that would load the dataset, and it is not run. Remove it if "
             "the Parquet files beside it are the dataset."
         )
-    splits: dict[str, list[Path]] = {}
+    told: dict[Path, str | None] = {}
     homes = set()
     for path in tables:
         split, home = split_of_file(path), path.parent
@@ -124,7 +130,7 @@ def _in_tables(
                 "test.parquet or, of several, train-00000-of-00002.parquet; or remove it."
             )
         homes.add(home)
-        splits.setdefault(split, []).append(path)
+        told[path] = split
     if len(homes) > 1:
         named = " and ".join(str(home) for home in sorted(homes)[:2])
         raise InputError(
@@ -139,9 +145,26 @@ def _in_tables(
             f"{folder} holds both Parquet files, such as {tables[0]}, and the folder {in_the_way}. "
             "Remove one of them."
         )
+    return _by_split(folder, told)
+
+
+def _by_split(folder: Path, named: Mapping[Path, str | None]) -> dict[str, SplitFiles]:
+    """The tables of each split, given that of each."""
+    splits: dict[str, list[Path]] = {}
+    for path, split in named.items():
+        splits.setdefault(str(split), []).append(path)
     whole = {split: check_whole(paths, split, folder) for split, paths in splits.items()}
     found = {split: SplitFiles(tuple(map(_table, paths))) for split, paths in whole.items()}
     return _used(found)
+
+
+def _check_one_kind(folder: Path, paths: Sequence[Path], suffix: str) -> None:
+    other = next((path for path in paths if path.suffix != suffix or path.is_dir()), None)
+    if other is not None:
+        raise InputError(
+            f"{folder} holds both {paths[0]} and {other}: they are two datasets. Remove one of "
+            "them, or give each a folder of its own."
+        )
 
 
 def _in_class_folders(folder: Path, entries: Sequence[Path]) -> dict[str, SplitFiles]:
@@ -225,6 +248,15 @@ def _tables(entries: Sequence[Path]) -> Iterator[Path]:
                 for child in inner:
                     if child.is_dir() and split_of_name(child.name) in USED:
                         yield from (file for file in _entries(child) if file.suffix == ".parquet")
+
+
+def _plain(entries: Sequence[Path]) -> list[Path]:
+    """The text and CSV files that are named after splits."""
+    return [
+        path
+        for path in entries
+        if path.suffix in (".txt", ".csv") and not path.is_dir() and split_of_file(path) in USED
+    ]
 
 
 def _used(splits: dict[str, SplitFiles]) -> dict[str, SplitFiles]:

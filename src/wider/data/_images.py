@@ -1,13 +1,15 @@
 """A decoded dataset: its images, its labels and what identifies it."""
 
-import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from wider.data._dataset import Dataset
+from wider.data._digest import digest_of
+from wider.data._preprocessing import Preprocessing
+from wider.data._transformations import TransformationSpec, transformed_task
 from wider.tasks import Task
 
 
@@ -38,7 +40,16 @@ class ImageData(Dataset):
         digest: SHA-256, as hexadecimal digits, of the class names and of both splits.
         notes: what a user should know before training, such as test images that are training
             images, too; the command line shows them.
+        transformations: that are done to the scaled images; what they leave is the task.
     """
+
+    kind: ClassVar[str] = "images of one size"
+    fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "normalisation", "num_train", "num_validation", "scaled_by", "split_seed",
+            "classes", "grey", "shrunk_to", "transformations",
+        }
+    )  # fmt: skip
 
     name: str
     classes: tuple[str, ...]
@@ -47,6 +58,7 @@ class ImageData(Dataset):
     test: Split
     digest: str
     notes: tuple[str, ...] = ()
+    transformations: tuple[TransformationSpec, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -67,7 +79,12 @@ class ImageData(Dataset):
     @property
     def task(self) -> Task:
         """See `Dataset`."""
-        return Task.of_images(self.image_shape, self.num_classes)
+        task = Task.of_images(self.image_shape, self.num_classes)
+        return transformed_task(task, self.transformations)
+
+    def adapted(self, preprocessing: Preprocessing) -> Self:
+        """See `Dataset`."""
+        return replace(self, transformations=preprocessing.transformations)
 
     @property
     def num_features(self) -> int:
@@ -76,19 +93,11 @@ class ImageData(Dataset):
 
 
 def content_digest(classes: tuple[str, ...], train: Split, test: Split) -> str:
-    """The SHA-256 of everything that a network can see of a dataset.
+    """What identifies a dataset of images; see `digest_of`.
 
     Args:
         classes: class names in label order.
         train: the training images.
         test: the test images.
-
-    Returns:
-        64 hexadecimal digits; the same on every machine for the same content.
     """
-    tensors = (train.images, train.labels, test.images, test.labels)
-    layout = [[str(tensor.dtype), list(tensor.shape)] for tensor in tensors]
-    digest = hashlib.sha256(json.dumps([classes, layout]).encode())
-    for tensor in tensors:
-        digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()
+    return digest_of(classes, (train.images, train.labels, test.images, test.labels))

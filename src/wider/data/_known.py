@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wider.errors import InputError
+from wider.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -11,10 +12,9 @@ class Known:
 
     Args:
         hub_name: its name on the Hugging Face Hub; None for what comes with a library.
-        num_train: training images.
-        image_shape: channels, height, width of an image; for images of several sizes, of what is
-            usually cropped from them.
-        num_classes: classes.
+        num_train: training examples; of text, tokens.
+        task: what nets for it take and give; of images of several sizes, for what is usually
+            cropped from them.
         hub_config: which of its variants on the Hub, if it has several.
         of_one_size: whether all images have the same height and width.
         test_split: the name on the Hub of the split with which nets are judged.
@@ -22,30 +22,45 @@ class Known:
 
     hub_name: str | None
     num_train: int
-    image_shape: tuple[int, int, int]
-    num_classes: int
+    task: Task
     hub_config: str | None = None
     of_one_size: bool = True
     test_split: str = "test"
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width, of images."""
+        channels, height, width = self.task.shape
+        return channels, height, width
+
+    @property
+    def num_classes(self) -> int:
+        """How many outputs nets for it have."""
+        return self.task.num_outputs
+
 
 KNOWN = {
-    "digits": Known(None, 1297, (1, 8, 8), 10),
-    "mnist": Known("ylecun/mnist", 60_000, (1, 28, 28), 10),
-    "cifar10": Known("uoft-cs/cifar10", 50_000, (3, 32, 32), 10),
-    "cifar100": Known("uoft-cs/cifar100", 50_000, (3, 32, 32), 100),
-    "svhn": Known("ufldl-stanford/svhn", 73_257, (3, 32, 32), 10, hub_config="cropped_digits"),
+    "digits": Known(None, 1297, Task.of_images((1, 8, 8), 10)),
+    "mnist": Known("ylecun/mnist", 60_000, Task.of_images((1, 28, 28), 10)),
+    "cifar10": Known("uoft-cs/cifar10", 50_000, Task.of_images((3, 32, 32), 10)),
+    "cifar100": Known("uoft-cs/cifar100", 50_000, Task.of_images((3, 32, 32), 100)),
+    "svhn": Known(
+        "ufldl-stanford/svhn", 73_257, Task.of_images((3, 32, 32), 10), hub_config="cropped_digits"
+    ),
     # Of SVHN's test images, for a first look: 10,000 of them, split anew.
-    "svhn_10k": Known(None, 8001, (3, 32, 32), 10),
+    "svhn_10k": Known(None, 8001, Task.of_images((3, 32, 32), 10)),
     # The labels of its split "test" are secret, so everyone judges by "validation".
     "imagenet": Known(
         "ILSVRC/imagenet-1k",
         1_281_167,
-        (3, 224, 224),
-        1000,
+        Task.of_images((3, 224, 224), 1000),
         of_one_size=False,
         test_split="validation",
     ),
+    # Of Python 3.11; of other versions some more or less.
+    "python-source": Known(None, 1_500_000, Task.of_tokens(64, 256)),
+    "breast-cancer": Known(None, 400, Task("features", (30,), "classes", 2)),
+    "diabetes": Known(None, 310, Task("features", (10,), "numbers", 1)),
 }
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -99,6 +99,14 @@ class LargeImageData(Dataset):
         image_size: height and width to which images are cropped for training.
         notes: what a user should know before training; the command line shows them.
     """
+
+    kind: ClassVar[str] = "large images"
+    fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "normalisation", "num_train", "num_validation", "scaled_by", "split_seed",
+            "image_size",
+        }
+    )  # fmt: skip
 
     name: str
     classes: tuple[str, ...]

@@ -1,5 +1,6 @@
 """Loading a dataset by name."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -7,15 +8,16 @@ from pathlib import Path
 import platformdirs
 
 from wider.data._cache import cached
-from wider.data._decode import decode
+from wider.data._dataset import Dataset, check_fields
 from wider.data._derived import derived
-from wider.data._digits import load_digits
 from wider.data._images import ImageData
 from wider.data._index import is_prepared, read_index
+from wider.data._kinds import Reading, decode
 from wider.data._known import KNOWN, check_known
 from wider.data._large_images import LargeImageData, large_images
 from wider.data._names import check_name
 from wider.data._preprocessing import Preprocessing
+from wider.data._registered import is_registered, registered
 from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
 
@@ -23,7 +25,29 @@ from wider.errors import InputError
 def load(
     name: str, *, data_dir: Path | str | None = None, cache_dir: Path | str | None = None
 ) -> ImageData:
-    """Loads a dataset of images: decoded the first time, from a cache on disk after that.
+    """Loads a dataset of images, as `load_dataset` does.
+
+    Raises:
+        InputError: as `load_dataset`, or it is no dataset of images.
+    """
+    data = _loaded(name, data_dir, cache_dir)
+    if not isinstance(data, ImageData):
+        raise InputError(
+            f"{name} is of {data.kind}, and load is for images of one size: use load_dataset, or "
+            "store images in one column of type Image"
+        )
+    return data
+
+
+def load_dataset(
+    name: str,
+    *,
+    data_dir: Path | str | None = None,
+    cache_dir: Path | str | None = None,
+    target: str | None = None,
+    tokenizer: str | None = None,
+) -> Dataset:
+    """Loads a dataset: decoded the first time, from a cache on disk after that.
 
     In `data_dir`, a folder `name` holds one of these, and nothing of it is guessed:
 
@@ -31,45 +55,110 @@ def load(
       `train-00000-of-00002.parquet`, all in the folder or all in one folder within it;
     - images as `train/CLASS/IMAGE` and `test/CLASS/IMAGE`. Classes are the folders of train, in the
       order of their names as text: '10' comes before '2';
-    - what `save_to_disk` of a `datasets.DatasetDict` wrote.
+    - what `save_to_disk` of a `datasets.DatasetDict` wrote;
+    - texts as `train.txt` and `test.txt`, and maybe `validation.txt`, in UTF-8;
+    - tables as `train.csv` and `test.csv`, whose first line names the columns.
 
-    Hidden files, other splits and what else lies beside these are not read. Classes of test are
-    those of train of the same names; plain numbers as labels are 0, 1, 2 and so on, each with
-    training images. Images are BMP, GIF, JPEG, PNG, PPM, TIFF or WebP files of 8 bits for each
-    channel; where they are transparent, they lie on white.
+    Hidden files, other splits and what else lies beside these are not read.
+
+    What the columns hold decides of what kind the dataset is:
+
+    - Images: a column of type Image, or of encoded images that is called 'image' or 'img'. Images
+      are BMP, GIF, JPEG, PNG, PPM, TIFF or WebP files of 8 bits for each channel; where they are
+      transparent, they lie on white. Classes of test are those of train of the same names; plain
+      numbers as labels are 0, 1, 2 and so on, each with training images.
+    - Text: otherwise, a column 'text' of strings. Several rows or files of a split are joined by
+      line ends.
+    - A table: otherwise, columns of numbers, one of which is the target. A target of text, or of a
+      ClassLabel, is a class by its name; one of whole numbers from 0 to k - 1 is a class by its
+      number, with k from 2 to 1,000 and two rows or more for each on average; other whole numbers
+      are refused. A target of floating-point numbers is a number.
 
     Args:
-        name: "digits" for the 1,797 images of 8x8 pixels that come with scikit-learn; with
+        name: "digits", "python-source", "breast-cancer" or "diabetes", which come with Python and
+            scikit-learn; `module:name` of a function of your own that returns a dataset; with
             `data_dir` the name of a folder in it; otherwise "mnist", "cifar10", "cifar100",
             "svhn" or any name on the Hugging Face Hub, such as "ylecun/mnist".
         data_dir: the folder that holds a folder `name`. Without it the dataset is downloaded from
             the Hugging Face Hub.
-        cache_dir: where decoded images are kept. By default the folder that the environment
-            variable `WIDER_CACHE_DIR` names, or else the user's own cache folder.
+        cache_dir: where decoded data are kept. By default the folder that the environment variable
+            `WIDER_CACHE_DIR` names, or else the user's own cache folder.
+        target: of a table, the column that is to be said; by default "target" or "label", or else
+            the last one.
+        tokenizer: of a text, a file of the `tokenizers` library in its folder; by default bytes are
+            tokens.
 
     Returns:
-        Images as 8-bit numbers with one channel if all are grey, with three if any is in colour.
+        Images as 8-bit numbers with one channel if all are grey, with three if any is in colour
+        (`ImageData`); a text (`TextData`); a table (`TableData`).
 
     Raises:
-        InputError: if the dataset is unknown, cannot be reached or cannot be read, or if it is
-            no set of equally large images, each with a label, with a train and a test split, or
-            not the one that its name stands for. Larger images go through `write_shards`.
+        InputError: if the dataset is unknown, cannot be reached or cannot be read, if it is of no
+            kind that is known, such as images that are not all of one size, or not the one that
+            its name stands for. Larger images go through `write_shards`.
     """
-    check_name(name)
+    return _loaded(name, data_dir, cache_dir, target, tokenizer)
+
+
+def _loaded(
+    name: str,
+    data_dir: Path | str | None,
+    cache_dir: Path | str | None,
+    target: str | None = None,
+    tokenizer: str | None = None,
+) -> Dataset:
     data_dir = None if data_dir is None else Path(data_dir)
-    if name == "digits":
+    needs_no_files = is_registered(name, data_dir)
+    if needs_no_files:
         if data_dir is not None and (data_dir / name).is_dir():
             raise InputError(
-                f"digits are the images that come with scikit-learn, and {data_dir / name} is a "
-                "folder of that name: rename it to use its images, or leave out --data-dir."
+                f"{name} is a dataset that needs no files, and {data_dir / name} is a folder of "
+                "that name: rename it to use what it holds, or leave out --data-dir."
             )
-        return load_digits()
-    _check_of_one_size(name, data_dir)
-    source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
-    path = cache_file(name, source, Path(cache_dir or cache_folder()))
-    data = cached(path, name, lambda: decode(source))
-    check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
+        data = registered(name)
+    else:
+        check_name(name)
+        _check_of_one_size(name, data_dir)
+        source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
+        reading = Reading(target, _tokenizer(source, tokenizer))
+        path = cache_file(name, source, Path(cache_dir or cache_folder()), reading)
+        data = cached(path, name, lambda: decode(name, source, reading))
+        _check_known(name, data)
+    for field, value in (("target", target), ("tokenizer", tokenizer)):
+        if value is not None and (needs_no_files or field not in data.fields):
+            raise InputError(
+                f"{field} is {value!r}, but {name} is of {data.kind} and has no such choice: leave "
+                f"{field} out"
+            )
     return data
+
+
+def _check_known(name: str, data: Dataset) -> None:
+    if isinstance(data, ImageData):
+        check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
+    elif name in KNOWN:
+        raise InputError(
+            f"{name} is a dataset of {KNOWN[name].task.input}, but the one of that name here is of "
+            f"{data.kind}. Rename its folder."
+        )
+
+
+def _tokenizer(source: Source, name: str | None) -> bytes | None:
+    """The content of a tokenizer's file, which lies in the dataset's folder."""
+    if name is None:
+        return None
+    if source.files is None:
+        raise InputError(
+            f"tokenizer is {name!r}, a file in the folder of a dataset, and {source.location} is "
+            "on the Hugging Face Hub: put the text and the file into a folder, or leave it out"
+        )
+    path = Path(source.location) / name
+    if Path(name).name != name or not path.is_file():
+        raise InputError(
+            f"tokenizer is {name!r}, and there is no such file in {source.location}: put it there "
+            "and give its name, such as tokenizer.json"
+        )
+    return path.read_bytes()
 
 
 def load_large(name: str, *, data_dir: Path | str, image_size: int) -> LargeImageData:
@@ -99,31 +188,36 @@ def load_large(name: str, *, data_dir: Path | str, image_size: int) -> LargeImag
     return data
 
 
-def load_for(
-    preprocessing: Preprocessing, *, data_dir: Path | str | None = None
-) -> ImageData | LargeImageData:
-    """Loads the dataset that a preprocessing names, with the classes, colours and size it asks for.
+def load_for(preprocessing: Preprocessing, *, data_dir: Path | str | None = None) -> Dataset:
+    """Loads the dataset that a preprocessing names, with all that it says of its task.
 
     A large one where it has an image size.
 
     Raises:
-        InputError: as `load` and `load_large`.
+        InputError: as `load_dataset` and `load_large`, or it asks for what data of this kind do not
+            have.
     """
     name, image_size = preprocessing.dataset, preprocessing.image_size
-    if image_size is None:
-        return derived(load(name, data_dir=data_dir), preprocessing)
-    if preprocessing.classes or preprocessing.grey or preprocessing.shrunk_to:
-        raise InputError(
-            f"{name} has large images, and classes, grey and shrunk_to are for those that fit in "
-            "memory: leave them out"
+    if image_size is None or is_registered(name, data_dir):
+        data = load_dataset(
+            name,
+            data_dir=data_dir,
+            target=preprocessing.target,
+            tokenizer=preprocessing.tokenizer,
         )
-    if data_dir is None:
+    elif data_dir is None:
         raise InputError(
             f"image_size is {image_size}, which is for large images, and these are read from where "
             f"they were prepared. Run `wider prepare {name} --output DIR`, then pass "
             "--data-dir DIR; or leave image_size out if all images have one size."
         )
-    return load_large(name, data_dir=data_dir, image_size=image_size)
+    else:
+        check_fields(LargeImageData, name, preprocessing)
+        data = load_large(name, data_dir=data_dir, image_size=image_size)
+    check_fields(type(data), name, preprocessing)
+    if isinstance(data, ImageData):
+        data = derived(data, preprocessing)
+    return data.adapted(preprocessing)
 
 
 def _check_of_one_size(name: str, data_dir: Path | None) -> None:
@@ -139,10 +233,13 @@ def _check_of_one_size(name: str, data_dir: Path | None) -> None:
         )
 
 
-def cache_file(name: str, source: Source, folder: Path) -> Path:
-    """Where the decoded images of a source are kept."""
+def cache_file(name: str, source: Source, folder: Path, reading: Reading) -> Path:
+    """Where the decoded data of a source are kept, as they are read."""
     plain_name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return folder / f"{plain_name}-{source.fingerprint[:16]}.safetensors"
+    fingerprint = source.fingerprint
+    if reading != Reading():
+        fingerprint = hashlib.sha256(f"{fingerprint} {reading}".encode()).hexdigest()
+    return folder / f"{plain_name}-{fingerprint[:16]}.safetensors"
 
 
 def cache_folder() -> Path:

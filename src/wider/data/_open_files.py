@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wider.data._folders import SplitFiles
+from wider.data._plain_files import csv_table, text_table
 from wider.errors import InputError
 from wider.files import PARTIAL
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+PLAIN = {".txt": text_table, ".csv": csv_table}
 ROWS = 1000  # that are unpacked at a time
 
 
@@ -104,6 +106,9 @@ def _of_classes(classes: Mapping[str, Sequence[Path]], target: Path) -> "Dataset
 def _of_table(path: Path, target: Path) -> "Dataset":
     from datasets import Dataset  # noqa: PLC0415
 
+    if path.suffix in PLAIN:
+        table = PLAIN[path.suffix](path)
+        return _on_disk(table.schema, table.to_batches(ROWS), target)
     if path.suffix != ".parquet":  # saved by datasets: read where it is
         return Dataset.from_file(str(path))
     try:

@@ -1,44 +1,42 @@
-"""Which images of a dataset are used, and how."""
+"""Which examples of a dataset are used, and how."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import pydantic
-import torch
-from jaxtyping import Int64
-from torch import Tensor
 
-from wider.data._images import ImageData
-from wider.data._large_images import LargeImageData
-from wider.errors import InputError
+from wider.data._transformations import TRANSFORMATIONS, TransformationSpec
+from wider.described import FromTable
 from wider.fields import Count, CountOrNone, Seed, Side
-from wider.randomness import stream
 
 Normalisation = Literal["channel", "pixel", "unit"]
 
 
 class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Which images are used, and how their pixels are scaled."""
+    """Which examples are used, and how they are scaled."""
 
     dataset: str = "mnist"
-    """The dataset: digits, mnist, cifar10, cifar100, svhn, a name on the Hugging Face Hub, or a
-    folder in the data folder; imagenet and other large images after `wider prepare`."""
+    """The dataset: digits, mnist, cifar10, cifar100, svhn, python-source, breast-cancer, diabetes,
+    a name on the Hugging Face Hub, a folder in the data folder, or MODULE:NAME for a function of
+    your own; imagenet and other large images after `wider prepare`."""
 
     normalisation: Normalisation = "channel"
-    """How pixels are scaled. channel: mean 0 and standard deviation 1 over each colour channel;
-    pixel: the same for each pixel by itself; unit: 0 to 1."""
+    """How inputs are scaled. channel: mean 0 and standard deviation 1 over each colour channel;
+    pixel: the same for each pixel by itself; unit: 0 to 1. Of tables each column by itself."""
 
     num_train: Count | None = None
-    """How many training images are used, drawn at random; all of them by default."""
+    """How many training examples are used, drawn at random; all of them by default. Of text, tokens
+    from its start."""
 
     num_validation: CountOrNone = 0
-    """How many training images are set aside for validation, drawn at random."""
+    """How many training examples are set aside for validation, drawn at random. Of text, tokens
+    from its end."""
 
     scaled_by: Literal["used", "all"] = "used"
-    """Which training images the mean and the deviation are of: those that are used, or all, so that
-    pixels which hardly vary among few images are not blown up."""
+    """Which training examples the mean and the deviation are of: those that are used, or all, so
+    that pixels which hardly vary among few images are not blown up."""
 
     split_seed: Seed = 0
-    """Which images are drawn: the same seed draws the same ones."""
+    """Which examples are drawn: the same seed draws the same ones."""
 
     image_size: Side | None = None
     """Height and width to which large images of several sizes are cropped, in pixels; 224 for
@@ -53,37 +51,33 @@ class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
     shrunk_to: Side | None = None
     """Height and width to which images of one size are shrunk by averaging, in pixels."""
 
+    context: Count | None = None
+    """Of text, tokens in a row that go in together; 64 by default."""
+
+    tokenizer: str | None = None
+    """Of text, a file of the `tokenizers` library in the dataset's folder, such as tokenizer.json;
+    by default each byte is a token."""
+
+    target: str | None = None
+    """Of a table, the column that is to be said: by default "target" or "label", or else the last
+    one."""
+
+    transformations: tuple[Annotated[TransformationSpec, FromTable(TRANSFORMATIONS)], ...] = ()
+    """What is done to scaled images and tables in memory, in order: whiten, rotate, permute,
+    noise-features, or MODULE:NAME for a function of your own."""
+
     @property
     def as_loaded(self) -> Self:
         """The same for all that `load_for` makes one dataset of."""
-        defaults = ("normalisation", "scaled_by", "num_train", "num_validation", "split_seed")
-        return self.model_copy(
-            update={name: type(self).model_fields[name].default for name in defaults}
+        return self._without(
+            "normalisation", "scaled_by", "num_train", "num_validation", "split_seed"
         )
 
+    @property
+    def as_read(self) -> Self:
+        """The same for all whose dataset differs in nothing but its task; see `Dataset.adapted`."""
+        return self.as_loaded._without("context", "transformations")
 
-def drawn_rows(
-    data: ImageData | LargeImageData, preprocessing: Preprocessing
-) -> tuple[Int64[Tensor, "train"], Int64[Tensor, "validation"]]:
-    """Draws the images to use; see `wider.data.prepare`.
-
-    Returns:
-        Which training and which validation images, each in their original order.
-
-    Raises:
-        InputError: more images are asked for than there are.
-    """
-    available = data.num_train
-    num_validation = preprocessing.num_validation
-    wanted = num_validation + (preprocessing.num_train or 1)
-    if wanted > available:
-        raise InputError(
-            f"num_train = {preprocessing.num_train} and num_validation = {num_validation} need "
-            f"{wanted} images, but {data.name} has {available} training images. Ask for fewer."
-        )
-    seed = preprocessing.split_seed
-    for_validation = torch.randperm(available, generator=stream(seed, "validation split"))
-    validation_rows = for_validation[:num_validation]
-    order = torch.randperm(available, generator=stream(seed, "training subset"))
-    rest = order[~torch.isin(order, validation_rows)]
-    return rest[: preprocessing.num_train].sort().values, validation_rows.sort().values
+    def _without(self, *names: str) -> Self:
+        defaults = {name: type(self).model_fields[name].default for name in names}
+        return self.model_copy(update=defaults)

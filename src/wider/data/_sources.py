@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wider.data._folders import REMEDY, SplitFiles, splits_in
 from wider.data._known import KNOWN
 from wider.data._open_files import check_paths, opened_files
+from wider.data._registered import DATASETS
 from wider.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def hub_source(name: str) -> Source:
     """
     if "/" not in name and name not in HUB_NAMES:
         raise InputError(
-            f"There is no dataset named {name!r}. Known names are digits, {', '.join(HUB_NAMES)}; "
-            "or give a name on the Hugging Face Hub, such as ylecun/mnist, or a folder's name "
-            "together with --data-dir."
+            f"There is no dataset named {name!r}. Known names are "
+            f"{', '.join([*DATASETS, *HUB_NAMES])}; or give a name on the Hugging Face Hub, "
+            "such as ylecun/mnist, or a folder's name together with --data-dir."
         )
     location = HUB_NAMES.get(name, name)
     if Path(location).is_dir():
@@ -125,7 +126,7 @@ def opened(source: Source, *, scratch: Path | None = None) -> "Iterator[dict[str
             removed afterwards.
 
     Yields:
-        The splits by name, their images still encoded; of a folder those that are used.
+        The splits by name, images still encoded; of a folder those that are used.
 
     Raises:
         InputError: if the source cannot be reached or read, or names images elsewhere.

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
@@ -13,11 +13,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from wider.data._augment import Augmentation
 from wider.data._crops import Boxes, central_boxes, random_boxes, skip_random_boxes
+from wider.data._draw import drawn_rows
 from wider.data._large_images import LargeImageData, StoredFacts, StoredSplit
-from wider.data._preprocessing import Normalisation, Preprocessing, drawn_rows
+from wider.data._part import Part
+from wider.data._prepare import prepared
+from wider.data._preprocessing import Normalisation, Preprocessing
 from wider.data._reencode import SMALLER_SIDE, opened_image
 from wider.data._scale import mean_and_deviation, scaled
-from wider.data._training_data import Batch, Part, TrainingData
+from wider.data._training_data import Batch, TrainingData
 from wider.errors import InputError
 from wider.tasks import Task
 
@@ -179,10 +182,6 @@ class StreamedData(TrainingData):
         requests = (chunk for rows, own in every if len(rows) for chunk in _chunks(rows, own))
         return self._batches(stored.split, requests)
 
-    def to(self, device: torch.device | str) -> "StreamedData":
-        """The same data with batches on a device, such as "cpu" or "cuda"."""
-        return replace(self, mean=self.mean.to(device), deviation=self.deviation.to(device))
-
     def _batches(self, split: StoredSplit, requests: Iterable[_Request]) -> Iterator[Batch]:
         loader = DataLoader(
             _Crops(split, self.image_size),
@@ -206,24 +205,8 @@ class StreamedData(TrainingData):
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
 
-def streamed(
-    data: LargeImageData, preprocessing: Preprocessing, *, workers: int | None = None
-) -> StreamedData:
-    """Draws the images to use, and takes mean and deviation from what is stored of them.
-
-    Args:
-        data: a prepared dataset.
-        preprocessing: what to draw, how to scale and how large images are to be.
-        workers: processes that decode; 0 to decode in this one. By default as many as PyTorch has
-            threads, so that several runs at the same time share the processors.
-
-    Returns:
-        Data on the CPU.
-
-    Raises:
-        InputError: more images are asked for than there are, or a size or normalisation that
-            large images do not have.
-    """
+@prepared.register
+def _(data: LargeImageData, preprocessing: Preprocessing, *, workers: int | None) -> StreamedData:
     size = preprocessing.image_size
     if size is None or size > SMALLER_SIDE:
         raise InputError(
@@ -237,7 +220,7 @@ def streamed(
         )
     if workers is not None and workers < 0:
         raise InputError(f"workers is {workers}; use 0 or more processes")
-    train_rows, validation_rows = drawn_rows(data, preprocessing)
+    train_rows, validation_rows = drawn_rows(data, preprocessing, "images")
     chosen = {
         "train": (data.train, train_rows),
         "validation": (data.train, validation_rows),

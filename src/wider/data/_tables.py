@@ -1,4 +1,4 @@
-"""Which Parquet files are a split, and whether all of them are there."""
+"""Which Parquet, text or CSV files are a split, and whether all of them are there."""
 
 import re
 from collections.abc import Sequence
@@ -50,9 +50,9 @@ def check_whole(paths: Sequence[Path], split: str, folder: Path) -> list[Path]:
         counts |= {int(found["count"] or 0)} if found else set()
         if found is None or int(found["number"]) in numbered or len(counts) > 1:
             raise InputError(
-                f"{folder} has several Parquet files for the split {split!r}, and the number of "
+                f"{folder} has several files for the split {split!r}, and the number of "
                 f"{path} does not go with the others. Keep one file, or number all of them as "
-                f"{split}-00000-of-00002.parquet."
+                f"{split}-00000-of-00002{path.suffix}."
             )
         numbered[int(found["number"])] = path
     count = max(len(paths), *counts)
@@ -60,7 +60,7 @@ def check_whole(paths: Sequence[Path], split: str, folder: Path) -> list[Path]:
     missing = set(range(first, first + count)) - set(numbered)
     if missing:
         raise InputError(
-            f"The split {split!r} of {folder} has {len(paths)} Parquet files, such as "
+            f"The split {split!r} of {folder} has {len(paths)} files, such as "
             f"{paths[0].name}, and that of number {min(missing)} is missing. Copy all of them."
         )
     return [numbered[number] for number in sorted(numbered)]

@@ -31,7 +31,15 @@ ACCURACIES = ["best_test_accuracy", "final_test_accuracy", "final_train_accuracy
 # Of runs that are judged by something else: bits per byte, a mean squared error.
 METRICS = ["best_test_metric", "final_test_metric", "final_train_metric"]
 ACCURACY = "accuracy"
-IMAGES = ["dataset", "image_size", "classes", "grey", "shrunk_to"]  # what names the data of a run
+IMAGES = [
+    "dataset",
+    "image_size",
+    "classes",
+    "grey",
+    "shrunk_to",
+    "tokenizer",
+    "target",
+]  # what names the data of a run
 # Options of models that have a column of their own; those of other models are text in one.
 MODEL_COLUMNS = {
     "name": "model",
@@ -46,6 +54,7 @@ KEY = re.compile(r"[0-9a-f]{64}")
 TEXT = [
     *["classes", "exclude", "milestones", "options", "metric"],
     *["optimiser", "objective", "layer_rates", "measurements", "transformations"],
+    *["tokenizer", "target"],
 ]  # empty where there are none
 # That not every table of ours had at first.
 LATER_COLUMNS = ["num_features", "hidden_connectivity", "metric", "higher_is_better", *METRICS]

@@ -37,7 +37,14 @@ LINE = 85  # characters, under a title
 
 DEFAULTS = asked(RunSpec())
 ALWAYS_SAID = {"normalisation", "activation", "epochs", "batch_size", "learning_rate"}
-IMAGES = ["classes", "grey", "shrunk_to", "image_size"]  # what is said of them beside the name
+IMAGES = [
+    "classes",
+    "grey",
+    "shrunk_to",
+    "image_size",
+    "context",
+    "transformations",
+]  # what is said of them beside the name
 
 ACCURACY, METRIC = "final_test_accuracy", "final_test_metric"
 

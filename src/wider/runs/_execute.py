@@ -246,7 +246,7 @@ def _train(
 # One run after another usually wants the same data; two sets of them may not fit.
 @lru_cache(maxsize=1)
 def _prepared(dataset: Dataset, preprocessing: Preprocessing, device: torch.device) -> TrainingData:
-    return prepare(dataset, preprocessing).to(device)  # pyright: ignore
+    return prepare(dataset, preprocessing).to(device)
 
 
 def _provenance_of(

@@ -6,7 +6,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
-from wider.data import PreparedData, TrainingData
+from wider.data import InMemoryData, TrainingData
 from wider.errors import InputError
 from wider.models import MLP, NTKLinear
 from wider.randomness import stream
@@ -67,13 +67,13 @@ def kernel_distances(
         Golubeva et al. 2021, Section 3, Theorem 1 and Figure 7.
     """
     assert isinstance(model, MLP)
-    if not isinstance(data, PreparedData):
+    if not isinstance(data, InMemoryData):
         raise InputError(
             f"kernel_pairs is {num_pairs}, but these images are large and stay on disk, and "
             "kernels are compared for those in memory: leave kernel_pairs out"
         )
     # On the CPU, where the untrained model still is.
-    x, y = (part.cpu() for part in _pairs(data.test_images.flatten(1), num_pairs, seed))
+    x, y = (part.cpu() for part in _pairs(data.part("test")[0].flatten(1), num_pairs, seed))
     kept = connectivity(model)  # without layers that are excluded, which are dense
     last = kept.get("output", 1.0)
     hidden = cast(nn.Linear, model.hidden[0])

@@ -11,7 +11,7 @@ from typing import cast
 from filelock import Timeout
 from rich.console import Console
 
-from wider.data import Dataset, Preprocessing, at_hand, task_of
+from wider.data import Dataset, Preprocessing, at_hand
 from wider.errors import InputError
 from wider.runs._cost import estimated_seconds
 from wider.runs._digests import Digests
@@ -247,7 +247,7 @@ def _costs(
 
 
 def _cost(spec: RunSpec, dataset: Dataset) -> float:
-    return estimated_seconds(spec, task_of(dataset, spec.data), num_train=dataset.num_train)
+    return estimated_seconds(spec(dataset, spec.data), num_train=dataset.num_train)
 
 
 def _unique(specs: Sequence[RunSpec]) -> list[RunSpec]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from wider.data import Dataset, Preprocessing, load_for, task_of
+from wider.data import Dataset, Preprocessing, load_for
 from wider.described import FromTable
 from wider.errors import InputError
 from wider.runs._arithmetic import multiply_adds_per_example
@@ -104,7 +104,7 @@ def check_nets(specs: Sequence[RunSpec], *, data_dir: Path | None = None) -> Non
     for spec in specs:
         if spec.data.as_loaded not in datasets:
             datasets[spec.data.as_loaded] = load_for(spec.data, data_dir=data_dir)
-        task = task_of(datasets[spec.data.as_loaded], spec.data)
+        task = datasets[spec.data.as_loaded].task
         try:
             multiply_adds_per_example(spec, task)
         except InputError as error:

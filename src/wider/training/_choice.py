@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from wider.data import PreparedData, TrainingData
+from wider.data import InMemoryData, TrainingData
 from wider.models import MLP
 from wider.native import NO_KERNELS, is_available
 from wider.sparsity import connectivity, count_weights, has_native_form
@@ -91,7 +91,7 @@ def _native_engines(model: nn.Module, data: TrainingData, recipe: Recipe) -> Seq
     if not _can_train_natively(model, data):
         return []
     layers = [NativeLayersTrainer] if has_native_form(model) else []
-    in_memory = isinstance(data, PreparedData) and recipe.augmentation == "none"
+    in_memory = isinstance(data, InMemoryData) and recipe.augmentation == "none"
     if in_memory and isinstance(model, MLP) and _is_plain(model):
         pays = pays_natively(count_weights(model), connectivity(model)[""])
         return [NativeTrainer, *layers] if pays else []

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
-from wider.data import Part, PreparedData
+from wider.data import InMemoryData, Part
 from wider.models import MLP, NTKLinear
 from wider.native import Images, LinearLayer, SparseMLP
 from wider.sparsity import count_weights, mask_of, stored_weight
@@ -36,7 +36,7 @@ class NativeTrainer(Engine):
     name = "native"
     model: MLP
 
-    def __init__(self, model: MLP, data: PreparedData, recipe: Recipe, *, seed: int) -> None:
+    def __init__(self, model: MLP, data: InMemoryData, recipe: Recipe, *, seed: int) -> None:
         super().__init__(model, data, recipe, seed=seed)
         self._images = {part: _images(*data.part(part)) for part in ("train", "test", "validation")}
         self._layers = [cast(nn.Linear, layer) for layer in (*model.hidden, model.output)]
