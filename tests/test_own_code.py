@@ -18,6 +18,11 @@ from wider.own_code import look_in
 from wider.randomness import stream
 from wider.runs import Run, RunSpec, Store, execute, read_study, train_missing
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::wider.training.SlowEngineWarning"),
+    pytest.mark.filterwarnings("ignore::wider.sparsity.UncountedWarning"),  # embeddings grow
+]
+
 EXAMPLES = Path(__file__).parents[1] / "examples" / "own"
 CLASSES = ("cat", "dog", "fish")
 
@@ -28,15 +33,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.chdir(tmp_path)
-    before = set(sys.modules)
     for path in EXAMPLES.iterdir():
         if path.is_file():
             shutil.copy(path, tmp_path)
     images(tmp_path / "data" / "pets")
     text(tmp_path / "data" / "letters")
     yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def images(folder: Path) -> None:
@@ -61,7 +66,7 @@ def text(folder: Path) -> None:
 STUDIES = {
     "images": {'"digits"': '"pets"', "batch_size = 20": "batch_size = 8"},
     "table": {"epochs = 20": "epochs = 3"},
-    "text": {'"python-source"': '"letters"', "= 200": "= 20", "= 100": "= 10", "= 64": "= 16"},
+    "text": {'"python-source"': '"letters"', "= 200": "= 60", "= 100": "= 30", "= 64": "= 16"},
 }
 
 
@@ -85,7 +90,6 @@ def _without_time(run: Run) -> list[list[float]]:
     return run.history.to_table().drop(columns="seconds").to_numpy(float).tolist()
 
 
-@pytest.mark.filterwarnings("ignore::wider.training.SlowEngineWarning")
 @pytest.mark.parametrize("name", STUDIES)
 def test_from_a_file_to_a_page(name: str, folder: Path, capfd: pytest.CaptureFixture[str]):
     command = ["sweep", str(study(folder, name)), "--store", "store", "--data-dir", "data"]
@@ -104,7 +108,7 @@ def test_from_a_file_to_a_page(name: str, folder: Path, capfd: pytest.CaptureFix
     sizes = table.groupby("width")["num_weights"].unique()
     assert len({int(size[0]) for size in sizes}) == 1  # the budget holds at every width
     if name == "text":  # of two letters that follow each other, one is known: a bit a byte
-        assert table["final_test_metric"].between(0.9, 3).all()
+        assert table["final_test_metric"].between(1, 5).all()
         assert (table["final_test_accuracy"] > 0.25).all()
     if name == "table":
         assert table["final_test_accuracy"].isna().all()
@@ -116,7 +120,6 @@ def test_from_a_file_to_a_page(name: str, folder: Path, capfd: pytest.CaptureFix
     assert main(["runs", "--store", "store"]) == 0
 
 
-@pytest.mark.filterwarnings("ignore::wider.training.SlowEngineWarning")
 @pytest.mark.parametrize("name", STUDIES)
 def test_interrupted_it_goes_on_bit_for_bit(name: str, folder: Path):
     path = study(folder, name)
@@ -137,7 +140,6 @@ def test_interrupted_it_goes_on_bit_for_bit(name: str, folder: Path):
         assert numbers(store, ours) == numbers(fresh, theirs)
 
 
-@pytest.mark.filterwarnings("ignore::wider.training.SlowEngineWarning")
 def test_a_run_whose_source_changed_is_set_aside_and_trained_anew(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ):

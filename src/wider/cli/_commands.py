@@ -317,12 +317,12 @@ def _print_run(run: Run, folder: Path) -> None:
     table.add_row("status", result.status)
     table.add_row("weights", f"{result.num_weights:,}")
     table.add_row("connectivity", f"{result.connectivity['']:.4g}")
-    table.add_row("test accuracy, last epoch", f"{result.final.test_accuracy:.2%}")
-    best = result.best_test
-    table.add_row(f"test accuracy, best epoch ({best.epoch})", f"{best.test_accuracy:.2%}")
+    judged, best = f"test {result.words}", result.best_test
+    table.add_row(f"{judged}, last epoch", result.told(result.final))
+    table.add_row(f"{judged}, best epoch ({best.epoch})", result.told(best))
     if validated := result.best_validation:
-        label = f"test accuracy, best validated epoch ({validated.epoch})"
-        table.add_row(label, f"{validated.test_accuracy:.2%}")
+        label = f"{judged}, best validated epoch ({validated.epoch})"
+        table.add_row(label, result.told(validated))
     table.add_row("seconds", f"{result.seconds:.1f}")
     table.add_row("folder", str(folder))
     console().print(table, soft_wrap=True)

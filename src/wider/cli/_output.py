@@ -28,7 +28,8 @@ def print_data(text: str) -> None:
 def print_summary(table: pd.DataFrame) -> None:
     """Prints the summary of an experiment; ± is half of the 95% interval over seeds."""
     has_intervals = any(name.endswith("_interval") for name in table.columns)
-    caption = "accuracy: mean over seeds ± half of its 95% interval, in points"
+    in_points = any("accuracy" in name for name in table.columns)
+    caption = f"mean over seeds ± half of its 95% interval{', in points' if in_points else ''}"
     shown = Table(caption=caption if has_intervals else None)
     compact = with_intervals(table)
     for column in compact.columns:

@@ -9,7 +9,7 @@ import tyro
 from wider.cli._output import print_summary, said_of_diverged
 from wider.experiments import means, of_the_same_images, runs_table
 from wider.own_code import look_in
-from wider.runs import Store, check_nets, read_study, train_missing
+from wider.runs import Run, Store, check_nets, read_study, train_missing
 from wider.text import console, say
 from wider.training import Precision, is_first_process
 
@@ -41,9 +41,16 @@ def sweep(
     runs = train_missing(asked.specs, Store(store), **where)
     if is_first_process():
         console().print(asked.title)
+        for words in dict.fromkeys(_judged(run) for run in runs):
+            console().print(f"judged by {words}")
         print_summary(means(of_the_same_images(runs_table(runs), say)))
     return said_of_diverged(
         [run.spec.title for run in runs if run.result.status == "diverged"],
         num_runs=len(runs),
         listed_by=f"wider report --store {shlex.quote(str(store))}",
     )
+
+
+def _judged(run: Run) -> str:
+    better = "higher" if run.result.higher_is_better else "lower"
+    return f"{run.result.words} ({better} is better)"

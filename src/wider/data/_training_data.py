@@ -42,13 +42,6 @@ class TrainingData(ABC):
         """Of a part of a text, its bytes for each of its tokens; 1 of what is no text."""
         return 1.0
 
-    def num_targets(self, part: Part) -> int:
-        return self.count(part)
-
-    def bytes_per_token(self, part: Part) -> float:  # noqa: ARG002 - of text alone
-        """How many bytes of text a token of a part is, on average; 1 where there are no tokens."""
-        return 1.0
-
     @abstractmethod
     def check_augmentation(self, augmentation: Augmentation) -> None:
         """Does nothing if these examples can be moved in that way.

@@ -31,15 +31,8 @@ ACCURACIES = ["best_test_accuracy", "final_test_accuracy", "final_train_accuracy
 # Of runs that are judged by something else: bits per byte, a mean squared error.
 METRICS = ["best_test_metric", "final_test_metric", "final_train_metric"]
 ACCURACY = "accuracy"
-IMAGES = [
-    "dataset",
-    "image_size",
-    "classes",
-    "grey",
-    "shrunk_to",
-    "tokenizer",
-    "target",
-]  # what names the data of a run
+# What names the data of a run.
+DATA = ["dataset", "image_size", "classes", "grey", "shrunk_to", "tokenizer", "target"]
 # Options of models that have a column of their own; those of other models are text in one.
 MODEL_COLUMNS = {
     "name": "model",
@@ -121,7 +114,7 @@ def of_the_same_images(table: pd.DataFrame, say: Callable[[str], None]) -> pd.Da
         table: of runs.
         say: called with a sentence for each dataset and model of which runs are left out.
     """
-    table = _of_the_latest(table, "data_digest", IMAGES, "data", say)
+    table = _of_the_latest(table, "data_digest", DATA, "data", say)
     return _of_the_latest(table, "code_digest", ["model"], "code", say)
 
 
@@ -134,7 +127,8 @@ def _of_the_latest(
     started = pd.to_datetime(known["started"], utc=True, errors="coerce", format="ISO8601")
     order = started.fillna(pd.Timestamp(0, tz="UTC"))
     left_out: list[int] = []
-    for (name, *_), rows in known.groupby(by, dropna=False):
+    named = [column for column in by if column in known]
+    for (name, *_), rows in known.groupby(named, dropna=False):
         digests = rows[column]
         latest = digests.iloc[order[rows.index].argmax()]
         others = rows.index[digests != latest]
@@ -258,9 +252,14 @@ def with_equation_6(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(equation_6=values)
 
 
-def has_other_metrics(table: pd.DataFrame) -> bool:
-    """Whether runs of a table are judged by something else than accuracy."""
-    return "final_test_metric" in table and bool(table["final_test_metric"].notna().any())
+def _judged_by(table: pd.DataFrame) -> list[str]:
+    """The columns of what the runs of a table are judged by."""
+    if "final_test_metric" not in table:
+        return ACCURACIES
+    by_others = table["final_test_metric"].notna() | table["final_train_metric"].notna()
+    if by_others.all():
+        return METRICS
+    return [*ACCURACIES, *METRICS] if by_others.any() else ACCURACIES
 
 
 def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -274,14 +273,14 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     Returns:
         One row per point: `by`, the columns `SIZES`, `seeds` (finished runs), `diverged`, and for
-        each of `ACCURACIES`, and of `METRICS` where runs are judged by another, the mean, its
+        each of `ACCURACIES`, or of `METRICS` where runs are judged by another, the mean, its
         standard deviation over seeds (`..._deviation`) and the half-width of its 95% t-interval
         (`..._interval`); both are NaN for one seed.
     """
     if table.empty:
         return pd.DataFrame()
     finished = table["status"] == "finished"
-    judged = [*ACCURACIES, *METRICS] if has_other_metrics(table) else ACCURACIES
+    judged = _judged_by(table)
     values = {column: table[column].astype(float).where(finished) for column in judged}
     points = table[[*by, *SIZES]].assign(seeds=finished, **values).groupby(by)
     means, seeds = points[SIZES].first(), points["seeds"].sum()

@@ -37,14 +37,8 @@ LINE = 85  # characters, under a title
 
 DEFAULTS = asked(RunSpec())
 ALWAYS_SAID = {"normalisation", "activation", "epochs", "batch_size", "learning_rate"}
-IMAGES = [
-    "classes",
-    "grey",
-    "shrunk_to",
-    "image_size",
-    "context",
-    "transformations",
-]  # what is said of them beside the name
+# What is said of the data beside their name.
+DATA = ["classes", "grey", "shrunk_to", "image_size", "context", "transformations"]
 
 ACCURACY, METRIC = "final_test_accuracy", "final_test_metric"
 
@@ -125,7 +119,7 @@ def _title(table: pd.DataFrame) -> str:
     lossy = table["data_encoding"].isin(["jpeg", "mixed"]).any()
     model = model_of(run).title
     images = f"{'re-encoded ' if lossy else ''}{run['dataset']}"
-    changes = _listed(_unusual(run, IMAGES))
+    changes = _listed(_unusual(run, DATA))
     left_out = f"{run['exclude']} dense and not counted" if run["exclude"] else ""
     family = filter(None, [model, f"base width {run['base_width']}", left_out])
     return f"{', '.join(filter(None, [images, changes]))}: {', '.join(family)}"

@@ -75,7 +75,8 @@ class Progress:
         self._pending.pop(run.spec.key, None)
         done = self._num_runs - len(self._pending)
         result = run.result
-        outcome = f"{result.final.test_accuracy:.1%} on test images"
+        of = "images" if result.task.input == "images" else "examples"
+        outcome = f"{result.told(result.final, digits=1)} on test {of}"
         if result.status == "diverged":
             outcome = f"diverged in epoch {result.epochs}"
         left = "" if self._console.is_terminal else f"; {self._time_left()}"

@@ -137,6 +137,22 @@ class RunResult(_Grown):
     family_weights: int | None = None
     measured: dict[str, dict[str, float]] = {}
 
+    def told(self, epoch: BestEpoch, *, digits: int = 2) -> str:
+        """What was reached on test examples at an epoch, in percent where that is the accuracy.
+
+        Args:
+            epoch: one of `final`, `best_test` and `best_validation`.
+            digits: of a percentage.
+        """
+        if epoch.test_metric is not None:
+            return f"{epoch.test_metric:.4g} {self.words}"
+        return f"{epoch.test_accuracy or math.nan:.{digits}%}"
+
+    @property
+    def words(self) -> str:
+        """What the run is judged by, as people read it."""
+        return self.metric.replace("-", " ").replace("_", " ")
+
     @property
     def task(self) -> Task:
         """What the net takes and gives."""

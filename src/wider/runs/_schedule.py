@@ -247,7 +247,7 @@ def _costs(
 
 
 def _cost(spec: RunSpec, dataset: Dataset) -> float:
-    return estimated_seconds(spec(dataset, spec.data), num_train=dataset.num_train)
+    return estimated_seconds(spec, dataset.task, num_train=dataset.num_train)
 
 
 def _unique(specs: Sequence[RunSpec]) -> list[RunSpec]:
