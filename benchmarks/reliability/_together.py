@@ -19,6 +19,7 @@ from benchmarks.reliability._studies import (
     studied,
     sweep_file,
 )
+from torch import nn
 
 from wider.runs import Store
 
@@ -65,12 +66,11 @@ def _started(study: Study, store: Path, log: Path, pause: float) -> Child:
         in_pauses(pause)
         write = Store.write
 
-        def noting(self: Store, spec, *arguments, **keywords):
-            run = write(self, spec, *arguments, **keywords)
+        def noting(self: Store, run: Run, model: nn.Module) -> None:
+            write(self, run, model)
             line = os.open(log, os.O_WRONLY | os.O_APPEND)
-            os.write(line, f"{spec.key}\n".encode())
+            os.write(line, f"{run.spec.key}\n".encode())
             os.close(line)
-            return run
 
         Store.write = noting
 

@@ -1,5 +1,7 @@
 """Nets of one's own, for the studies beside this file: functions of the width."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,7 +11,7 @@ def small_cnn(width: int, in_channels: int, num_classes: int, *, depth: int = 2)
     """Convolutions that halve the image, each with twice the channels of the one before."""
     channels = [in_channels, *(width * 2**level for level in range(depth))]
     layers: list[nn.Module] = []
-    for fan_in, out in zip(channels, channels[1:], strict=False):
+    for fan_in, out in pairwise(channels):
         layers += [nn.Conv2d(fan_in, out, 3, stride=2, padding=1), nn.ReLU()]
     return nn.Sequential(
         *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[-1], num_classes)

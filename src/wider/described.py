@@ -49,7 +49,7 @@ class FromTable:
             ),
         )
 
-    def read(self, value: Any) -> Described:
+    def read(self, value: Any) -> Any:
         """From a table, a name or what they describe to the latter.
 
         Raises:

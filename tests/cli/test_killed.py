@@ -66,7 +66,7 @@ def finished_by(command: list[str], folder: Path) -> None:
     assert not list(folder.glob("runs/*/.*"))
 
 
-def content(store: Store, run: Run) -> tuple[bytes, float]:
+def content(store: Store, run: Run) -> tuple[bytes, float | None]:
     path = store.folder(run.spec) / "model.safetensors"
     return path.read_bytes(), run.result.final.test_accuracy
 

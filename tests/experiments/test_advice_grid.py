@@ -15,7 +15,7 @@ SCALE = advice_grid.EXPERIMENT.scale("laptop")
 def table(sign: int = 1) -> pd.DataFrame:
     """Accuracy falls away from width 80 and a dense last layer; so does nearness, times a sign."""
     specs = list(SCALE.specs())
-    output = [spec.widening.allocation["output"] for spec in specs]  # pyright: ignore
+    output: list[float] = [spec.widening.allocation["output"] for spec in specs]  # pyright: ignore
     away = [
         abs(math.log2(spec.widening.width / 80)) + 0.1 * (1 - last)
         for spec, last in zip(specs, output, strict=True)
@@ -40,7 +40,8 @@ def test_the_runs_are_the_relu_nets_of_figure_4_with_their_distance():
         theirs = [
             spec
             for spec in figure_4.EXPERIMENT.scale(name).specs()
-            if spec.model.activation == "relu" and spec.seed < (5 if name == "laptop" else 3)
+            if spec.model.table["activation"] == "relu"
+            and spec.seed < (5 if name == "laptop" else 3)
         ]
         for spec in theirs:
             same = ours[spec.widening.width, str(spec.widening.allocation), spec.seed]

@@ -37,7 +37,9 @@ def results(accuracies: dict[tuple[str, int, float], list[float]], **columns) ->
 def test_every_run_of_every_scale_exists_and_meets_the_budget(scale: Scale):
     specs = scale.specs()
     assert len({spec.key for spec in specs}) == len(specs)
-    for spec in [spec for spec in specs if spec.seed == 0 and spec.model.activation == "relu"]:
+    for spec in [
+        spec for spec in specs if spec.seed == 0 and spec.model.table["activation"] == "relu"
+    ]:
         net = spec.build(Task.of_images((1, 28, 28), 10))
         assert count_weights(net) == 3970, spec.title
 
@@ -78,7 +80,7 @@ def test_paper_scale_is_appendix_a_to_the_letter():
         }
         assert spec.data.num_train is None
     assert {spec.widening.width for spec in specs} == {5, 10, 20, 40, 80, 160, 320, 640}
-    assert {spec.model.activation for spec in specs} == {"relu", "identity"}
+    assert {spec.model.table["activation"] for spec in specs} == {"relu", "identity"}
 
 
 def test_best_cell_is_the_highest_mean_and_not_the_highest_run():

@@ -40,9 +40,9 @@ def test_every_cell_has_every_seed_and_scale_and_the_best_ones_batch_norm(scale:
     seeds = {spec.seed for spec in specs}
     asked = {
         (
-            spec.model.activation,
+            spec.model.table["activation"],
             spec.widening.width,
-            "batch norm" if spec.model.batch_norm else spec.data.normalisation,
+            "batch norm" if spec.model.table["batch_norm"] else spec.data.normalisation,
             spec.seed,
         )
         for spec in specs
@@ -71,7 +71,7 @@ def test_runs_with_figure_4s_normalisation_are_figure_4s_runs(name: str):
     for spec in EXPERIMENT.scale(name).specs():
         # At scale paper these cells have ten seeds there, too.
         seeds = {"laptop": 3, "paper": 10}[name]
-        plain = spec.data.normalisation == "channel" and not spec.model.batch_norm
+        plain = spec.data.normalisation == "channel" and not spec.model.table["batch_norm"]
         of_figure_4 = plain and spec.seed < seeds
         assert (spec.key in figure_4_keys) == of_figure_4, spec.title
 

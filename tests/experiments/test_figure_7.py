@@ -12,6 +12,7 @@ import pytest
 from wider.experiments import figure_7, figure_7_rates
 from wider.experiments._figure_7_runs import PUBLISHED, RATES, WIDTHS
 from wider.sparsity import count_weights, weight_layers
+from wider.tasks import Task
 
 from .tables import table_of
 
@@ -26,7 +27,7 @@ def test_paper_scale_is_appendix_a():
         assert (spec.data.dataset, spec.data.num_train) == ("mnist", 2048)
         assert (spec.data.normalisation, spec.data.scaled_by) == ("pixel", "all")
         assert (spec.recipe.epochs, spec.recipe.batch_size, spec.recipe.momentum) == (300, 256, 0)
-        assert (spec.model.parametrization, spec.model.bias) == ("ntk", False)
+        assert (spec.model.table["parametrization"], spec.model.table["bias"]) == ("ntk", False)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -36,7 +37,7 @@ def test_only_the_first_layer_is_sparse(width: int):
         for spec in figure_7.EXPERIMENT.scale("paper").specs()
         if spec.seed == 0 and spec.widening.method == "sparse" and spec.widening.width == width
     ]
-    net = spec.build(TASK)
+    net = spec.build(Task.of_images((1, 28, 28), 10))
     assert count_weights(net) == 6352
     assert count_weights(weight_layers(net)["output"]) == 10 * width
 

@@ -52,11 +52,11 @@ def test_paper_scale_is_appendix_a_to_the_letter(name: str):
         dataset = spec.data.dataset
         if dataset == "imagenet":
             assert spec.recipe.model_dump() == LARGE
-            assert (spec.data.image_size, spec.model.stem) == (224, "imagenet")
+            assert (spec.data.image_size, spec.model.table["stem"]) == (224, "imagenet")
             assert spec.widening.base_width == 64
         else:
             assert spec.recipe.model_dump() == SMALL
-            assert (spec.data.image_size, spec.model.stem) == (None, "cifar")
+            assert (spec.data.image_size, spec.model.table["stem"]) == (None, "cifar")
         assert spec.data.num_train is None
 
 

@@ -34,7 +34,7 @@ def test_the_baseline_is_trained_once_and_every_way_has_every_width():
     specs = list(SCALE.specs())
     assert len(specs) == 5 * (4 + 4 + 3)
     assert [spec.seed for spec in specs] == sorted(spec.seed for spec in specs)
-    assert {spec.model.num_hidden_layers for spec in specs} == {2}
+    assert {spec.model.table["num_hidden_layers"] for spec in specs} == {2}
 
 
 @pytest.mark.filterwarnings("ignore::wider.sparsity.BudgetWarning")

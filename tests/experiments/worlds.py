@@ -66,7 +66,7 @@ def _right(spec: RunSpec, name: str) -> float:
     best, loss, top = {
         "relu": (80, 0.0157, 0.963),
         "identity": (40, 0.009, 0.927),
-    }[str(spec.model.keywords["activation"])]
+    }[str(spec.model.table["activation"])]
     output = widening.allocation["output"] if isinstance(widening.allocation, dict) else 1.0
     return top + _peak(widening.width, best, loss) - 0.01 * (1 - float(output))
 

@@ -103,7 +103,7 @@ def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store
     assert len(runs) == 7
     own = next(row for row in runs if row[4] == "12")
     accuracy = next(run for run in store.runs() if run.spec.widening.width == 12).result.final
-    assert f"{100 * accuracy.test_accuracy:.2f}%" in own
+    assert f"{accuracy.test_accuracy:.2%}" in own
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def test_a_run_is_the_same_for_all_workers_and_when_interrupted(
     within, writes = Store(tmp_path / "within an epoch"), []
     write = within.write_checkpoint
 
-    def interrupt_sixth(*arguments, data_digest) -> None:
+    def interrupt_sixth(*arguments, digests) -> None:
         write(*arguments, digests=digests)
         writes.append(arguments)
         if len(writes) == 6:

@@ -111,7 +111,7 @@ def test_a_log_has_one_plain_line_for_each_run(store, make_spec, console):
     assert first == "2 runs to train, 0 in the store already"
     assert len(lines) == 2
     for number, (line, run) in enumerate(zip(lines, runs, strict=True), 1):
-        accuracy = f"{100 * run.result.final.test_accuracy:.1f}%"
+        accuracy = f"{run.result.final.test_accuracy:.1%}"
         assert line.startswith(f"{number}/2  {run.spec.title}: {accuracy} on test images, ")
         assert " s; about " in line
         assert line.endswith(" left")

@@ -101,7 +101,8 @@ def _options(registry: SpecRegistry[Any]) -> dict[str, StructFieldSpec]:
     for name, cls in registry.items():
         texts, kinds = _texts(cls), get_type_hints(cls)
         for each in fields(cls):
-            kind, default = kinds[each.name], each.default
+            default = each.default
+            kind: Any = kinds[each.name]
             told = f"{name}: {texts.get(each.name, each.name)}"
             if (other := found.get(each.name)) is not None:
                 told = f"{other.helptext} {told}"

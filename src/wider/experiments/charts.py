@@ -227,7 +227,7 @@ def _tooltip(shown: pd.DataFrame) -> list[alt.Tooltip]:
     counts = {
         "num_weights": "weights",
         "num_effective_weights": "effective weights",
-        "multiply_adds": "multiply-adds an image",
+        "multiply_adds": "multiply-adds an example",
     }
     metrics = {
         name.replace("accuracy", "metric"): title

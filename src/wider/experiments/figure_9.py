@@ -25,9 +25,8 @@ from wider.experiments._resnet_charts import (
 )
 from wider.experiments._table import over_seeds
 from wider.experiments.charts import BLUE, ORANGE, accuracy_lines, width_axis
-from wider.sparsity import Pattern
 
-PATTERNS: dict[Pattern, str] = {
+PATTERNS: dict[str, str] = {
     "uniform": "uniform: any weights",
     "io": "io: whole kernels",
 }

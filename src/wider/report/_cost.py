@@ -9,7 +9,7 @@ NETS = ["dataset", "model", "activation", "method", "base_width", "exclude", "pa
 SIZES = {
     "num_weights": "weights",
     "num_effective_weights": "effective weights",
-    "multiply_adds": "multiply-adds an image",
+    "multiply_adds": "multiply-adds an example",
     "epochs_trained": "epochs",
 }
 

@@ -12,7 +12,7 @@ INTERVAL = "_interval"
 WORDS = {
     "num_weights": "weights",
     "num_effective_weights": "effective weights",
-    "multiply_adds": "multiply-adds an image",
+    "multiply_adds": "multiply-adds an example",
     "best_test_accuracy": "test accuracy, best epoch",
     "final_test_accuracy": "test accuracy, last epoch",
     "final_train_accuracy": "training accuracy, last epoch",

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
@@ -48,6 +47,8 @@ FIRST_OPTIONS = {
 KERNEL_DISTANCE, KERNEL_PAIRS = "kernel-distance", 1000
 
 FIRST_TABLE = {**FIRST_OPTIONS, "batch_norm": False, "stem": "cifar"}  # as files of then have it
+
+READ_MODEL = FromTable(MODELS, default="mlp")
 
 SCHEMA_VERSION = 1  # part of every key: raise it when the same spec comes to mean another run
 
@@ -109,7 +110,7 @@ class RunSpec(BaseModel):
 
     data: Preprocessing = Preprocessing()
     """Images and how they are prepared."""
-    model: Annotated[ModelSpec, FromTable(MODELS, default="mlp")] = MLPSpec()
+    model: Annotated[ModelSpec, READ_MODEL] = MLPSpec()
     """The architecture, apart from its width."""
     widening: Widening = Widening()
     """The member of the family."""
@@ -163,11 +164,11 @@ class RunSpec(BaseModel):
         """The first two models were one table, in which each had the other's fields, too."""
         if not isinstance(model, Mapping) or model.get("name", "mlp") not in FIRST_MODELS:
             return model
-        own = [field.name for field in fields(MODELS.find(model.get("name", "mlp")))]
+        own = READ_MODEL.options_of(model)
         return {
             name: value
             for name, value in model.items()
-            if name == "name" or name in own or value != FIRST_TABLE.get(name, NOTHING)
+            if name in own or value != FIRST_TABLE.get(name, NOTHING)
         }
 
     @model_validator(mode="after")
