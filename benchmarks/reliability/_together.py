@@ -21,7 +21,7 @@ from benchmarks.reliability._studies import (
 )
 from torch import nn
 
-from wider.runs import Store
+from wider.runs import Run, Store
 
 COMMANDS = 4
 
