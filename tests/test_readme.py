@@ -1,6 +1,7 @@
 """What the README shows is what happens."""
 
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -46,10 +47,13 @@ def test_linked_files_exist(path: str):
 
 
 def test_the_study_is_the_one_that_is_committed():
-    (shown,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    path = Path(__file__).parents[1] / "examples" / "study.toml"
+    shown, own = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    examples = Path(__file__).parents[1] / "examples"
+    path = examples / "study.toml"
     assert shown == path.read_text()
     assert f"trains {len(read_study(path).specs)} nets" in README
+    committed = tomllib.loads((examples / "own" / "text.toml").read_text())
+    assert tomllib.loads(own) == {name: committed[name] for name in committed if name != "title"}
 
 
 def test_commands_are_those_of_the_command_line():

@@ -5,7 +5,7 @@ from wider.training._distributed import ALONE, Processes, is_first_process, join
 from wider.training._engine import Engine
 from wider.training._history import Epoch, History
 from wider.training._layer_rates import LAYER_RATES, Layer, LayerRatesSpec
-from wider.training._metrics import METRICS, Metric
+from wider.training._metrics import METRICS, Metric, Outcome
 from wider.training._native import NativeTrainer
 from wider.training._native_layers import NativeLayersTrainer
 from wider.training._objectives import OBJECTIVES, Objective
@@ -33,6 +33,7 @@ __all__ = [
     "NativeTrainer",
     "Objective",
     "OptimiserSpec",
+    "Outcome",
     "Precision",
     "Processes",
     "Recipe",
