@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 
 from wider.cli import main
 from wider.errors import InputError
+from wider.models import MLPSpec, ResNet18Spec
 from wider.runs import RunSpec
 
+PARTS = ("data", "widening", "recipe")
 FLAGS = [
     f"--{part}.{field.replace('_', '-')}"
-    for part in ("data", "model", "widening", "recipe")
-    for field in type(getattr(RunSpec(), part)).model_fields
+    for part, fields in {
+        **{part: type(getattr(RunSpec(), part)).model_fields for part in PARTS},
+        "model": [*MLPSpec().table, *ResNet18Spec().table, "options"],
+    }.items()
+    for field in fields
 ] + ["--seed", "--kernel-pairs", "--device", "--precision", "--no-such"]
 VALUES = (
     st.integers(-2, 300).map(str)

@@ -18,6 +18,7 @@ from wider.experiments import (
 from wider.report import runs_in_store, section_of
 from wider.report._interactive import shows_something
 from wider.runs import Store, train_missing
+from wider.tasks import Task
 
 DRAWN = ["figure-2", "figure-8", "figure-10"]  # from nets that nobody trains
 TRAINED = [each for each in EXPERIMENTS.values() if each.name not in DRAWN]
@@ -39,7 +40,8 @@ def sources(
     """The data of an experiment; for ImageNet a tiny folder of photographs, prepared."""
     if "imagenet" not in experiment.scale("smoke").datasets:
         return data_dir
-    monkeypatch.setitem(KNOWN, "imagenet", replace(KNOWN["imagenet"], num_classes=2))
+    imagenet = replace(KNOWN["imagenet"], task=Task.of_images((3, 224, 224), 2))
+    monkeypatch.setitem(KNOWN, "imagenet", imagenet)
     (tmp_path / "originals").mkdir()
     (tmp_path / "originals" / "imagenet").symlink_to(photos_dir / "photos")
     write_shards("imagenet", tmp_path / "prepared", data_dir=tmp_path / "originals")

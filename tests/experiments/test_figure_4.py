@@ -5,6 +5,7 @@ from wider.experiments import figure_4
 from wider.experiments._experiment import Scale
 from wider.sparsity import count_weights
 from wider.tasks import Task
+from wider.training import Recipe
 
 SCALE = figure_4.EXPERIMENT.scale("laptop")
 
@@ -68,7 +69,7 @@ def test_cells_exist_exactly_where_both_layers_can_hold_their_share():
 def test_paper_scale_is_appendix_a_to_the_letter():
     specs = figure_4.EXPERIMENT.scale("paper").specs()
     for spec in specs:
-        assert spec.recipe.model_dump() == {
+        assert spec.recipe.model_dump() == Recipe().model_dump() | {
             "epochs": 300,
             "batch_size": 100,
             "learning_rate": 0.1,

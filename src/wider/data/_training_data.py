@@ -36,7 +36,8 @@ class TrainingData(ABC):
 
     def num_targets(self, part: Part) -> int:
         """How many things are said of a part: losses and metrics are means over them."""
-        return self.count(part)
+        each = self.task.shape[0] if self.task.output == "tokens" else 1
+        return self.count(part) * each
 
     def bytes_per_token(self, part: Part) -> float:  # noqa: ARG002
         """Of a part of a text, its bytes for each of its tokens; 1 of what is no text."""

@@ -23,12 +23,14 @@ from wider.experiments.charts import (
 )
 from wider.experiments.drawing import Drawing, layered, together
 from wider.models import ACTIVATION_NAMES, Activation, MLPSpec
-from wider.runs import RunSpec, Widening
+from wider.runs import RunSpec, Widening, multiply_adds_per_example
 from wider.sparsity import allocate
+from wider.tasks import Task
 from wider.training import Recipe
 
 BASE_WIDTH, NUM_FEATURES, NUM_CLASSES = 5, 784, 10
 NUM_WEIGHTS = BASE_WIDTH * (NUM_FEATURES + NUM_CLASSES)
+TASK = Task.of_images((1, 28, 28), NUM_CLASSES)
 WIDTHS = (5, 10, 20, 40, 80, 160, 320, 640)
 ACTIVATIONS = ACTIVATION_NAMES
 POINT = ["activation", "width", "output_connectivity"]
@@ -136,9 +138,9 @@ def run_of(
 
 @cache
 def _exists(width: int, output_connectivity: float) -> bool:
-    sizes = {"hidden.0": width * NUM_FEATURES, "output": width * NUM_CLASSES}
+    cell = run_of("relu", width, output_connectivity, data=Preprocessing(), epochs=1, seed=0)
     try:
-        allocate(sizes, NUM_WEIGHTS, {"output": output_connectivity})
+        multiply_adds_per_example(cell, TASK)
     except InputError:
         return False
     return True
