@@ -24,6 +24,7 @@ pytestmark = [
 ]
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "own"
+SHAKESPEARE = Path(__file__).parents[2] / "shared" / "data" / "tiny_shakespeare"
 CLASSES = ("cat", "dog", "fish")
 
 
@@ -120,6 +121,17 @@ def test_from_a_file_to_a_page(name: str, folder: Path, capfd: pytest.CaptureFix
     assert main(["runs", "--store", "store"]) == 0
 
 
+@pytest.mark.skipif(not SHAKESPEARE.exists(), reason="there is no tiny_shakespeare beside it")
+def test_the_next_character_of_shakespeare(folder: Path, capfd: pytest.CaptureFixture[str]):
+    path = study(folder, "text")
+    path.write_text(path.read_text().replace('"letters"', '"tiny_shakespeare"'))
+    command = ["sweep", str(path), "--store", "store", "--data-dir", str(SHAKESPEARE.parent)]
+    assert main(command) == 0
+    assert "judged by bits per byte (lower is better)" in capfd.readouterr().out
+    bits = table_of_store(Store(folder / "store"))["final_test_metric"]
+    assert bits.between(2.5, 6.5).all()  # 8 is to know nothing; letters alone take about 4.8
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_interrupted_it_goes_on_bit_for_bit(name: str, folder: Path):
     path = study(folder, name)
@@ -166,6 +178,114 @@ def test_a_run_whose_source_changed_is_set_aside_and_trained_anew(
     assert main(command) == 0
     assert "moved back from" in capfd.readouterr().err
     assert set(table_of_store(Store(folder / "store"))["code_digest"]) == set(first["code_digest"])
+
+
+OWN = """
+import torch
+from torch import nn
+
+from wider.data import from_arrays
+
+
+def rings():
+    angles = torch.linspace(0, 50, 200)
+    labels = torch.arange(200) % 2
+    points = torch.stack([angles.cos(), angles.sin()], 1) * (1 + labels[:, None])
+    return from_arrays((points[:150], labels[:150]), (points[150:], labels[150:]), name="rings")
+
+
+def mirrored(train_inputs, *, times):
+    return lambda inputs: times * inputs.flip(1)
+
+
+def net(width, in_features, num_outputs):
+    return nn.Sequential(
+        nn.Linear(in_features, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+        nn.Linear(width, num_outputs),
+    )
+
+
+def hinge(outputs, targets):
+    right = outputs.gather(1, targets[:, None])
+    return (1 + outputs - right).clamp(min=0).sum(1) - 1
+
+
+def margin(outputs, targets):
+    return hinge(outputs, targets).clamp(max=1)
+
+
+def first_least(shapes, num_weights):
+    first, *others = shapes
+    sizes = {name: shape[0] * shape[1] for name, shape in shapes.items()}
+    counts = dict.fromkeys(others, 12)
+    return {first: num_weights - sum(counts.values()), **counts}
+
+
+def corner(shape, num_weights, generator):
+    return (torch.arange(shape[0] * shape[1]) < num_weights).reshape(shape)
+
+
+def falling(step, num_steps, *, power):
+    return (1 - step / num_steps) ** power
+
+
+def slow_last(layer, *, factor):
+    return factor if layer.kind == "last" else 1.0
+
+
+def spread(run, *, scale):
+    return {"of the first layer": scale * next(run.model.parameters()).std()}
+"""
+
+EVERY_KIND = {
+    "data": {
+        "dataset": "mine:rings",
+        "transformations": [{"name": "mine:mirrored", "options": {"times": 2.0}}],
+    },
+    "model": "mine:net",
+    "widening": {
+        "base_width": 4, "width": 6, "allocation": "mine:first_least", "pattern": "mine:corner"
+    },
+    "recipe": {
+        "epochs": 3,
+        "batch_size": 10,
+        "optimiser": {"name": "torch.optim:RMSprop", "options": {"lr": 0.01}},
+        "schedule": {"name": "mine:falling", "options": {"power": 2}},
+        "objective": "mine:hinge",
+        "metric": "mine:margin",
+        "layer_rates": {"name": "mine:slow_last", "options": {"factor": 0.5}},
+    },
+    "measurements": [{"name": "mine:spread", "options": {"scale": 2.0}}, "activations"],
+}  # fmt: skip
+
+
+def test_all_kinds_of_ones_own_code_together(folder: Path):
+    (folder / "mine.py").write_text(OWN)
+    look_in(folder)
+    spec = RunSpec.model_validate(EVERY_KIND)
+    assert RunSpec.model_validate_json(spec.model_dump_json()).key == spec.key
+    names = "rings mirrored net first_least corner falling hinge margin slow_last spread"
+    assert spec.own_code == sorted([*(f"mine:{name}" for name in names.split()),
+                                    "torch.optim:RMSprop"])  # fmt: skip
+    store = Store(folder / "store")
+    (run,) = train_missing([spec], store)
+    rates = run.history.to_table()["learning_rate"]
+    # 15 steps an epoch; the last of each is number 14, 29, 44 of 45.
+    assert rates.tolist() == pytest.approx([0.01 * (1 - step / 45) ** 2 for step in (14, 29, 44)])
+    assert run.result.metric == "mine:margin"
+    assert not run.result.higher_is_better
+    # 2 x 4 + 4 x 4 + 4 x 2 weights; the others keep 12 each.
+    assert run.result.num_weights == 32
+    assert run.result.connectivity == {"": 32 / 60, "0": 8 / 12, "2": 12 / 36, "4": 1.0}
+    mask = store.load_model(run)[2].parametrizations["weight"][0].mask  # pyright: ignore
+    assert mask.flatten().nonzero().flatten().tolist() == list(range(12))
+    measured = run.result.measured["mine:spread"]
+    assert set(measured) == {"before of the first layer", "after of the first layer"}
+    assert run.result.measured["activations"]["after 4 mean square"] > 0
+    table = table_of_store(store)
+    assert table["multiply_adds"].tolist() == [32]
+    (again,) = train_missing([spec], store)
+    assert again.result == run.result
 
 
 def test_flags_of_a_model_of_ones_own(folder: Path, capfd: pytest.CaptureFixture[str]):

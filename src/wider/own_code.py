@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import reduce
@@ -14,6 +15,7 @@ from typing import Any
 from wider.errors import InputError
 
 SEPARATOR = ":"
+INSTALLED = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")]
 
 
 def is_own(name: str) -> bool:
@@ -62,7 +64,8 @@ def find_own(name: str) -> Any:
 def source_digest(names: Sequence[str]) -> str | None:
     """The SHA-256 of the source of a user's own code; None where there is none.
 
-    Of each module, and of those beside it that it imports, directly or by others.
+    Of each module, and of those beside it that it imports, directly or by others; of one that is
+    installed as a package, of its own file alone.
 
     Args:
         names: each `module:name`.
@@ -113,6 +116,8 @@ def _sources(module: str) -> dict[str, Path]:
     file = Path(spec.origin)
     is_package = spec.submodule_search_locations is not None
     root = file.parents[module.count(".") + is_package]
+    if any(file.is_relative_to(place) for place in INSTALLED):
+        return {module: file}  # the versions of packages are kept beside, and theirs are many
     waiting, found = [file], {}
     while waiting:
         path = waiting.pop()

@@ -47,7 +47,7 @@ KEY = re.compile(r"[0-9a-f]{64}")
 TEXT = [
     *["classes", "exclude", "milestones", "options", "metric"],
     *["optimiser", "objective", "layer_rates", "measurements", "transformations"],
-    *["tokenizer", "target"],
+    *["tokenizer", "target", "measured"],
 ]  # empty where there are none
 # That not every table of ours had at first.
 LATER_COLUMNS = ["num_features", "hidden_connectivity", "metric", "higher_is_better", *METRICS]
@@ -189,6 +189,10 @@ def asked(spec: RunSpec) -> dict[str, object]:
     widening, options = spec.widening, spec.model.table
     model = {column: options.pop(option, None) for option, column in MODEL_COLUMNS.items()}
     recipe = {name: _cell(value) for name, value in spec.recipe}
+    if spec.recipe.optimiser is not None:
+        recipe |= dict.fromkeys(("learning_rate", "momentum", "weight_decay"))  # its own count
+    if spec.recipe.steps is not None:
+        recipe["epochs"] = None
     data = {name: _cell(value) for name, value in spec.data}
     return {
         **data | {"classes": " ".join(map(str, spec.data.classes))},
@@ -210,7 +214,7 @@ def asked(spec: RunSpec) -> dict[str, object]:
 def _cell(value: object) -> object:
     """What stands in a table for the value of a field: plain, or as JSON."""
     if isinstance(value, Described):
-        return _text(value.changed)
+        return json.dumps(value.changed)
     if isinstance(value, tuple) and all(isinstance(each, Described) for each in value):
         return " ".join(str(_cell(each)) for each in value)
     return value
@@ -328,6 +332,7 @@ def _came_out(run: Run) -> dict[str, object]:
         "kernel_distance": result.kernel and result.kernel.initial,
         "expected_kernel_distance": result.kernel and result.kernel.expected,
         "theorem_1": result.kernel and result.kernel.theorem_1,
+        "measured": _text(result.measured),
         "seconds": round(result.seconds, 2),
         "peak_memory_mb": round(result.peak_memory / 1e6),
     }

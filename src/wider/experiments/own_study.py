@@ -1,5 +1,6 @@
 """Runs of no experiment here, a family at a time: accuracy against width, whatever was varied."""
 
+import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -253,4 +254,8 @@ def _text(field: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
+    if str(value).startswith('{"name"'):
+        table = json.loads(str(value))
+        options = [f"{name} {_text(name, option)}" for name, option in table.items()]
+        return ", ".join([table["name"], *options[1:]])
     return str(value).strip("{}").replace('"', "") or "none"

@@ -175,8 +175,20 @@ def _table(table: pd.DataFrame) -> dict[str, list]:
 
 def _runs(runs: pd.DataFrame) -> dict[str, list]:
     order = ["dataset", "model", "activation", "method", "allocation", "width", "seed"]
-    table = runs.assign(key=runs["key"].str[:KEY_LENGTH]).sort_values(order)[list(RUN_COLUMNS)]
-    return {"columns": list(RUN_COLUMNS.values()), "rows": cells(table)}
+    table = runs.assign(key=runs["key"].str[:KEY_LENGTH], **_outcomes(runs)).sort_values(order)
+    return {"columns": list(RUN_COLUMNS.values()), "rows": cells(table[list(RUN_COLUMNS)])}
+
+
+def _outcomes(runs: pd.DataFrame) -> dict[str, list]:
+    """Accuracies, and in their place what other runs are judged by."""
+    found = {}
+    for when in ("final", "best"):
+        pairs = zip(runs[f"{when}_test_accuracy"], runs[f"{when}_test_metric"], strict=True)
+        found[f"{when}_test_accuracy"] = [
+            accuracy if pd.isna(metric) else f"{metric:.4g} {words.replace('-', ' ')}"
+            for (accuracy, metric), words in zip(pairs, runs["metric"].map(str), strict=True)
+        ]
+    return found
 
 
 def _origins(runs: pd.DataFrame) -> dict[str, list]:

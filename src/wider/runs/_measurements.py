@@ -63,8 +63,9 @@ class OwnMeasurement(Measurement):
         function: Callable[..., Numbers] = find_own(self.name)
         numbers = function(run, **self.options)
         try:
-            return {str(name): float(value) for name, value in numbers.items()}
-        except (AttributeError, TypeError, ValueError) as error:
+            plain = {name: torch.as_tensor(value).detach() for name, value in numbers.items()}
+            return {str(name): float(value) for name, value in plain.items()}
+        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"{self.name} gives {numbers!r}: a measurement has to give numbers by name"
             ) from error

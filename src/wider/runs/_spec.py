@@ -235,6 +235,7 @@ class RunSpec(BaseModel):
         described = [entry for value in values for entry in _described(value)]
         widening = self.widening
         named = [self.data.dataset, widening.pattern, widening.allocation]
+        named += [self.recipe.objective, self.recipe.metric]
         names = {name for name in named if isinstance(name, str)}
         names |= {entry.name for entry in described}
         return sorted(filter(is_own, names))
