@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from wider.errors import InputError
 from wider.own_code import is_own
-from wider.registry import BOUNDS, Described, SpecRegistry
+from wider.registry import BOUNDS, Described, SpecRegistry, defaults
 
 NAME, OPTIONS = "name", "options"
 
@@ -57,7 +57,7 @@ class FromTable:
         """
         if isinstance(value, Described):
             # Once more from its table: of numbers, 1 and 1.0 would be two keys.
-            return value if is_own(value.name) else self.read(value.table)
+            return value if is_own(value.name) else self.read(value.changed)
         table = {NAME: value} if isinstance(value, str) else value
         if not isinstance(table, Mapping):
             raise ValueError(f"use a name, or a table with a name: {self._known}")
@@ -69,18 +69,18 @@ class FromTable:
             checked = OwnOptions.model_validate(options, strict=True)
             return self.registry.make(name, checked.model_dump())
         try:
-            model = _model_of(self.registry.find(name))
+            cls = self.registry.find(name)
         except InputError as error:
             raise _at(NAME, name, str(error)) from error
-        read = model.model_validate(_with_tuples(options), strict=True)
-        return self.registry.make(name, {key: getattr(read, key) for key in read.model_fields_set})
+        read = _model_of(cls).model_validate(_with_tuples(options), strict=True)
+        return cls(**{key: getattr(read, key) for key in read.model_fields_set})
 
     def options_of(self, table: Mapping[str, Any]) -> list[str]:
         """The fields that a table of this name can have."""
         name = table.get(NAME, self.default)
         if not isinstance(name, str) or is_own(name):
             return [NAME, OPTIONS]
-        return [NAME, *_model_of(self.registry.find(name)).model_fields]
+        return [NAME, *defaults(self.registry.find(name))]
 
     @property
     def _known(self) -> str:

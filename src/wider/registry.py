@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -131,25 +131,23 @@ class Described:
     name: str
 
     def __post_init__(self) -> None:
-        for each in _fields(type(self)):
-            value, bounds = getattr(self, each.name), each.metadata.get(BOUNDS)
-            if bounds is not None and not bounds[0] <= value <= bounds[1]:
-                raise InputError(f"{each.name} is {value}: use {bounds[0]:,} to {bounds[1]:,}")
+        for name, (least, most) in _bounds(type(self)).items():
+            if not least <= (value := getattr(self, name)) <= most:
+                raise InputError(f"{name} is {value}: use {least:,} to {most:,}")
 
     @property
     def table(self) -> dict[str, Any]:
         """The name and all options, those at their defaults too."""
-        return {"name": self.name, **_options(self)}
+        return {"name": self.name} | {name: getattr(self, name) for name in defaults(type(self))}
 
     @property
     def changed(self) -> dict[str, Any]:
         """The name, and the options that are not at their defaults."""
-        options = _options(self)
-        return {"name": self.name} | {
-            each.name: options[each.name]
-            for each in _fields(type(self))
-            if each.name in options and options[each.name] != _default(each)
-        }
+        found = {"name": self.name}
+        for name, default in defaults(type(self)).items():
+            if (value := getattr(self, name)) != default:
+                found[name] = value
+        return found
 
 
 Spec = TypeVar("Spec", bound=Described)
@@ -199,7 +197,7 @@ class SpecRegistry(Registry[type[Spec]]):
             cls = self.own
         else:
             cls, made = self.find(name), {}
-            known = [each.name for each in _fields(cls)]
+            known = list(defaults(cls))
         if unknown := [option for option in options if option not in known]:
             raise InputError(
                 f"the {self.noun} {name!r} has no {', '.join(map(repr, unknown))}; it has "
@@ -208,13 +206,19 @@ class SpecRegistry(Registry[type[Spec]]):
         return cls(**made, **options)
 
 
-def _options(described: Described) -> dict[str, Any]:
-    return {each.name: getattr(described, each.name) for each in _fields(type(described))}
+@cache
+def defaults(cls: type[Described]) -> Mapping[str, Any]:
+    """The options of a class of `Described`, and their defaults."""
+    return {
+        each.name: each.default if each.default_factory is MISSING else each.default_factory()
+        for each in _fields(cls)
+    }
+
+
+@cache
+def _bounds(cls: type[Described]) -> Mapping[str, tuple[float, float]]:
+    return {each.name: each.metadata[BOUNDS] for each in _fields(cls) if BOUNDS in each.metadata}
 
 
 def _fields(cls: type[Any]) -> list[Field[Any]]:
     return [each for each in fields(cls) if each.name != "name"]
-
-
-def _default(each: Field[Any]) -> Any:
-    return each.default if each.default_factory is MISSING else each.default_factory()

@@ -8,7 +8,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from wider.data import ImageData, Normalisation, Preprocessing, load_for, prepare
+from wider.data import InMemoryData, Normalisation, Preprocessing, load_for, prepare
 from wider.errors import InputError
 from wider.experiments.advice_chart import advice_chart
 from wider.report import check_picture_file, write_chart
@@ -50,17 +50,22 @@ def advise(
     if picture is not None:
         check_picture_file(picture)
     preprocessing = Preprocessing(dataset=dataset, normalisation=normalisation)
-    images = load_for(preprocessing, data_dir=data_dir)
-    if not isinstance(images, ImageData):
-        raise InputError(f"{dataset} has large images: the advice is for MLPs on small ones")
-    base = _base_width(base_width, num_weights, images)
-    inputs = prepare(images, preprocessing).train_images
+    loaded = load_for(preprocessing, data_dir=data_dir)
+    data = prepare(loaded, preprocessing)
+    if not isinstance(data, InMemoryData) or data.task.input == "tokens":
+        raise InputError(
+            f"{dataset} is of {loaded.kind}: the advice is for MLPs on images of one size and on "
+            "tables"
+        )
+    a_unit = data.task.numbers_in + data.task.num_outputs
+    base = _base_width(base_width, num_weights, a_unit, dataset)
+    inputs = data.part("train")[0].flatten(1)
     every = widths or tuple(base * 2**power for power in range(DOUBLINGS))
-    family = {"base_width": base, "num_classes": images.num_classes, "seed": seed}
+    family = {"base_width": base, "num_classes": data.task.num_outputs, "seed": seed}
     advice = best_width(inputs, widths=every, allocation=allocation, **family)
     about = (
         f"{dataset}, normalisation {normalisation}; MLP of "
-        f"{base * (images.num_features + images.num_classes):,} weights, allocation {allocation}"
+        f"{base * a_unit:,} weights, allocation {allocation}"
     )
     console().print(_table(advice, about))
     grid = connectivity_grid(
@@ -74,17 +79,16 @@ def advise(
         say(f"picture written to {picture}")
 
 
-def _base_width(base_width: int | None, num_weights: int | None, images: ImageData) -> int:
+def _base_width(base_width: int | None, num_weights: int | None, a_unit: int, dataset: str) -> int:
     if (base_width is None) == (num_weights is None):
         raise InputError("say how many weights there are: either --base-width or --num-weights")
     if base_width is not None:
         return base_width
-    a_unit = images.num_features + images.num_classes
     found = cast(int, num_weights) // a_unit
     if found < 1:
         raise InputError(
             f"num_weights is {num_weights}, but one hidden unit has {a_unit} weights on "
-            f"{images.name}: use at least as many"
+            f"{dataset}: use at least as many"
         )
     return found
 

@@ -248,16 +248,16 @@ def _run(
             f"{', '.join(scale.datasets) or 'none'}"
         )
     wanted = [spec for spec in scale.specs() if spec.data.dataset in (datasets or scale.datasets)]
-    there = _of_images_now(_known_runs(known), wanted, where["data_dir"])
+    there = _of_data_now(_known_runs(known), wanted, where["data_dir"])
     missing = [spec for spec in wanted if spec.key not in set(there.get("key", []))]
     trained = runs_table(train_missing(missing, store, **where))
     return section_of(experiment, scale, merged(there, trained, say=say))
 
 
-def _of_images_now(
+def _of_data_now(
     table: pd.DataFrame, specs: Sequence[RunSpec], data_dir: Path | None
 ) -> pd.DataFrame:
-    """Without the runs whose images were others than they are now, of those that are wanted."""
+    """Without the runs whose data were others than they are now, of those that are wanted."""
     if "data_digest" not in table:
         return table
     told = table.dropna(subset="data_digest")
@@ -270,9 +270,7 @@ def _of_images_now(
         if (now := digests[spec].data) and not now.startswith(before[spec.key])
     ]
     if others:
-        say(
-            f"{len(others)} known runs are trained anew: their images were others than they are now"
-        )
+        say(f"{len(others)} known runs are trained anew: their data were others than they are now")
     return table[~table["key"].isin(others)]
 
 

@@ -79,7 +79,7 @@ def train_missing(
                 raise InputError(
                     f"{len(missing)} runs, such as {missing[0].title}, were trained {TRIES} times "
                     f"and are not in the store {store.path}: something removes or damages them, or "
-                    "changes their images. Stop that and run the same command again"
+                    "changes their data or code. Stop that and run the same command again"
                 )
             _train_all(missing, store, arguments, jobs, console=shown, present=len(found))
             found, tries = _there(wanted, store, data_dir, processes), tries + 1

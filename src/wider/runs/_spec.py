@@ -269,44 +269,41 @@ NOTHING = object()
 
 def _document(spec: RunSpec) -> dict[str, Any]:
     """What the key is the digest of."""
-    document: dict[str, Any] = {}
-    for name, first in FIRST_FIELDS.items():
-        part, default = getattr(spec, name), _defaults()[name]
-        values = part.model_dump(mode="json")
-        changed = {field: _changed(getattr(part, field), value) for field, value in values.items()}
-        document[name] = {
-            field: value
-            for field, value in changed.items()
-            if field in first or values[field] != default[field]
-        }
-    model = _json(spec.model.changed)
+    document = spec.model_dump(mode="json")
+    for name, (later, defaults) in _later_fields().items():
+        part, own = document[name], getattr(spec, name)
+        for field in later:
+            if part[field] == defaults[field]:
+                del part[field]
+            else:
+                part[field] = _changed(getattr(own, field), part[field])
+    model = spec.model.changed
     document["model"] = {**FIRST_OPTIONS, **model} if model["name"] in FIRST_MODELS else model
-    document["seed"] = spec.seed
-    if spec.kernel_pairs:
-        document["kernel_pairs"] = spec.kernel_pairs
-    if spec.measurements:
-        document["measurements"] = [_json(each.changed) for each in spec.measurements]
+    document["measurements"] = [each.changed for each in spec.measurements]
+    for name in ("kernel_pairs", "measurements"):
+        if not document[name]:
+            del document[name]
     return document
 
 
 def _changed(value: Any, dumped: Any) -> Any:
     """A value as the key has it: options that came later do not change it at their defaults."""
-    found = [_json(entry.changed) for entry in _described(value)]
+    found = [entry.changed for entry in _described(value)]
     if not found:
         return dumped
     return found if isinstance(value, tuple) else found[0]
 
 
-def _json(value: Any) -> Any:
-    return json.loads(json.dumps(value, allow_nan=False))
+@cache
+def _later_fields() -> dict[str, tuple[list[str], dict[str, Any]]]:
+    """Of each part the fields that came after the first release, and what all have by default."""
+    defaults = RunSpec().model_dump(mode="json")
+    return {
+        name: ([field for field in defaults[name] if field not in first], defaults[name])
+        for name, first in FIRST_FIELDS.items()
+    }
 
 
 def _described(value: Any) -> list[Described]:
     entries = value if isinstance(value, tuple) else (value,)
     return [entry for entry in entries if isinstance(entry, Described)]
-
-
-@cache
-def _defaults() -> dict[str, Any]:
-    """Of all fields, as they are written; the same every time, and every key needs them."""
-    return RunSpec().model_dump(mode="json")

@@ -242,7 +242,7 @@ class Store:
     def epochs_done(self, spec: RunSpec) -> float:
         """How many epochs of a run are behind us: all of a finished one, else the checkpoint's.
 
-        An epoch that has begun counts by the share of its images.
+        An epoch that has begun counts by the share of its examples.
 
         Reads the head of the file only, so that progress can be watched while others write it.
         """
