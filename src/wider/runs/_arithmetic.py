@@ -77,11 +77,9 @@ def stored_multiply_adds_per_example(spec: RunSpec, task: Task) -> int:
 
 def family_weights(spec: RunSpec, task: Task) -> int:
     """The number of weights of the family's baseline; see `Family.num_weights`."""
-    return (
-        spec.family(task).num_weights
-        if not spec.model.same_uses
-        else _stored(spec, task).family_weights
-    )
+    if not spec.model.same_uses:
+        return spec.family(task).num_weights
+    return _stored(spec, task).family_weights
 
 
 def _without_seed(spec: RunSpec) -> RunSpec:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from wider.data import Dataset, Preprocessing, TrainingData, at_hand, prepare
 from wider.errors import InputError
-from wider.own_code import is_own, source_digest
+from wider.own_code import source_digest
 from wider.runs import provenance
 from wider.runs._arithmetic import family_weights, multiply_adds_per_example
 from wider.runs._checkpoint_clock import CheckpointClock
@@ -123,7 +123,7 @@ def _sizes(spec: RunSpec, model: nn.Module, task: Task) -> dict[str, object]:
         "connectivity": connectivity(model),
         **task_fields(task),
     }
-    if not is_own(spec.model.name):
+    if spec.model.same_uses:  # all of it follows from shapes, quickly
         return sizes
     # Whoever reads the run later may not have the code.
     sizes["multiply_adds"] = multiply_adds_per_example(spec, task)

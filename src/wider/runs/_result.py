@@ -103,8 +103,8 @@ class RunResult(_Grown):
         other_task: of the net, where it is not to recognise images.
         metric: by which epochs, and runs, are compared.
         higher_is_better: of the metric.
-        multiply_adds: of one example's forward pass, where only a user's own code can tell.
-        family_weights: of the family's baseline, where only a user's own code can tell.
+        multiply_adds: of one example's forward pass, where only the net itself can tell.
+        family_weights: of the family's baseline, where only the net itself can tell.
         measured: by the run's measurements, {measurement: {name: number}}.
     """
 
