@@ -318,6 +318,8 @@ def test_flags_of_a_model_of_ones_own(folder: Path, capfd: pytest.CaptureFixture
         ("nets:NextByte", "digits", "nets:NextByte needs vocab_size, and for images"),
         ("nets:small_cnn", "diabetes", "nets:small_cnn needs in_channels, num_classes"),
         ("none:net", "digits", "there is no module 'none'"),
+        ("math:pi", "digits", "math:pi is 3.14159.*: name a function of the width"),
+        ("shutil:copytree", "digits", "shutil:copytree needs dst, which is no size of the task"),
     ],
 )
 def test_a_net_that_does_not_go_with_the_data(model: str, dataset: str, message: str, folder: Path):

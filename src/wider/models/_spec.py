@@ -84,6 +84,8 @@ class OwnModel(ModelSpec):
         )
 
     def _sizes(self, architecture: Callable[..., nn.Module], task: Task) -> dict[str, Any]:
+        if not callable(architecture):
+            raise InputError(f"{self.name} is {architecture!r}: name a function of the width")
         parameters = inspect.signature(architecture).parameters
         named = [name for name in parameters if name in ALL_SIZES and name not in self.options]
         needed = [name for name in named if parameters[name].default is inspect.Parameter.empty]
@@ -94,6 +96,19 @@ class OwnModel(ModelSpec):
             raise InputError(
                 f"{self.name} takes no {', '.join(map(repr, unknown))}; it takes "
                 f"{', '.join(map(repr, parameters))}"
+            )
+        empty = inspect.Parameter.empty
+        alone = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        others = list(parameters.values())[1:]  # the first one is the width
+        if missing := [
+            each.name
+            for each in others
+            if each.default is empty and each.kind in alone
+            if each.name not in {*there, *self.options}
+        ]:
+            raise InputError(
+                f"{self.name} needs {', '.join(missing)}, which is no size of the task: give it as "
+                "one of the options"
             )
         return there
 
