@@ -15,7 +15,7 @@ import tyro
 from wider.cli import _commands
 from wider.cli._described_flags import RULES
 from wider.cli._refusals import check_text, said_of
-from wider.cli._start import INTERRUPTED
+from wider.cli._start import HEARD, INTERRUPTED
 from wider.text import say
 
 # What has been imported stays: the garbage collector need not go through it again and again.
@@ -56,11 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _silence(sys.stdout, sys.stderr)
         return NO_READER
     except KeyboardInterrupt as interrupt:
-        with suppress(OSError):  # the terminal may be gone
-            say("")
-            say(INTERRUPTED)
-        return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
+        return _interrupted(interrupt.args[0] if interrupt.args else signal.SIGINT)
     except Exception as error:
+        if HEARD:
+            return _interrupted(HEARD[0])
         lines = said_of(error)
         if not lines:
             raise
@@ -68,6 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"wider: {line}", style="red")
         _silence_if_full(sys.stdout)
         return BAD_INPUT
+
+
+def _interrupted(number: int) -> int:
+    with suppress(OSError):  # the terminal may be gone
+        say("")
+        say(INTERRUPTED)
+    return 128 + number
 
 
 class _Warnings:

@@ -9,6 +9,7 @@ from typing import NoReturn
 INTERRUPTIONS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+HEARD: list[int] = []  # signals that interrupted, for libraries make errors of their own of them
 INTERRUPTED = "wider: interrupted; the same command goes on from what is finished"
 
 
@@ -42,4 +43,5 @@ def _end(number: int, _: object) -> NoReturn:
 
 def _interrupt(number: int, _: object) -> NoReturn:
     _on_interruption(signal.SIG_DFL)
+    HEARD.append(number)
     raise KeyboardInterrupt(number)
