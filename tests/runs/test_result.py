@@ -3,7 +3,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from wider.runs import BestEpoch
+from wider.runs import BestEpoch, RunResult
 from wider.runs._result import summarise
 from wider.training import Epoch, History
 
@@ -67,6 +67,19 @@ def test_one_epoch():
     summary = summarise(history((0.25, NAN)))
     assert summary["final"] == summary["best_test"] == best(1, 0.25)
     assert summary["seconds"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("epoch", "told"),
+    [
+        (BestEpoch(epoch=1, test_accuracy=0.0), "0.00%"),  # a net that recognises nothing
+        (BestEpoch(epoch=1, test_accuracy=0.125), "12.50%"),
+        (BestEpoch(epoch=1, test_accuracy=0.5, test_metric=0.0), "0 bits per byte"),
+        (BestEpoch(epoch=1, test_accuracy=None, test_metric=2.34567), "2.346 bits per byte"),
+    ],
+)
+def test_what_was_reached_is_told(epoch: BestEpoch, told: str):
+    assert RunResult.model_construct(metric="bits-per-byte").told(epoch) == told
 
 
 def test_frozen_and_closed():

@@ -146,7 +146,8 @@ class RunResult(_Grown):
         """
         if epoch.test_metric is not None:
             return f"{epoch.test_metric:.4g} {self.words}"
-        return f"{epoch.test_accuracy or math.nan:.{digits}%}"
+        accuracy = math.nan if epoch.test_accuracy is None else epoch.test_accuracy
+        return f"{accuracy:.{digits}%}"
 
     @property
     def words(self) -> str:
