@@ -98,23 +98,24 @@ def execute(
         keep = partial(store.write_checkpoint, spec, digests=digests)
         _train(trainer, keep if processes.is_first else None, on_epoch, clock)
         trainer.update_model()
-        judged = trainer.metric
-        metric = {"metric": judged.name, "higher_is_better": judged.higher_is_better}
-        result = RunResult.model_validate(
-            {
-                **summarise(trainer.history, **metric),
-                **metric,
-                **before,
-                "measured": _together(measured_before, _measured(spec, model, data, "after")),
-                "peak_memory": provenance.peak_memory(place),
-                "provenance": _provenance_of(dataset, digests, trainer, place, started),
-            }
-        )
-        trained = Run(spec, result, trainer.history)
+        found = {
+            **before,
+            "measured": _together(measured_before, _measured(spec, model, data, "after")),
+            "peak_memory": provenance.peak_memory(place),
+            "provenance": _provenance_of(dataset, digests, trainer, place, started),
+        }
+        trained = Run(spec, _result_of(trainer, found), trainer.history)
         if processes.is_first:
             store.write(trained, model)
         processes.told_by_first()
         return trained if processes.is_first else cast(Run, store.read(spec))
+
+
+def _result_of(trainer: Engine, found: dict[str, object]) -> RunResult:
+    """The result of a run, given the fields that do not follow from its history."""
+    judged = trainer.metric
+    metric = {"metric": judged.name, "higher_is_better": judged.higher_is_better}
+    return RunResult.model_validate({**summarise(trainer.history, **metric), **metric, **found})
 
 
 def _sizes(spec: RunSpec, model: nn.Module, task: Task) -> dict[str, object]:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from wider.data import TrainingData
-from wider.described import FromTable
 from wider.errors import InputError
 from wider.own_code import find_own
 from wider.registry import Described, SpecRegistry, bounded
@@ -77,8 +76,6 @@ MEASUREMENTS: SpecRegistry[Measurement] = SpecRegistry(
 """Measurements by name. Another one is a class with the decorator `@MEASUREMENTS.register(name)`
 in a file of its own.
 """
-
-READ_MEASUREMENT = FromTable(MEASUREMENTS)
 
 
 @MEASUREMENTS.register("activations")

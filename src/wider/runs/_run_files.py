@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from wider.errors import InputError
 from wider.files import NotAFileError, read_whole, write_whole
 from wider.runs._digests import Digests
-from wider.runs._result import RunResult
-from wider.runs._result import summarise as summary_of
+from wider.runs._result import RunResult, summarise
 from wider.runs._spec import RunSpec
 from wider.training import History
 
@@ -232,7 +231,7 @@ def digest(content: bytes) -> str:
 def _check_summary(spec: RunSpec, result: RunResult, history: History, folder: Path) -> None:
     if [row.epoch for row in history] != list(range(1, len(history) + 1)) or not history:
         raise DamagedRun(f"{folder / HISTORY} does not have the epochs 1, 2, ... of a run")
-    summary = summary_of(history, metric=result.metric, higher_is_better=result.higher_is_better)
+    summary = summarise(history, metric=result.metric, higher_is_better=result.higher_is_better)
     wrong = [name for name, value in summary.items() if getattr(result, name) != value]
     if wrong:
         raise DamagedRun(
