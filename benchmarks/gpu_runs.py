@@ -14,9 +14,9 @@ from typing import Literal
 import tyro
 
 from wider.errors import InputError
-from wider.experiments import find
 from wider.report import runs_in_results
 from wider.runs import RunSpec, Store, train_missing
+from wider.study import find
 from wider.training import Precision
 
 # Experiment, dataset, base width, method where not all of them. No claim waits for the last two

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wider.experiments import EXPERIMENTS
 from wider.runs import RunSpec
+from wider.study import EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]
 PINNED: dict[str, str] = json.loads(Path(__file__).with_name("committed_keys.json").read_text())

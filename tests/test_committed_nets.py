@@ -16,9 +16,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wider.experiments import EXPERIMENTS, read_table
 from wider.runs import RunSpec
 from wider.sparsity import BudgetWarning, connectivity, count_weights
+from wider.study import EXPERIMENTS, read_table
 from wider.tasks import Task
 
 ROOT = Path(__file__).parents[1]

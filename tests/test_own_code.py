@@ -12,11 +12,11 @@ import torch
 
 from wider.cli import main
 from wider.errors import InputError
-from wider.experiments import table_of_store
 from wider.files import read_whole
 from wider.own_code import look_in
 from wider.randomness import stream
 from wider.runs import Run, RunSpec, Store, execute, read_study, train_missing
+from wider.study import table_of_store
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::wider.training.SlowEngineWarning"),

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import wider
-from wider.experiments import EXPERIMENTS, advice, read_table, verdicts
 from wider.report import runs_in_results
 from wider.runs import read_study
+from wider.study import EXPERIMENTS, advice, read_table, verdicts
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 RESULTS = Path(__file__).parents[1] / "results"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wider.experiments import EXPERIMENTS, read_table
+from wider.study import EXPERIMENTS, read_table
 
 RESULTS = Path(__file__).parents[1] / "results"
 TABLES = {

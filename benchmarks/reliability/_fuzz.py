@@ -19,8 +19,8 @@ from tomlkit.exceptions import TOMLKitError
 
 from wider.cli._commands import COMMANDS
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS
 from wider.runs import RunSpec
+from wider.study import EXPERIMENTS
 from wider.training import Engine, Epoch
 
 Flag = tuple[str, st.SearchStrategy[list[str]]]  # and what follows it

@@ -13,9 +13,9 @@ from benchmarks.reliability._part import Case, Part, Tally, Wrong
 from benchmarks.reliability._studies import Study, check_store, studied
 
 from wider.cli._commands import COMMANDS
-from wider.experiments import find
 from wider.runs import Store, execute
 from wider.runs._run_files import CHECKPOINT, RESULT
+from wider.study import find
 
 PAGES = 0.1  # share of the cases in which a page is made, which takes a second
 MADE = re.compile(r"Page made [^;]*;")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from wider.experiments import EXPERIMENTS
+from wider.study import EXPERIMENTS
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu_campaign.sh"
 QUEUE = runpy.run_path(str(SCRIPT.with_name("gpu_runs.py")))

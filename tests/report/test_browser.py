@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from wider.drawing import layered
 from wider.evidence import Claim, Evidence, Interval
-from wider.experiments import Picture, find
-from wider.experiments.drawing import layered
 from wider.report import runs_in_results, write_page
+from wider.study import Picture, find
 
 RESULTS = Path(__file__).parents[2] / "results"
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import vl_convert
 
-from wider.experiments import find
 from wider.report import runs_in_store, write_page
 from wider.runs import Store, execute
+from wider.study import find
 
 BUNDLE = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
 

@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 
 from wider.data import Preprocessing
+from wider.drawing import layered, single_mark, together
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, SUBJECTS, find, verdicts
-from wider.experiments.drawing import layered, single_mark, together
 from wider.report import (
     cells,
     runs_in_results,
@@ -31,6 +30,7 @@ from wider.report._limits import limits
 from wider.report._paper import beside_paper
 from wider.report._verdicts import SIGNS, judged, number_text
 from wider.runs import RunSpec, Store, Widening, execute
+from wider.study import EXPERIMENTS, SUBJECTS, find, verdicts
 from wider.training import Recipe
 
 RESULTS = Path(__file__).parents[2] / "results"

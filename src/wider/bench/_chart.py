@@ -9,8 +9,8 @@ import pandas as pd
 
 from wider.bench._factor import as_factor
 from wider.bench._suite import CHANNELS_LAST, CSR, DENSE, MASKED, NATIVE, SPARSEPROP
-from wider.experiments.charts import BLUE, GREEN, GREY, ORANGE, finish, log_ticks
-from wider.experiments.drawing import Drawing, layered, together
+from wider.charts import BLUE, GREEN, GREY, ORANGE, finish, log_ticks
+from wider.drawing import Drawing, layered, together
 
 BLACK, PURPLE = "#000000", "#CC79A7"
 STYLES = {  # shapes too, so that colour is not all that tells lines apart

@@ -17,7 +17,7 @@ from wider.bench._fresh import in_fresh_process
 from wider.bench._layers import random_images
 from wider.bench._suite import NATIVE, Case, Suite
 from wider.bench._training import TrainingStep
-from wider.experiments.drawing import Drawing
+from wider.drawing import Drawing
 
 MOST_PROCESSES = 3
 WARM_UP_BATCH = 16

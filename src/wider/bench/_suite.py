@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 
 from wider.bench._measure import torch_threads
+from wider.drawing import Drawing
 from wider.errors import InputError
-from wider.experiments.drawing import Drawing
 from wider.native import NO_KERNELS, compiled_kernels, is_available
 from wider.runs import provenance
 

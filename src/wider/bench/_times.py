@@ -12,7 +12,7 @@ from wider.bench._break_even import break_even
 from wider.bench._factor import as_factor
 from wider.bench._measure import measure
 from wider.bench._suite import NATIVE, Case, Suite
-from wider.experiments.drawing import Drawing
+from wider.drawing import Drawing
 
 SLOW = 0.005  # seconds; from there on milliseconds are easier to read than microseconds
 SECONDS = ["seconds", "seconds_lower", "seconds_upper"]

@@ -15,8 +15,8 @@ from wider.bench._fresh import in_fresh_process
 from wider.bench._layers import random_images
 from wider.bench._suite import MASKED, NATIVE, Case, Contestant, Suite
 from wider.bench._training import TrainingStep
-from wider.experiments.charts import finish
-from wider.experiments.drawing import Drawing, faceted, layered
+from wider.charts import finish
+from wider.drawing import Drawing, faceted, layered
 from wider.families import Family
 from wider.models import ResNet18
 from wider.sparsity import sparsify, to_native

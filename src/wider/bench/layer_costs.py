@@ -14,8 +14,8 @@ from torch import nn
 from wider.bench._layers import both_passes, random_images
 from wider.bench._suite import MASKED, NATIVE, Case, Contestant
 from wider.bench._times import TimeSuite
-from wider.experiments.charts import BLUE, finish
-from wider.experiments.drawing import Drawing, layered
+from wider.charts import BLUE, finish
+from wider.drawing import Drawing, layered
 from wider.native import NativeConv2d, cost
 from wider.native.cost import Coefficients, Work
 from wider.sparsity import WORTH, native_layer, sparsify

@@ -17,7 +17,6 @@ from wider.cli._runs import runs
 from wider.cli._sweep import sweep
 from wider.data import write_shards
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, find, runs_table, table_of_store
 from wider.own_code import look_in
 from wider.report import (
     Section,
@@ -31,6 +30,7 @@ from wider.report import (
     write_pictures,
 )
 from wider.runs import Run, RunSpec, Store, digests_now, train_missing
+from wider.study import EXPERIMENTS, find, runs_table, table_of_store
 from wider.text import console, say
 from wider.training import Precision, is_first_process
 

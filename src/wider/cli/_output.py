@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 from rich.table import Table
 
-from wider.experiments import (
+from wider.report import cells, heading, with_intervals
+from wider.study import (
     Experiment,
     Scale,
     estimated_core_seconds,
     estimated_gigabytes,
     estimated_gpu_hours,
 )
-from wider.report import cells, heading, with_intervals
 from wider.text import console
 
 NAMED = 5  # diverged runs that are named on the screen

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wider.evidence import Outcome
-from wider.experiments import Picture
 from wider.report._overview import overview
 from wider.report._sections import Section
 from wider.report._verdicts import PART, SIGNS, Judged, counts
+from wider.study import Picture
 
 # Claims that a wider net beats the dense one with as many weights: {name: (net, images)}.
 GAINS: Mapping[str, tuple[str, str]] = {

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wider.experiments import IN_PAPER
 from wider.models import ACTIVATION_NAMES
+from wider.study import IN_PAPER
 
 INTERVAL = "_interval"
 WORDS = {

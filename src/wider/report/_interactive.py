@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from wider.experiments.charts import BLACK, BLUE, GREEN, GREY, ORANGE, PALE_BLUE, PAPER, PURPLE
-from wider.experiments.drawing import Drawing, Spec
+from wider.charts import BLACK, BLUE, GREEN, GREY, ORANGE, PALE_BLUE, PAPER, PURPLE
+from wider.drawing import Drawing, Spec
 
 SEVERAL_VIEWS = ("hconcat", "vconcat", "concat")
 FADED = 0.08  # opacity of lines that the reader has switched off

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from wider.experiments import IN_PAPER, Picture, dataset_title
-from wider.experiments.charts import BLUE, GREY, ORANGE, finish
-from wider.experiments.drawing import Drawing, layered, together
+from wider.charts import BLUE, GREY, ORANGE, finish
+from wider.drawing import Drawing, layered, together
 from wider.report._sections import Section
+from wider.study import IN_PAPER, Picture, dataset_title
 
 SPARSE, DENSE = "sparse: as many weights at every width", "dense: more weights the wider"
 COLOURS = {SPARSE: BLUE, DENSE: ORANGE}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from wider.experiments import EXPERIMENTS, families, own_study, same_lines
 from wider.report._sections import Section
+from wider.study import EXPERIMENTS, families, own_study, same_lines
 
 
 @dataclass(frozen=True, eq=False)

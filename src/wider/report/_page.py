@@ -10,7 +10,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from wider.errors import InputError
-from wider.experiments import EXPERIMENTS, Experiment
 from wider.files import read_whole, target_of, write_output
 from wider.report._answer import Answer, answer
 from wider.report._cost import costs
@@ -22,6 +21,7 @@ from wider.report._own_sections import own_sections
 from wider.report._paper import beside_paper
 from wider.report._sections import Section, sections_of
 from wider.report._verdicts import by_subject, counts, judged
+from wider.study import EXPERIMENTS, Experiment
 from wider.text import shown
 
 # Shown of every run; the rest is in `wider results --format csv`.

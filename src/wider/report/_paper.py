@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from wider.experiments import IN_PAPER
 from wider.report._sections import Section
+from wider.study import IN_PAPER
 
 OURS = "best_test_accuracy"
 COLUMNS = ["dataset", "activation", "method", "normalisation", "width"]

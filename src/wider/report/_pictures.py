@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from wider.errors import InputError
-from wider.experiments import Picture
 from wider.files import make_folder, write_output
 from wider.report._sections import Section
+from wider.study import Picture
 
 PIXELS_PER_INCH = 144
 ENDINGS = ("png", "svg", "pdf", "html")

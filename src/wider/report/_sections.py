@@ -7,8 +7,8 @@ from functools import cached_property
 import pandas as pd
 from altair.utils.schemapi import debug_mode
 
-from wider.experiments import Experiment, Picture, Scale
 from wider.report._interactive import shows_something
+from wider.study import Experiment, Picture, Scale
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from wider.evidence import Evidence, Outcome
-from wider.experiments import EXPERIMENTS, SUBJECTS, Experiment, Verdict, verdicts
+from wider.study import EXPERIMENTS, SUBJECTS, Experiment, Verdict, verdicts
 
 # Told apart by word and sign; the colour comes on top.
 SIGNS: Mapping[Outcome, str] = {
