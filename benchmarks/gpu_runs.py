@@ -16,7 +16,7 @@ import tyro
 from wider.errors import InputError
 from wider.report import runs_in_results
 from wider.runs import RunSpec, Store, train_missing
-from wider.study import find
+from wider.study import EXPERIMENTS
 from wider.training import Precision
 
 # Experiment, dataset, base width, method where not all of them. No claim waits for the last two
@@ -64,7 +64,7 @@ class Settings:
 def wanted(scale: str) -> list[RunSpec]:
     """All runs of the experiments in `ORDER`, each once, in that order."""
     names = dict.fromkeys(name for name, *_ in ORDER)
-    specs = {name: find(name).scale(scale).specs() for name in names}
+    specs = {name: EXPERIMENTS.find(name).scale(scale).specs() for name in names}
     first = [
         spec
         for name, dataset, base_width, method in ORDER

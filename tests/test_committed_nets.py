@@ -16,9 +16,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wider.runs import RunSpec
+from wider.runs import RunSpec, read_table
 from wider.sparsity import BudgetWarning, connectivity, count_weights
-from wider.study import EXPERIMENTS, read_table
+from wider.study import EXPERIMENTS
 from wider.tasks import Task
 
 ROOT = Path(__file__).parents[1]

@@ -15,8 +15,7 @@ from wider.errors import InputError
 from wider.files import read_whole
 from wider.own_code import look_in
 from wider.randomness import stream
-from wider.runs import Run, RunSpec, Store, execute, read_study, train_missing
-from wider.study import table_of_store
+from wider.runs import Run, RunSpec, Store, execute, read_study, table_of_store, train_missing
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::wider.training.SlowEngineWarning"),

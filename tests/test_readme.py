@@ -10,8 +10,9 @@ import torch
 
 import wider
 from wider.report import runs_in_results
-from wider.runs import read_study
-from wider.study import EXPERIMENTS, advice, read_table, verdicts
+from wider.runs import read_study, read_table
+from wider.study import EXPERIMENTS, verdicts
+from wider.study.kernel import advice
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 RESULTS = Path(__file__).parents[1] / "results"

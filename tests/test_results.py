@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wider.study import EXPERIMENTS, read_table
+from wider.runs import read_table
+from wider.study import EXPERIMENTS
 
 RESULTS = Path(__file__).parents[1] / "results"
 TABLES = {

@@ -15,7 +15,7 @@ from benchmarks.reliability._studies import Study, check_store, studied
 from wider.cli._commands import COMMANDS
 from wider.runs import Store, execute
 from wider.runs._run_files import CHECKPOINT, RESULT
-from wider.study import find
+from wider.study import EXPERIMENTS
 
 PAGES = 0.1  # share of the cases in which a page is made, which takes a second
 MADE = re.compile(r"Page made [^;]*;")
@@ -145,7 +145,7 @@ def _files(store: Path) -> list[Path]:
 def _with_checkpoint(finished: Path, store: Path) -> Path:
     """A copy in which one run is not finished."""
     shutil.copytree(finished, store)
-    spec = find("demo").scale("smoke").specs()[1]
+    spec = EXPERIMENTS["demo"].scale("smoke").specs()[1]
     shutil.rmtree(store / spec.key)
 
     def interrupted() -> bool:

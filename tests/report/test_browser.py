@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from wider.drawing import layered
 from wider.evidence import Claim, Evidence, Interval
 from wider.report import runs_in_results, write_page
-from wider.study import Picture, find
+from wider.study import EXPERIMENTS, Picture
 
 RESULTS = Path(__file__).parents[2] / "results"
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
@@ -308,7 +308,7 @@ def test_names_stay_text(browser: Browser, runs: pd.DataFrame, tmp_path: Path):
         claim("slope", Interval(-2.0, -3.0, -1.0), "seeds a day"),
         claim("missing", None),
     )
-    demo = replace(find("demo"), title=EVIL, draw=draw, claims=claims)
+    demo = replace(EXPERIMENTS["demo"], title=EVIL, draw=draw, claims=claims)
     write_page(runs.assign(dataset=EVIL), tmp_path / "evil.html", experiments=[demo])
     opened = _open(browser, tmp_path / "evil.html")
     page = opened.page

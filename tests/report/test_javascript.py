@@ -6,7 +6,7 @@ import vl_convert
 
 from wider.report import runs_in_store, write_page
 from wider.runs import Store, execute
-from wider.study import find
+from wider.study import EXPERIMENTS
 
 BUNDLE = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
 
@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    execute(find("demo").scale("smoke").specs()[0], Store(folder))
+    execute(EXPERIMENTS["demo"].scale("smoke").specs()[0], Store(folder))
     return folder
 
 

@@ -8,13 +8,13 @@ import pytest
 from wider.report import runs_in_results, runs_in_store, write_page, write_pictures
 from wider.report._own_sections import own_sections
 from wider.runs import RunSpec, Store, Widening, execute
-from wider.study import find
+from wider.study import EXPERIMENTS
 
 NAME = "<b>mine</b>"
 
 
 def _own(width: int, seed: int, *, base_width: int = 4) -> RunSpec:
-    demo = find("demo").scale("smoke").specs()[0]
+    demo = EXPERIMENTS["demo"].scale("smoke").specs()[0]
     widening = Widening(base_width=base_width, width=width)
     return demo.model_copy(update={"widening": widening, "seed": seed})
 
@@ -24,7 +24,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The demo's smallest scale, two more widths of its family, and another family."""
     store = Store(tmp_path_factory.mktemp("store"))
     specs = [
-        *find("demo").scale("smoke").specs(),
+        *EXPERIMENTS["demo"].scale("smoke").specs(),
         *(_own(width, seed) for width in (6, 10) for seed in (0, 1)),
         _own(12, 0, base_width=3),
         _own(12, 1, base_width=3),
@@ -53,7 +53,7 @@ def test_there_is_a_section_for_each_family_with_runs_of_ones_own(runs: pd.DataF
 
 
 def test_where_all_runs_are_of_experiments_there_is_none(runs: pd.DataFrame):
-    known = {spec.key for spec in find("demo").scale("smoke").specs()}
+    known = {spec.key for spec in EXPERIMENTS["demo"].scale("smoke").specs()}
     assert list(own_sections(runs[runs["key"].isin(known)])) == []
 
 

@@ -30,7 +30,7 @@ from wider.report._limits import limits
 from wider.report._paper import beside_paper
 from wider.report._verdicts import SIGNS, judged, number_text
 from wider.runs import RunSpec, Store, Widening, execute
-from wider.study import EXPERIMENTS, SUBJECTS, find, verdicts
+from wider.study import EXPERIMENTS, Subject, verdicts
 from wider.training import Recipe
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -40,7 +40,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """All runs of the demo at its smallest scale, and one run that no experiment knows."""
     store = Store(tmp_path_factory.mktemp("store"))
-    for spec in find("demo").scale("smoke").specs():
+    for spec in EXPERIMENTS["demo"].scale("smoke").specs():
         execute(spec, store)
     own = RunSpec(
         data=Preprocessing(dataset="digits"),
@@ -90,7 +90,7 @@ def test_the_page_needs_nothing_but_itself(store: Store, tmp_path: Path):
 
 
 def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store, tmp_path: Path):
-    sections = write_page(_runs(store), tmp_path / "report.html", experiments=[find("demo")])
+    sections = write_page(_runs(store), tmp_path / "report.html", experiments=[EXPERIMENTS["demo"]])
     text = (tmp_path / "report.html").read_text()
     page = Page(text)
     assert [section.anchor for section in sections] == ["demo-smoke", "study-1-own"]
@@ -138,9 +138,9 @@ def test_every_claim_has_its_verdict_with_evidence(kept: str):
 def test_claims_stand_under_their_subjects(kept: str):
     board = kept[kept.index('id="verdicts"') : kept.index('id="rule"')]
     names = re.findall(r'<h3 id="about-[^>]*>([^<]*?) <', board)
-    assert [html.unescape(name) for name in names] == list(SUBJECTS)
+    assert [html.unescape(name) for name in names] == list(Subject)
     found = verdicts(runs_in_results(RESULTS), EXPERIMENTS)
-    for subject, part in zip(SUBJECTS, board.split('class="subject"')[1:], strict=True):
+    for subject, part in zip(Subject, board.split('class="subject"')[1:], strict=True):
         own = {verdict.claim.name for verdict in found if verdict.claim.subject == subject}
         assert {each.claim.name for each in found if f'id="{each.claim.name}"' in part} == own
     chosen = [each for each in found if each.evidence and each.claim.has_chosen_border]
@@ -184,7 +184,9 @@ def test_the_first_screen_says_what_the_verdicts_say(kept: str):
 
 
 def test_a_page_about_other_things_is_not_checked_against_the_paper(store: Store, tmp_path: Path):
-    (section, *_) = write_page(_runs(store), tmp_path / "page.html", experiments=[find("demo")])
+    (section, *_) = write_page(
+        _runs(store), tmp_path / "page.html", experiments=[EXPERIMENTS["demo"]]
+    )
     text = html.unescape((tmp_path / "page.html").read_text())
     assert "checked against" not in text
     assert "Golubeva, Neyshabur and Gur-Ari wrote" not in text
@@ -238,7 +240,7 @@ def _luminance(colour: str) -> float:
 def test_the_papers_numbers_stand_beside_ours():
     section = next(
         each
-        for each in sections_of(runs_in_results(RESULTS), [find("figure-4")])
+        for each in sections_of(runs_in_results(RESULTS), [EXPERIMENTS["figure-4"]])
         if each.anchor == "figure-4-paper"
     )
     table = beside_paper(section)
@@ -250,11 +252,11 @@ def test_the_papers_numbers_stand_beside_ours():
     assert row["best_test_accuracy"] == cells_80["best_test_accuracy"].max()
     gap = 100 * (cells_80["best_test_accuracy"].max() - 0.963)
     assert row["ours_less_the_paper"] == f"{gap:+.2f} points"
-    assert beside_paper(next(sections_of(section.table, [find("figure-2")]))).empty
+    assert beside_paper(next(sections_of(section.table, [EXPERIMENTS["figure-2"]]))).empty
 
 
 def test_costs_are_counted_net_by_net(store: Store):
-    section = next(sections_of(_runs(store), [find("demo")]))
+    section = next(sections_of(_runs(store), [EXPERIMENTS["demo"]]))
     table = costs(section)
     assert table["runs"].sum() == len(section.table) == 6
     widest = section.table[section.table["width"] == section.table["width"].max()]
@@ -316,7 +318,7 @@ def test_pictures_without_a_panel_are_left_out():
 
 def test_an_incomplete_experiment_says_so(store: Store, tmp_path: Path):
     part = Store(tmp_path / "store")
-    execute(find("demo").scale("smoke").specs()[0], part)
+    execute(EXPERIMENTS["demo"].scale("smoke").specs()[0], part)
     write_page(_runs(part), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert "1 of 6 runs are done" in text
@@ -340,7 +342,7 @@ def test_lossy_images_are_named(store: Store, tmp_path: Path):
 
 def test_a_damaged_run_is_left_out_and_named(store: Store, tmp_path: Path):
     copy = Store(tmp_path / "store")
-    specs = find("demo").scale("smoke").specs()[:2]
+    specs = EXPERIMENTS["demo"].scale("smoke").specs()[:2]
     for spec in specs:
         execute(spec, copy)
     (copy.folder(specs[0]) / "history.parquet").write_bytes(b"torn")
@@ -403,7 +405,7 @@ def test_pictures_that_need_no_run_are_always_there(store: Store, tmp_path: Path
 
 
 def test_pictures_are_written_in_three_formats(store: Store, tmp_path: Path):
-    sections = list(sections_of(_runs(store), [find("demo")]))
+    sections = list(sections_of(_runs(store), [EXPERIMENTS["demo"]]))
     paths = write_pictures(sections, tmp_path / "new" / "folder")
     assert [path.name for path in paths] == [
         "demo-smoke.pdf",
@@ -431,13 +433,13 @@ def test_numbers_are_shown_as_a_reader_wants_them():
 
 
 def test_tables_that_were_kept_give_the_same_page(store: Store, tmp_path: Path):
-    section = next(sections_of(_runs(store), [find("demo")]))
+    section = next(sections_of(_runs(store), [EXPERIMENTS["demo"]]))
     (tmp_path / "kept").mkdir()
     section.table.to_csv(tmp_path / "kept" / "demo-smoke.csv", index=False)
     (tmp_path / "kept" / "bench-linear.csv").write_text("width\n1\n")
     kept = runs_in_results(tmp_path / "kept")
     assert kept["key"].tolist() == section.table["key"].tolist()
-    again = next(sections_of(kept, [find("demo")]))
+    again = next(sections_of(kept, [EXPERIMENTS["demo"]]))
     # Bit for bit: nothing is lost on the way through the file.
     pd.testing.assert_frame_equal(again.summary, section.summary, check_exact=True)
     for original, copy in zip(section.pictures, again.pictures, strict=True):
@@ -446,7 +448,7 @@ def test_tables_that_were_kept_give_the_same_page(store: Store, tmp_path: Path):
 
 
 def test_a_run_in_several_tables_is_there_once(store: Store, tmp_path: Path):
-    section = next(sections_of(_runs(store), [find("demo")]))
+    section = next(sections_of(_runs(store), [EXPERIMENTS["demo"]]))
     for name in ("demo-smoke", "demo-laptop"):
         section.table.to_csv(tmp_path / f"{name}.csv", index=False)
     assert len(runs_in_results(tmp_path)) == len(section.table)
@@ -475,16 +477,20 @@ def test_every_committed_table_is_of_runs_that_its_experiment_has():
 def test_an_experiment_that_shares_all_its_runs_with_another_is_not_shown():
     """Figure 5 starts with runs of Figure 1, and says nothing before it has one of its own."""
     runs = runs_in_results(RESULTS)
-    figure_1 = runs[runs["key"].isin({spec.key for spec in find("figure-1").scale().specs()})]
-    shown = [find("figure-1"), find("figure-5")]
+    figure_1 = runs[
+        runs["key"].isin({spec.key for spec in EXPERIMENTS["figure-1"].scale().specs()})
+    ]
+    shown = [EXPERIMENTS["figure-1"], EXPERIMENTS["figure-5"]]
     assert [section.anchor for section in sections_of(figure_1, shown)] == ["figure-1-laptop"]
-    own = find("figure-5").scale().specs()[-1]
+    own = EXPERIMENTS["figure-5"].scale().specs()[-1]
     begun = pd.concat([figure_1, figure_1.iloc[:1].assign(key=own.key)])
     anchors = [section.anchor for section in sections_of(begun, shown)]
     assert anchors == ["figure-1-laptop", "figure-5-laptop"]
     # Figures 1 and 9 have each a family of Figure 5, which neither of them shows beside the other.
     both = {
-        spec.key for name in ("figure-1", "figure-9") for spec in find(name).scale("gpu").specs()
+        spec.key
+        for name in ("figure-1", "figure-9")
+        for spec in EXPERIMENTS[name].scale("gpu").specs()
     }
     anchors = {
         section.anchor
@@ -492,6 +498,6 @@ def test_an_experiment_that_shares_all_its_runs_with_another_is_not_shown():
     }
     assert {"figure-1-gpu", "figure-5-gpu", "figure-9-gpu"} <= anchors
     # Alone, they are all that there is to see.
-    assert [section.anchor for section in sections_of(figure_1, [find("figure-5")])] == [
+    assert [section.anchor for section in sections_of(figure_1, [EXPERIMENTS["figure-5"]])] == [
         "figure-5-laptop"
     ]

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from wider.runs import RunSpec
-from wider.study._table import asked
+from wider.runs import RunSpec, asked
 
 ENCODINGS = {"cifar10": "jpeg"}
 NUM_FEATURES = {"digits": 64, "mnist": 784, "cifar10": 1024}

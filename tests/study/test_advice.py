@@ -7,7 +7,7 @@ import pytest
 
 from wider.data import Preprocessing
 from wider.runs import RunSpec
-from wider.study import advice
+from wider.study.kernel import advice
 
 from .tables import table_of
 

@@ -5,7 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from wider.study import advice_grid, figure_4
+from wider.study.kernel import advice_grid
+from wider.study.mlp import figure_4
 
 from .tables import table_of
 

@@ -8,15 +8,13 @@ from wider.data import KNOWN, write_shards
 from wider.errors import InputError
 from wider.report import runs_in_store, section_of
 from wider.report._interactive import shows_something
-from wider.runs import Store, train_missing
+from wider.runs import Store, runs_table, train_missing
 from wider.study import (
     EXPERIMENTS,
     Experiment,
     estimated_core_seconds,
     estimated_gigabytes,
     estimated_gpu_hours,
-    find,
-    runs_table,
 )
 from wider.tasks import Task
 
@@ -127,7 +125,7 @@ def test_what_is_drawn_from_untrained_nets_runs_from_the_command_line(
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_what_is_drawn_from_untrained_nets_needs_no_run(name: str, tmp_path: Path):
-    experiment = find(name)
+    experiment = EXPERIMENTS[name]
     scale = experiment.scale()
     assert list(scale.specs()) == []
     nothing = runs_table([])
@@ -143,16 +141,16 @@ def test_every_figure_and_table_of_the_paper_is_there():
 
 
 def test_imagenet_needs_disk_and_a_gpu_for_days():
-    paper = find("table-1").scale("paper").specs()
+    paper = EXPERIMENTS["table-1"].scale("paper").specs()
     # 180.6 million weights at width 256: the dense net's 29 billion multiply-adds, three times per
     # image, dominate: 1.28 million images, 150 epochs.
     assert 50 < estimated_gpu_hours(paper) < 500
     assert estimated_gigabytes(paper) == 190
-    assert estimated_gigabytes(find("figure-5").scale("paper").specs()) == 0
+    assert estimated_gigabytes(EXPERIMENTS["figure-5"].scale("paper").specs()) == 0
 
 
 def test_unknown_experiment_names_the_known_ones():
     with pytest.raises(
         InputError, match="unknown experiment 'figure-99'; use one of: demo, figure-1"
     ):
-        find("figure-99")
+        EXPERIMENTS["figure-99"]

@@ -7,7 +7,7 @@ from torch import nn
 
 from wider.models import MLP
 from wider.sparsity import count_weights, sparsify, weight_layers
-from wider.study import figure_2
+from wider.study.drawn import figure_2
 
 EMPTY = pd.DataFrame()
 SCALE = figure_2.EXPERIMENT.scale("paper")

@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 
 from wider.sparsity import count_weights
-from wider.study import figure_4, figure_4_checks
 from wider.study._experiment import Scale
+from wider.study.mlp import figure_4, figure_4_checks
 from wider.tasks import Task
 
 EXPERIMENT = figure_4_checks.EXPERIMENT

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from wider.sparsity import count_weights, weight_layers
-from wider.study import figure_7, figure_7_rates
-from wider.study._figure_7_runs import PUBLISHED, RATES, WIDTHS
+from wider.study.kernel import figure_7, figure_7_rates
+from wider.study.kernel.runs import RATES, WIDTHS
+from wider.study.paper import FIGURE_7_RATES
 from wider.tasks import Task
 
 from .tables import table_of
@@ -115,8 +116,8 @@ def test_distance_and_error_have_a_panel_each_over_the_same_widths():
 
 
 def test_published_rates_cover_every_net():
-    assert set(PUBLISHED["sparse"]) == set(WIDTHS)
-    assert set(PUBLISHED["dense"]) == set(WIDTHS[1:])
+    assert set(FIGURE_7_RATES["sparse"]) == set(WIDTHS)
+    assert set(FIGURE_7_RATES["dense"]) == set(WIDTHS[1:])
 
 
 def test_the_rates_in_use_are_the_best_ones_of_the_committed_table():

@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from wider.sparsity import connectivity, sparsify
-from wider.study import figure_8
+from wider.study.drawn import figure_8
 
 EMPTY = pd.DataFrame()
 SCALE = figure_8.EXPERIMENT.scale("paper")

@@ -11,10 +11,9 @@ from scipy import stats
 
 from wider.data import Preprocessing
 from wider.models import MLPSpec, ResNet18Spec
-from wider.runs import RunSpec, Widening
+from wider.runs import RunSpec, Widening, asked
 from wider.study import families, means, own_study, same_lines
-from wider.study._study_lines import FAMILY, TRAINING, WIDENING
-from wider.study._table import asked
+from wider.study._lines import FAMILY, TRAINING, WIDENING
 from wider.training import Recipe
 
 MODEL = {*MLPSpec().table, *ResNet18Spec().table}

@@ -9,15 +9,12 @@ from wider.families import Family
 from wider.models import ResNet18
 from wider.runs import Method, RunSpec
 from wider.sparsity import count_weights
-from wider.study import EXPERIMENTS, figure_3
-from wider.study._families import PAPER_FAMILIES
-from wider.study._resnet import (
-    IMAGENET_FAMILY,
-    PAPER,
-    dataset_title,
-    resnet_runs,
-    with_baselines,
-)
+from wider.study import EXPERIMENTS
+from wider.study._lines import with_baselines
+from wider.study.paper import dataset_title
+from wider.study.resnet import figure_3
+from wider.study.resnet._families import PAPER_FAMILIES
+from wider.study.resnet.runs import IMAGENET_FAMILY, PAPER, resnet_runs
 from wider.training import Recipe
 
 from .tables import table_of

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from wider.runs import RunSpec
-from wider.study import (
-    EXPERIMENTS,
+from wider.study import EXPERIMENTS
+from wider.study.paper import TABLE_1
+from wider.study.resnet import (
     figure_1,
     figure_3,
     figure_6,
@@ -18,8 +19,7 @@ from wider.study import (
     figure_13,
     table_1,
 )
-from wider.study._imagenet import PAPER as PAPER_TABLE
-from wider.study._resnet_charts import approximate
+from wider.study.resnet.charts import approximate
 
 from .tables import table_of
 
@@ -166,7 +166,7 @@ def test_figure_12_has_gains_on_the_baseline():
     assert by_net["sparse", 256] == pytest.approx(0.19)
     paper = values(figure_12._gains(figure_12.paper_rows(), 64), ["method", "width"], "gain")
     assert paper["sparse", 90] == pytest.approx(0.0153)
-    assert len(paper) == sum(len(nets) for nets in PAPER_TABLE.values()) - 1
+    assert len(paper) == sum(len(nets) for nets in TABLE_1.values()) - 1
 
 
 @pytest.mark.parametrize("module", [figure_12, figure_13, figure_11, table_1, figure_1])

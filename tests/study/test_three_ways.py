@@ -5,7 +5,8 @@ import pytest
 
 from wider.runs import RunSpec
 from wider.sparsity import count_weights
-from wider.study import EXPERIMENTS, three_ways, verdicts
+from wider.study import EXPERIMENTS, verdicts
+from wider.study.mlp import three_ways
 from wider.tasks import Task
 
 from .tables import table_of

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wider.runs import RunSpec
-from wider.study import EXPERIMENTS, SUBJECTS, Verdict, read_table, verdicts
-from wider.study._table import with_equation_6
+from wider.runs import RunSpec, read_table
+from wider.study import EXPERIMENTS, ExperimentVerdict, Subject, verdicts
+from wider.study.kernel.runs import with_equation_6
 
 from . import worlds
 from .tables import table_of
@@ -29,7 +29,7 @@ def table(name: str, scale: str, accuracy: Callable[[RunSpec], float], **columns
     return table_of(specs, with_seed).assign(**columns)
 
 
-def found(runs: pd.DataFrame) -> dict[str, Verdict]:
+def found(runs: pd.DataFrame) -> dict[str, ExperimentVerdict]:
     return {each.claim.name: each for each in verdicts(runs, EXPERIMENTS)}
 
 
@@ -41,7 +41,7 @@ def outcomes(runs: pd.DataFrame, name: str) -> dict[str, str]:
 def test_every_claim_has_a_name_of_its_own_a_place_a_subject_and_a_border():
     claims = [claim for each in EXPERIMENTS.values() for claim in each.claims]
     assert len({claim.name for claim in claims}) == len(claims) > 70
-    assert {claim.subject for claim in claims} == set(SUBJECTS)
+    assert {claim.subject for claim in claims} == set(Subject)
     for experiment in EXPERIMENTS.values():
         for claim in experiment.claims:
             assert claim.name.startswith(f"{experiment.name}-")

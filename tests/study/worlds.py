@@ -9,8 +9,8 @@ import pandas as pd
 
 from wider.runs import RunSpec
 from wider.study import EXPERIMENTS
-from wider.study._imagenet import PAPER
-from wider.study._table import with_equation_6
+from wider.study.kernel.runs import with_equation_6
+from wider.study.paper import TABLE_1
 
 from .tables import table_of
 
@@ -49,7 +49,7 @@ def _right(spec: RunSpec, name: str) -> float:
     widening = spec.widening
     if spec.data.dataset == "imagenet":
         method = "sparse" if widening.method == "sparse" and widening.width > 64 else "dense"
-        return PAPER[method][widening.width][0]
+        return TABLE_1[method][widening.width][0]
     if spec.model.name == "resnet18":
         return _resnet(spec, BEST_FACTOR)
     if name == "advice":

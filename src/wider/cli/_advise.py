@@ -11,7 +11,7 @@ from rich.text import Text
 from wider.data import InMemoryData, Normalisation, Preprocessing, load_for, prepare
 from wider.errors import InputError
 from wider.report import check_picture_file, write_chart
-from wider.study.advice_chart import advice_chart
+from wider.study.kernel.advice_chart import advice_chart
 from wider.text import console, say
 from wider.theory import Advice, best_width, connectivity_grid
 

@@ -29,8 +29,8 @@ from wider.report import (
     write_picture_files,
     write_pictures,
 )
-from wider.runs import Run, RunSpec, Store, digests_now, train_missing
-from wider.study import EXPERIMENTS, find, runs_table, table_of_store
+from wider.runs import Run, RunSpec, Store, digests_now, runs_table, table_of_store, train_missing
+from wider.study import EXPERIMENTS
 from wider.text import console, say
 from wider.training import Precision, is_first_process
 
@@ -53,7 +53,7 @@ def demo(
     """
     section = _run("demo", "laptop", Store(store), data_dir=None, device="cpu", jobs=jobs)
     print_summary(section.summary)
-    write_page(runs_in_store(store), output, experiments=[find("demo")])
+    write_page(runs_in_store(store), output, experiments=[EXPERIMENTS["demo"]])
     say(section.pictures[0].caption)
     say(f"page written to {output}")
     return _diverged(section, store)
@@ -240,7 +240,7 @@ def _run(
     known: Path | None = None,
     **where: Any,
 ) -> Section:
-    experiment = find(name)
+    experiment = EXPERIMENTS.find(name)
     scale = experiment.scale(scale_name)
     if unknown := sorted(set(datasets) - set(scale.datasets)):
         raise InputError(
@@ -275,7 +275,7 @@ def _of_data_now(
 
 
 def _finished(name: str, scale_name: str | None, store: Path, known: Path | None) -> Section:
-    experiment = find(name)
+    experiment = EXPERIMENTS.find(name)
     scale = experiment.scale(scale_name)
     if not scale.specs():
         return section_of(experiment, scale, runs_table([]))

@@ -8,8 +8,16 @@ import tyro
 
 from wider.cli._output import print_summary, said_of_diverged
 from wider.own_code import look_in
-from wider.runs import Run, Store, check_nets, read_study, train_missing
-from wider.study import means, of_the_same_images, runs_table
+from wider.runs import (
+    Run,
+    Store,
+    check_nets,
+    of_the_same_images,
+    read_study,
+    runs_table,
+    train_missing,
+)
+from wider.study import means
 from wider.text import console, say
 from wider.training import Precision, is_first_process
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
+from wider.columns import Column, Role
 from wider.data._transformations import TRANSFORMATIONS, TransformationSpec
 from wider.described import FromTable
 from wider.fields import Count, CountOrNone, Seed, Side
@@ -19,23 +20,23 @@ class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):
     a name on the Hugging Face Hub, a folder in the data folder, or MODULE:NAME for a function of
     your own; imagenet and other large images after `wider prepare`."""
 
-    normalisation: Normalisation = "channel"
+    normalisation: Annotated[Normalisation, Column(Role.TRAINING)] = "channel"
     """How inputs are scaled. channel: mean 0 and standard deviation 1 over each colour channel;
     pixel: the same for each pixel by itself; unit: 0 to 1. Of tables each column by itself."""
 
-    num_train: Count | None = None
+    num_train: Annotated[Count | None, Column(Role.TRAINING)] = None
     """How many training examples are used, drawn at random; all of them by default. Of text, tokens
     from its start."""
 
-    num_validation: CountOrNone = 0
+    num_validation: Annotated[CountOrNone, Column(Role.TRAINING)] = 0
     """How many training examples are set aside for validation, drawn at random. Of text, tokens
     from its end."""
 
-    scaled_by: Literal["used", "all"] = "used"
+    scaled_by: Annotated[Literal["used", "all"], Column(Role.TRAINING)] = "used"
     """Which training examples the mean and the deviation are of: those that are used, or all, so
     that pixels which hardly vary among few images are not blown up."""
 
-    split_seed: Seed = 0
+    split_seed: Annotated[Seed, Column(Role.TRAINING)] = 0
     """Which examples are drawn: the same seed draws the same ones."""
 
     image_size: Side | None = None

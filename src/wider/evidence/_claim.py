@@ -43,6 +43,10 @@ class Claim:
     unit: str = "points"
     dataset: str | None = None
 
+    def runs_of(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Those runs of a table that count."""
+        return table if self.dataset is None else table[table["dataset"] == self.dataset]
+
     def outcome(self, evidence: Evidence, confidence: float = CONFIDENCE) -> Outcome:
         """Supported where the whole interval is in the claim's range, contradicted where it is out.
 

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from wider.evidence._interval import Evidence
-from wider.evidence._place import FEWEST_POINTS
-from wider.evidence._resample import bootstrapped
+from wider.evidence._interval import Evidence, bootstrapped
+from wider.evidence._selection import FEWEST_POINTS
 
 
 @dataclass(frozen=True)

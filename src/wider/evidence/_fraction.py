@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from wider.evidence._compare import Contrast, Differences, differences
 from wider.evidence._interval import Evidence, Interval
-from wider.evidence._nets import Nets
+from wider.evidence._means import Nets
+from wider.evidence._selection import Contrast, Differences, differences
 
 Shares = float | Float[np.ndarray, "shares"]
 

@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wider.columns import Column, Role
 from wider.errors import InputError
 from wider.families import Family
 from wider.models._narrowed import checked_narrowed
@@ -143,15 +144,15 @@ class MLP(nn.Module):
 class MLPSpec(ModelSpec):
     """An `MLP` apart from its width and its task; arguments as there."""
 
-    num_hidden_layers: int = bounded(1, 1, 10_000)
+    num_hidden_layers: Annotated[int, Column(Role.FAMILY, "hidden_layers")] = bounded(1, 1, 10_000)
     """Hidden layers, all of the same width."""
-    activation: Activation = "relu"
+    activation: Annotated[Activation, Column(Role.TRAINING)] = "relu"
     """After each hidden layer; "identity" gives a linear net."""
-    bias: bool = True
+    bias: Annotated[bool, Column(Role.TRAINING)] = True
     """Whether the layers have biases."""
-    parametrization: Parametrization = "standard"
+    parametrization: Annotated[Parametrization, Column(Role.TRAINING)] = "standard"
     """PyTorch's own, or that of the neural tangent kernel."""
-    batch_norm: bool = False
+    batch_norm: Annotated[bool, Column(Role.TRAINING)] = False
     """Whether BatchNorm follows the activation of each hidden layer."""
 
     same_uses = True

@@ -6,14 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from wider.errors import InputError
-from wider.runs import Store
-from wider.study import (
-    EXPERIMENTS,
-    of_the_same_images,
-    read_table,
-    runs_table,
-    table_of_store,
-)
+from wider.runs import Store, of_the_same_images, read_table, runs_table, table_of_store
+from wider.study import EXPERIMENTS
 
 
 def runs_in_store(path: Path, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:

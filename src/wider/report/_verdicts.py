@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from wider.evidence import Evidence, Outcome
-from wider.study import EXPERIMENTS, SUBJECTS, Experiment, Verdict, verdicts
+from wider.study import EXPERIMENTS, Experiment, ExperimentVerdict, Subject, verdicts
 
 # Told apart by word and sign; the colour comes on top.
 SIGNS: Mapping[Outcome, str] = {
@@ -30,7 +30,7 @@ class Judged:
         anchor: of the section with its figure; None where the page has none.
     """
 
-    verdict: Verdict
+    verdict: ExperimentVerdict
     anchor: str | None
 
     @property
@@ -83,7 +83,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ClaimsAbout:
     """The claims about one subject.
 
     Attributes:
@@ -122,7 +122,7 @@ def judged(
     # A claim may need runs of an experiment that is not shown.
     found = [
         verdict
-        for verdict in verdicts(runs, EXPERIMENTS | shown)
+        for verdict in verdicts(runs, {**EXPERIMENTS, **shown})
         if verdict.experiment.name in shown
     ]
     if all(verdict.evidence is None for verdict in found):
@@ -130,15 +130,15 @@ def judged(
     return [Judged(verdict, _anchor(verdict, anchors)) for verdict in found]
 
 
-def by_subject(rows: Sequence[Judged]) -> list[Subject]:
+def by_subject(rows: Sequence[Judged]) -> list[ClaimsAbout]:
     """The board: the subjects that have claims, in their order."""
     found = []
-    for name in dict.fromkeys([*SUBJECTS, *(row.verdict.claim.subject for row in rows)]):
+    for name in dict.fromkeys([*Subject, *(row.verdict.claim.subject for row in rows)]):
         own = [row for row in rows if row.verdict.claim.subject == name]
         tested = [row for row in own if row.verdict.evidence is not None]
         tested.sort(key=lambda row: not row.has_interval)  # stable: else the paper's order
         if own:
-            found.append(Subject(name, tested, [row for row in own if row not in tested]))
+            found.append(ClaimsAbout(name, tested, [row for row in own if row not in tested]))
     return found
 
 
@@ -156,7 +156,7 @@ def number_text(value: float, unit: str) -> str:
     return text.replace("-", MINUS)
 
 
-def evidence_of(verdict: Verdict) -> Evidence:
+def evidence_of(verdict: ExperimentVerdict) -> Evidence:
     """The evidence of a claim that has been run."""
     assert verdict.evidence is not None, verdict.claim.name
     return verdict.evidence
@@ -166,7 +166,7 @@ def _p_text(value: float) -> str:
     return f"below {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.2g}"
 
 
-def _anchor(verdict: Verdict, anchors: Sequence[str]) -> str | None:
+def _anchor(verdict: ExperimentVerdict, anchors: Sequence[str]) -> str | None:
     name = verdict.experiment.name
     scales = [verdict.scale.name] if verdict.scale else list(verdict.experiment.scales)[::-1]
     return next((found for scale in scales if (found := f"{name}-{scale}") in anchors), None)

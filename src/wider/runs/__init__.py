@@ -1,6 +1,7 @@
 """From the description of a run to its results on disk, trained only where they are missing."""
 
 from wider.runs._arithmetic import family_weights, multiply_adds_per_example
+from wider.runs._columns import asked, model_of, names_of
 from wider.runs._cost import estimated_gpu_seconds, estimated_seconds
 from wider.runs._execute import execute
 from wider.runs._listing import Listed, listing
@@ -12,9 +13,17 @@ from wider.runs._schedule import digests_now, train_missing
 from wider.runs._spec import Method, RunSpec, Widening
 from wider.runs._store import Store
 from wider.runs._study import Study, check_nets, read_study
+from wider.runs._table import (
+    ROW_VERSION,
+    of_the_same_images,
+    read_table,
+    runs_table,
+    table_of_store,
+)
 
 __all__ = [
     "MEASUREMENTS",
+    "ROW_VERSION",
     "BestEpoch",
     "DamagedRun",
     "Listed",
@@ -28,6 +37,7 @@ __all__ = [
     "Store",
     "Study",
     "Widening",
+    "asked",
     "check_nets",
     "digests_now",
     "duration",
@@ -36,7 +46,13 @@ __all__ = [
     "execute",
     "family_weights",
     "listing",
+    "model_of",
     "multiply_adds_per_example",
+    "names_of",
+    "of_the_same_images",
     "read_study",
+    "read_table",
+    "runs_table",
+    "table_of_store",
     "train_missing",
 ]

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from torch import nn
 
+from wider.columns import Column, Role
 from wider.data import Preprocessing
 from wider.described import FromTable
 from wider.families import Family
@@ -72,12 +73,12 @@ class Widening(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    method: Method = "sparse"
+    method: Annotated[Method, Column(Role.LINE)] = "sparse"
     """Sparse and the bottlenecks keep the number of weights of the base width; dense, the control,
     lets it grow."""
-    base_width: Width = 5
+    base_width: Annotated[Width, Column(Role.FAMILY)] = 5
     """Width of the dense baseline, which sets the number of weights."""
-    width: Width = 80
+    width: Annotated[Width, Column(Role.WIDTH)] = 80
     """Width of this net."""
     allocation: Annotated[str, _known(ALLOCATIONS)] | dict[str, int | float] = "level"
     """How many weights each layer keeps: level, proportional, erdos_renyi, a rule of your own
@@ -85,7 +86,7 @@ class Widening(BaseModel):
     layer's connectivity; layers not named share the rest."""
     pattern: Annotated[str, _known(PATTERNS)] = "uniform"
     """Which weights a layer keeps: uniform, io, or a rule of your own (MODULE:NAME)."""
-    exclude: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    exclude: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Column(Role.FAMILY)] = ()
     """Layers that stay dense and are not counted: patterns of their names, such as output."""
 
     @field_validator("exclude")
@@ -108,22 +109,24 @@ class RunSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: Preprocessing = Preprocessing()
+    data: Annotated[Preprocessing, Column(Role.FAMILY)] = Preprocessing()
     """Images and how they are prepared."""
-    model: Annotated[ModelSpec, READ_MODEL] = MLPSpec()
+    model: Annotated[ModelSpec, READ_MODEL, Column(Role.FAMILY)] = MLPSpec()
     """The architecture, apart from its width."""
-    widening: Widening = Widening()
+    widening: Annotated[Widening, Column(Role.LINE)] = Widening()
     """The member of the family."""
-    recipe: Recipe = Recipe()
+    recipe: Annotated[Recipe, Column(Role.TRAINING)] = Recipe()
     """How it is trained."""
-    seed: Seed = 0
+    seed: Annotated[Seed, Column(Role.SEED)] = 0
     """Initial weights, masks and the order of the images are separate streams of this seed."""
-    kernel_pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    kernel_pairs: Annotated[int, Field(ge=0, le=1_000_000), Column(Role.TRAINING)] = 0
     """Pairs of test images over which the distance of the untrained net's kernel from its
     infinitely wide limit is predicted, and measured where it has NTK parametrisation and no biases;
     0 for none. For ReLU MLPs with one hidden layer and without BatchNorm."""
 
-    measurements: tuple[Annotated[Measurement, FromTable(MEASUREMENTS)], ...] = ()
+    measurements: Annotated[
+        tuple[Annotated[Measurement, FromTable(MEASUREMENTS)], ...], Column(Role.TRAINING)
+    ] = ()
     """What is measured of the net before and after training: activations, gradient-norms,
     kernel-distance (the same as kernel_pairs), or your own (MODULE:NAME)."""
 

@@ -11,8 +11,6 @@ from wider.errors import InputError
 from wider.evidence import Claim
 from wider.runs import RunSpec
 
-IN_PAPER = "accuracy_in_paper"
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -76,8 +74,8 @@ class Experiment:
         summarise: from the table of runs (see `runs_table`) to one row per point of the figure.
         draw: from the same table and a scale to pictures.
         claims: sentences of the paper that its runs check.
-        paper: best-epoch accuracies that the paper prints, in the column `IN_PAPER`, beside columns
-            by which `summarise` names the same nets; empty where it prints none.
+        paper: best-epoch accuracies that the paper prints, in the column `paper.IN_PAPER`, and
+            columns by which `summarise` names the same nets; empty where it prints none.
     """
 
     name: str

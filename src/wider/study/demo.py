@@ -7,9 +7,9 @@ import pandas as pd
 
 from wider.charts import BLUE, ORANGE, accuracy_lines, finish, of_seeds, width_axis
 from wider.data import Preprocessing
+from wider.evidence import over_seeds
 from wider.runs import Method, RunSpec, Widening
 from wider.study._experiment import Experiment, Picture, Scale
-from wider.study._table import over_seeds
 from wider.training import Recipe
 
 BASE_WIDTH = 4

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from wider.columns import Column, Role
 from wider.data import Augmentation
 from wider.described import FromTable
 from wider.fields import Count
@@ -98,7 +99,7 @@ class Recipe(BaseModel):
     """steps: after how many there is an evaluation; by default after the last one only."""
     objective: str | None = None
     """What training makes small; by default what belongs to the data."""
-    metric: str | None = None
+    metric: Annotated[str | None, Column(Role.FAMILY)] = None
     """What is told of a run beside its loss; by default what belongs to the objective."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Longest gradient, of all parameters together; one that is longer is shortened to it."""
@@ -111,6 +112,12 @@ class Recipe(BaseModel):
     def optimiser_spec(self) -> OptimiserSpec:
         """The optimiser, SGD with the recipe's own fields where no other is named."""
         return self.optimiser or SGD(**{name: getattr(self, name) for name in OF_SGD})
+
+    @property
+    def unused(self) -> set[str]:
+        """Fields of which others have the say: those of SGD, or epochs."""
+        of_sgd = OF_SGD if self.optimiser is not None else ()
+        return {*of_sgd, *(["epochs"] if self.steps is not None else [])}
 
     @property
     def num_rounds(self) -> int:
