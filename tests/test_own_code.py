@@ -126,7 +126,7 @@ def test_the_next_character_of_shakespeare(folder: Path, capfd: pytest.CaptureFi
     path.write_text(path.read_text().replace('"letters"', '"tiny_shakespeare"'))
     command = ["sweep", str(path), "--store", "store", "--data-dir", str(SHAKESPEARE.parent)]
     assert main(command) == 0
-    assert "judged by bits per byte (lower is better)" in capfd.readouterr().out
+    assert "compared by bits per byte (lower is better)" in capfd.readouterr().out
     bits = table_of_store(Store(folder / "store"))["final_test_metric"]
     assert bits.between(2.5, 6.5).all()  # 8 is to know nothing; letters alone take about 4.8
 

@@ -31,7 +31,7 @@ from benchmarks.reliability._child import Child, die_with_parent
 from benchmarks.reliability._part import ITSELF, Bounds, Count, Part, Tally, run_part, say
 
 from wider.data import load
-from wider.report._javascript import javascript
+from wider.report import javascript
 from wider.runs import provenance
 
 PARTS = {

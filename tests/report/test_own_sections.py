@@ -5,8 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wider.report import runs_in_results, runs_in_store, write_page, write_pictures
-from wider.report._own_sections import own_sections
+from wider.report import own_sections, runs_in_results, runs_in_store, write_page, write_pictures
 from wider.runs import RunSpec, Store, Widening, execute
 from wider.study import EXPERIMENTS
 

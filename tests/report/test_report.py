@@ -1,11 +1,11 @@
 import html
 import html.parser
 import json
-import math
 import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import altair as alt
 import pandas as pd
@@ -14,21 +14,24 @@ import pytest
 from wider.data import Preprocessing
 from wider.drawing import layered, single_mark, together
 from wider.errors import InputError
+from wider.evidence import Outcome
 from wider.report import (
+    GAINS,
+    answer,
+    beside_paper,
     cells,
+    costs,
+    interactive_spec,
+    limits,
     runs_in_results,
     runs_in_store,
     sections_of,
+    shows_something,
+    verdict_rows,
     with_intervals,
     write_page,
     write_pictures,
 )
-from wider.report._answer import GAINS, answer
-from wider.report._cost import costs
-from wider.report._interactive import interactive_spec, shows_something
-from wider.report._limits import limits
-from wider.report._paper import beside_paper
-from wider.report._verdicts import SIGNS, judged, number_text
 from wider.runs import RunSpec, Store, Widening, execute
 from wider.study import EXPERIMENTS, Subject, verdicts
 from wider.training import Recipe
@@ -94,7 +97,7 @@ def test_the_page_shows_the_experiment_with_its_scale_and_every_run(store: Store
     text = (tmp_path / "report.html").read_text()
     page = Page(text)
     assert [section.anchor for section in sections] == ["demo-smoke", "study-1-own"]
-    assert sections[0].scale.label in text
+    assert sections[0].scale_label in text
     assert "wider run demo --scale smoke" in text
     charts = json.loads(re.findall(r'id="charts">(.*?)</script>', text, re.DOTALL)[0])
     drawn = ["answer", "demo-smoke-demo", "study-1-own-study-1"]
@@ -118,7 +121,7 @@ def test_every_claim_has_its_verdict_with_evidence(kept: str):
     found = verdicts(runs_in_results(RESULTS), EXPERIMENTS)
     tested = [verdict for verdict in found if verdict.evidence]
     text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", kept)))
-    counted = {name: sum(each.outcome == name for each in found) for name in SIGNS}
+    counted = {name: sum(each.outcome == name for each in found) for name in get_args(Outcome)}
     assert f"Of {len(found)} claims that this study can check, {len(tested)} ha" in text
     for outcome in ("supported", "contradicted", "inconclusive"):
         assert f"{counted[outcome]} {outcome}" in text
@@ -126,13 +129,14 @@ def test_every_claim_has_its_verdict_with_evidence(kept: str):
         assert verdict.claim.says in text
         assert verdict.claim.place in text
         assert f'id="{verdict.claim.name}"' in kept
-    for verdict in tested:
-        assert verdict.evidence is not None
-        assert verdict.evidence.compared[1:] in text
-        low, high = verdict.evidence.effect[1:]
-        if math.isfinite(low) and math.isfinite(high):
-            ends = [number_text(end, verdict.claim.unit) for end in (low, high)]
-            assert " to ".join(ends) in text
+    for row in verdict_rows(runs_in_results(RESULTS), EXPERIMENTS.values(), []):
+        evidence = row.verdict.evidence
+        if evidence is not None:
+            assert evidence.compared[1:] in text
+            assert row.interval in text
+        if evidence is not None and row.verdict.claim.unit == "points" and row.has_interval:
+            ends = "{:+.2f} to {:+.2f}".format(*evidence.effect[1:])
+            assert row.interval == ends.replace("-", "\N{MINUS SIGN}")
 
 
 def test_claims_stand_under_their_subjects(kept: str):
@@ -155,7 +159,7 @@ def test_the_largest_scale_comes_first_and_holds_the_others(kept: str):
 
 
 def test_the_first_screen_says_what_the_verdicts_say(kept: str):
-    rows = judged(runs_in_results(RESULTS), EXPERIMENTS.values(), [])
+    rows = verdict_rows(runs_in_results(RESULTS), EXPERIMENTS.values(), [])
     sections = list(sections_of(runs_in_results(RESULTS), EXPERIMENTS.values()))
     first = answer(sections, rows)
     assert html.unescape(kept).count(first.sentence) == 1

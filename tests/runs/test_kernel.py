@@ -12,7 +12,7 @@ from wider.errors import InputError
 from wider.models import MLPSpec, ResNet18Spec
 from wider.randomness import stream
 from wider.runs import RunSpec, Store, Widening, execute
-from wider.runs._kernel import KernelDistances, _pairs, kernel_distances
+from wider.runs._kernel import MeasuredDistances, _pairs, kernel_distances
 from wider.tasks import Task
 from wider.theory import kernel_distance
 from wider.training import Recipe
@@ -75,9 +75,9 @@ def test_a_last_layer_that_is_excluded_counts_as_the_dense_one_that_it_is():
 
 def test_results_with_the_old_closed_form_still_open_and_it_is_not_believed():
     old = {"pairs": 5, "initial": None, "expected": 0.1, "theorem_1": 0.2, "closed_form": 7.0}
-    found = KernelDistances.model_validate(old)
+    found = MeasuredDistances.model_validate(old)
     assert "closed_form" not in found.model_dump()
-    assert found == KernelDistances(pairs=5, initial=None, expected=0.1, theorem_1=0.2)
+    assert found == MeasuredDistances(pairs=5, initial=None, expected=0.1, theorem_1=0.2)
 
 
 def test_other_parametrisations_have_a_prediction_only():

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from wider.runs import BestEpoch, RunResult
-from wider.runs._result import summarise
+from wider.runs._result import summary_of
 from wider.training import Epoch, History
 
 NAN = math.nan
@@ -24,7 +24,7 @@ def best(epoch, test_accuracy):
 
 
 def test_final_and_best_are_different_epochs():
-    assert summarise(history((0.5, 0.7), (0.9, 0.6), (0.8, 0.8), (0.1, 0.2))) == {
+    assert summary_of(history((0.5, 0.7), (0.9, 0.6), (0.8, 0.8), (0.1, 0.2))) == {
         "status": "finished",
         "epochs": 4,
         "final": best(4, 0.1),
@@ -35,28 +35,28 @@ def test_final_and_best_are_different_epochs():
 
 
 def test_the_test_accuracy_of_the_best_validation_epoch_is_that_of_the_epoch():
-    summary = summarise(history((0.5, 0.1), (0.3, 0.9), (0.6, 0.2)))
+    summary = summary_of(history((0.5, 0.1), (0.3, 0.9), (0.6, 0.2)))
     assert summary["best_validation"] == best(2, 0.3)
     assert summary["best_test"] == best(3, 0.6)
 
 
 def test_among_equals_the_first_is_best():
-    summary = summarise(history((0.2, 0.4), (0.5, 0.9), (0.5, 0.9), (0.5, 0.1)))
+    summary = summary_of(history((0.2, 0.4), (0.5, 0.9), (0.5, 0.9), (0.5, 0.1)))
     assert summary["best_test"] == best(2, 0.5)
     assert summary["best_validation"] == best(2, 0.5)
-    flat = summarise(history((0.0, 0.0), (0.0, 0.0)))
+    flat = summary_of(history((0.0, 0.0), (0.0, 0.0)))
     assert flat["best_test"] == flat["best_validation"] == best(1, 0.0)
 
 
 def test_without_validation_there_is_no_best_on_it():
-    summary = summarise(history((0.5, NAN), (0.6, NAN)))
+    summary = summary_of(history((0.5, NAN), (0.6, NAN)))
     assert summary["best_validation"] is None
     assert summary["best_test"] == best(2, 0.6)
 
 
 @pytest.mark.parametrize("loss", [NAN, math.inf])
 def test_a_run_that_diverged_keeps_its_best_epoch(loss):
-    summary = summarise(history((0.5, 0.4), (0.7, 0.6), (0.1, 0.1), losses=[2.0, 1.0, loss]))
+    summary = summary_of(history((0.5, 0.4), (0.7, 0.6), (0.1, 0.1), losses=[2.0, 1.0, loss]))
     assert summary["status"] == "diverged"
     assert summary["epochs"] == 3
     assert summary["final"] == best(3, 0.1)
@@ -64,7 +64,7 @@ def test_a_run_that_diverged_keeps_its_best_epoch(loss):
 
 
 def test_one_epoch():
-    summary = summarise(history((0.25, NAN)))
+    summary = summary_of(history((0.25, NAN)))
     assert summary["final"] == summary["best_test"] == best(1, 0.25)
     assert summary["seconds"] == 1.0
 

@@ -43,6 +43,24 @@ def test_a_run_folder_that_is_a_link_is_not_written_through(
     assert (store.path / "set-aside" / f"{spec.key}-1").is_symlink()
 
 
+@pytest.mark.parametrize("name", FILES[:3])
+def test_a_folder_where_an_unfinished_run_has_a_file_is_set_aside(
+    store, spec, finished, numbers, name
+):
+    def interrupt(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(spec, store, checkpoint_seconds=0, on_epoch=interrupt)
+    (store.folder(spec) / name).unlink(missing_ok=True)
+    (store.folder(spec) / name).mkdir()
+    messages = []
+    run = execute(spec, store, on_damage=messages.append)
+    assert numbers(store, run) == numbers(*finished)
+    assert f"{name} is a folder" in messages[0]
+    assert (store.path / "set-aside" / f"{spec.key}-1" / name).is_dir()
+
+
 @pytest.mark.parametrize("name", ["locks", "set-aside"])
 def test_a_folder_of_the_store_that_is_a_link_is_refused(filled, spec, decoy, name):
     before = contents(decoy)

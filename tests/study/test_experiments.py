@@ -6,8 +6,7 @@ import pytest
 from wider.cli import main
 from wider.data import KNOWN, write_shards
 from wider.errors import InputError
-from wider.report import runs_in_store, section_of
-from wider.report._interactive import shows_something
+from wider.report import runs_in_store, section_of, shows_something
 from wider.runs import Store, runs_table, train_missing
 from wider.study import (
     EXPERIMENTS,

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from wider.columns import Role
 from wider.data import Preprocessing
 from wider.models import MLPSpec, ResNet18Spec
-from wider.runs import RunSpec, Widening, asked
-from wider.study import families, means, own_study, same_lines
-from wider.study._lines import FAMILY, TRAINING, WIDENING
+from wider.runs import RunSpec, Widening, asked, names_of
+from wider.study import Experiment, OwnStudy, Scale, means, own_studies
 from wider.training import Recipe
 
 MODEL = {*MLPSpec().table, *ResNet18Spec().table}
@@ -62,7 +62,10 @@ def nets(rows: pd.DataFrame, *columns: str) -> list[tuple]:
 
 def test_every_field_of_a_spec_tells_runs_apart():
     """Otherwise runs that differ would be averaged as if they were seeds."""
-    assert set(asked(RunSpec())) == {*FAMILY, *TRAINING, *WIDENING, "width", "seed"}
+    assert sorted(asked(RunSpec())) == sorted(names_of(*Role))
+    assert names_of(Role.SEED) == ["seed"]
+    assert names_of(Role.WIDTH) == ["width"]
+    assert names_of(Role.LINE) == ["method", "allocation", "pattern"]
     names = {"hidden_layers": "num_hidden_layers", "model": "name"}
     known = {names.get(column, column) for column in asked(RunSpec())}
     parts = (Preprocessing, Widening, Recipe)
@@ -182,28 +185,30 @@ def test_families_are_told_apart_by_images_and_budget():
         *({"grey": True}, {"num_hidden_layers": 2}, {"dataset": "mnist"}, {"name": "resnet18"}),
     ]
     runs = table(*(spec(seed=seed, **fields) for seed in (0, 1) for fields in differences))
-    assert sorted(len(family) for family in families(runs)) == [2, 2, 2, 2, 6]
+    assert sorted(len(study.table) for study in own_studies(runs, {})) == [2, 2, 2, 2, 6]
 
 
 def test_runs_of_others_are_shown_where_they_continue_a_line():
     own = table(spec(width=32))
-    others = table(
+    of_others = [
         spec("dense", width=4),  # the baseline
         spec(width=16),
         spec(width=16, pattern="io"),
         spec("dense", width=16),
         spec(width=16, epochs=3),
         spec(width=16, dataset="mnist"),
-    )
-    shown = same_lines(pd.concat([own, others], ignore_index=True), own)
-    assert nets(shown, "method", "width") == [("dense", 4), ("sparse", 16), ("sparse", 32)]
+    ]
+    scale = Scale("laptop", "all of it", lambda: of_others)
+    other = Experiment("other", "", "", "", {"laptop": scale}, means, lambda *_: [])
+    runs = pd.concat([own, table(*of_others)], ignore_index=True)
+    (study,) = own_studies(runs, {"other": other})
+    assert nets(study.table, "method", "width") == [("dense", 4), ("sparse", 16), ("sparse", 32)]
 
 
 def drawn(runs: pd.DataFrame) -> list[dict]:
-    experiment = own_study(runs, "study-1")
     return [
         {"name": picture.name, "caption": picture.caption, **json.loads(picture.chart.to_json())}
-        for picture in experiment.draw(runs, experiment.scale())
+        for picture in OwnStudy("study-1", runs).draw()
     ]
 
 
@@ -224,9 +229,9 @@ def test_the_picture_has_a_line_per_net_and_says_what_is_seen():
     assert "the width: 95.0% at width 16, +25.0 points on width 4." in picture["caption"]
     assert picture["title"]["text"] == "digits: MLP with 1 hidden layer, base width 4"
     assert "learning rate 0.3" in picture["title"]["subtitle"][0]
-    experiment = own_study(runs, "study-1")
-    assert experiment.scale().label == "scale own: 2 seeds"
-    assert "epochs 300, batch size 100, learning rate 0.3" in experiment.question
+    study = OwnStudy("study-1", runs)
+    assert study.seeds == "2 seeds"
+    assert "epochs 300, batch size 100, learning rate 0.3" in study.question
 
 
 def test_the_activation_of_linear_nets_is_called_linear():
@@ -310,9 +315,9 @@ def test_runs_that_all_diverged_can_be_drawn():
     ],
 )
 def test_titles_say_which_images_and_net(fields: dict[str, Any], title: str):
-    assert own_study(table(spec(**fields)), "study-1").title == title
+    assert OwnStudy("study-1", table(spec(**fields))).title == title
 
 
 def test_lossy_images_are_called_so():
     runs = table(spec(dataset="cifar10")).assign(data_encoding="jpeg")
-    assert own_study(runs, "study-1").title.startswith("re-encoded cifar10: ")
+    assert OwnStudy("study-1", runs).title.startswith("re-encoded cifar10: ")

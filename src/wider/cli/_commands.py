@@ -300,12 +300,12 @@ def _diverged(section: Section, store: Path) -> str | None:
     if not section.num_runs:
         return None
     keys = set(section.table.loc[section.table["status"] == "diverged", "key"])
-    name, scale = section.experiment.name, section.scale
+    scale = EXPERIMENTS[section.name].scale(section.scale_name)
     return said_of_diverged(
         [spec.title for spec in scale.specs() if spec.key in keys],
         num_runs=len(section.table),
-        listed_by=f"wider results {name} --scale {scale.name} --store {shlex.quote(str(store))} "
-        "--format csv",
+        listed_by=f"wider results {section.name} --scale {scale.name} "
+        f"--store {shlex.quote(str(store))} --format csv",
     )
 
 
@@ -315,11 +315,11 @@ def _print_run(run: Run, folder: Path) -> None:
     table.add_row("status", result.status)
     table.add_row("weights", f"{result.num_weights:,}")
     table.add_row("connectivity", f"{result.connectivity['']:.4g}")
-    judged, best = f"test {result.words}", result.best_test
-    table.add_row(f"{judged}, last epoch", result.told(result.final))
-    table.add_row(f"{judged}, best epoch ({best.epoch})", result.told(best))
+    metric, best = f"test {result.words}", result.best_test
+    table.add_row(f"{metric}, last epoch", result.told(result.final))
+    table.add_row(f"{metric}, best epoch ({best.epoch})", result.told(best))
     if validated := result.best_validation:
-        label = f"{judged}, best validated epoch ({validated.epoch})"
+        label = f"{metric}, best validated epoch ({validated.epoch})"
         table.add_row(label, result.told(validated))
     table.add_row("seconds", f"{result.seconds:.1f}")
     table.add_row("folder", str(folder))

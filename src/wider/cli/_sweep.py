@@ -49,8 +49,8 @@ def sweep(
     runs = train_missing(asked.specs, Store(store), **where)
     if is_first_process():
         console().print(asked.title)
-        for words in dict.fromkeys(_judged(run) for run in runs):
-            console().print(f"judged by {words}")
+        for words in dict.fromkeys(_metric_of(run) for run in runs):
+            console().print(f"compared by {words}")
         print_summary(means(of_the_same_images(runs_table(runs), say)))
     return said_of_diverged(
         [run.spec.title for run in runs if run.result.status == "diverged"],
@@ -59,6 +59,6 @@ def sweep(
     )
 
 
-def _judged(run: Run) -> str:
+def _metric_of(run: Run) -> str:
     better = "higher" if run.result.higher_is_better else "lower"
     return f"{run.result.words} ({better} is better)"

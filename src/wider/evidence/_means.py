@@ -13,7 +13,7 @@ from wider.intervals import t_margin
 SIZES = ["num_weights", "num_effective_weights", "connectivity", "multiply_adds"]
 
 ACCURACIES = ["best_test_accuracy", "final_test_accuracy", "final_train_accuracy"]
-# Of runs that are judged by something else: bits per byte, a mean squared error.
+# Of runs that have another metric: bits per byte, a mean squared error.
 METRICS = ["best_test_metric", "final_test_metric", "final_train_metric"]
 
 
@@ -90,8 +90,8 @@ def means_over_seeds(
     )
 
 
-def _judged_by(table: pd.DataFrame) -> list[str]:
-    """The columns of what the runs of a table are judged by."""
+def _compared_by(table: pd.DataFrame) -> list[str]:
+    """The columns by which the runs of a table are compared."""
     if "final_test_metric" not in table:
         return ACCURACIES
     by_others = table["final_test_metric"].notna() | table["final_train_metric"].notna()
@@ -111,23 +111,23 @@ def over_seeds(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     Returns:
         One row per point: `by`, the columns `SIZES`, `seeds` (finished runs), `diverged`, and for
-        each of `ACCURACIES`, or of `METRICS` where runs are judged by another, the mean, its
+        each of `ACCURACIES`, or of `METRICS` where runs have another metric, the mean, its
         standard deviation over seeds (`..._deviation`) and the half-width of its 95% t-interval
         (`..._interval`); both are NaN for one seed.
     """
     if table.empty:
         return pd.DataFrame()
     finished = table["status"] == "finished"
-    judged = _judged_by(table)
-    values = {column: table[column].astype(float).where(finished) for column in judged}
+    compared = _compared_by(table)
+    values = {column: table[column].astype(float).where(finished) for column in compared}
     points = table[[*by, *SIZES]].assign(seeds=finished, **values).groupby(by)
     means, seeds = points[SIZES].first(), points["seeds"].sum()
-    mean, deviation = points[judged].mean(), points[judged].std(ddof=1)
+    mean, deviation = points[compared].mean(), points[compared].std(ddof=1)
     errors = deviation.div(np.sqrt(seeds), axis="index")
     # Of one seed there is neither a deviation nor an interval.
     interval = errors.apply(t_margin, degrees=seeds - 1).where(deviation.notna())
     columns = {"seeds": seeds, "diverged": points.size() - seeds}
-    for column in judged:
+    for column in compared:
         columns[column] = mean[column]
         columns[f"{column}_deviation"] = deviation[column]
         columns[f"{column}_interval"] = interval[column]

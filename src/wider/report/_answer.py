@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from wider.evidence import Outcome
 from wider.report._overview import overview
 from wider.report._sections import Section
-from wider.report._verdicts import PART, SIGNS, Judged, counts
+from wider.report._verdicts import PART, SIGNS, VerdictRow, counts
 from wider.study import Picture
 
 # Claims that a wider net beats the dense one with as many weights: {name: (net, images)}.
@@ -38,7 +38,7 @@ class Headline:
         label: what is counted, in a few words.
     """
 
-    row: Judged
+    row: VerdictRow
     label: str
 
     @property
@@ -62,7 +62,7 @@ class Answer:
     numbers: list[Headline]
 
 
-def answer(sections: Sequence[Section], rows: Sequence[Judged]) -> Answer:
+def answer(sections: Sequence[Section], rows: Sequence[VerdictRow]) -> Answer:
     """The first screen of a page.
 
     Where none of the paper's claims has been run, it shows what the first section with runs shows.
@@ -78,7 +78,7 @@ def answer(sections: Sequence[Section], rows: Sequence[Judged]) -> Answer:
     return Answer(_sentence(rows), overview(sections) or own, _headlines(rows))
 
 
-def _sentence(rows: Sequence[Judged]) -> str:
+def _sentence(rows: Sequence[VerdictRow]) -> str:
     by_name = {row.verdict.claim.name: row for row in rows}
     gains = {name: by_name[name] for name in GAINS if name in by_name}
     where: dict[Outcome, str] = {
@@ -114,7 +114,7 @@ def _first_words(where: Mapping[Outcome, str]) -> str:
     return "Yes, as far as these runs can tell:" if where["inconclusive"] else "Yes:"
 
 
-def _where(rows: Sequence[Judged]) -> str:
+def _where(rows: Sequence[VerdictRow]) -> str:
     """Such as "an MLP on MNIST and ResNet-18 on CIFAR-10 and SVHN"."""
     images: dict[str, list[str]] = {}
     for row in rows:
@@ -128,7 +128,7 @@ def _listed(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _headlines(rows: Sequence[Judged]) -> list[Headline]:
+def _headlines(rows: Sequence[VerdictRow]) -> list[Headline]:
     tested = {row.verdict.claim.name: row for row in rows if row.has_interval}
     chosen = [name for name in HEADLINES if name in tested]
     others = [name for name in tested if name not in HEADLINES]
@@ -137,7 +137,7 @@ def _headlines(rows: Sequence[Judged]) -> list[Headline]:
     ]
 
 
-def _label(row: Judged) -> str:
+def _label(row: VerdictRow) -> str:
     claim = row.verdict.claim
     if claim.name not in HEADLINES:
         return claim.says

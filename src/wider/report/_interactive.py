@@ -1,10 +1,16 @@
-"""Charts as a reader of the page can touch them."""
+"""Charts as a reader of the page can touch them, and the code that draws them there."""
 
+import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
 
 from wider.charts import BLACK, BLUE, GREEN, GREY, ORANGE, PALE_BLUE, PAPER, PURPLE
+from wider.data import cache_folder
 from wider.drawing import Drawing, Spec
+from wider.files import write_whole
 
 SEVERAL_VIEWS = ("hconcat", "vconcat", "concat")
 FADED = 0.08  # opacity of lines that the reader has switched off
@@ -41,6 +47,24 @@ def interactive_spec(chart: Drawing) -> Spec:
     for number, view in enumerate(_views(spec)):
         _make_interactive(view, f"view_{number}", can_zoom="facet" not in spec)
     return spec
+
+
+def javascript() -> str:
+    """Vega, Vega-Lite and what embeds them in a page, as one piece of JavaScript.
+
+    It takes a second or two to put together, so it is kept in the cache folder. Kept code that is
+    torn or was edited is not used, and without write access all works the same, only slower.
+    """
+    path = cache_folder() / f"vega-{version('vl-convert-python')}.js"
+    kept = _kept(path)
+    if kept is not None:
+        return kept
+    import vl_convert  # noqa: PLC0415 - 30 MB that not even every page needs
+
+    made = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
+    with suppress(OSError):
+        write_whole(path, f"{_digest(made)}\n{made}".encode())
+    return made
 
 
 def _make_interactive(view: Spec, name: str, *, can_zoom: bool) -> None:
@@ -124,3 +148,15 @@ def _shares_numeric_axes(view: Spec, encodings: list[Spec]) -> bool:
         for channel in ("x", "y")
         if channel in encoding
     )
+
+
+def _kept(path: Path) -> str | None:
+    try:
+        digest, _, code = path.read_bytes().decode().partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return code if digest == _digest(code) else None
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()

@@ -69,16 +69,16 @@ def overview(sections: Sequence[Section]) -> Picture | None:
 
 def _panels(section: Section) -> Iterator[tuple[str, Panel]]:
     """Each dataset of a section that has one, and its panel."""
-    name, summary = section.experiment.name, section.summary
+    name, summary = section.name, section.summary
     if name == "figure-4":
         relu = (summary["activation"] == "relu") & (summary["output_connectivity"] == 1)
-        paper = section.experiment.paper
+        paper = section.paper
         own = paper[paper["activation"] == "relu"] if len(paper) else paper
         yield "mnist", _panel(section, "mnist", "MLP", summary[relu], own.assign(method="sparse"))
     if name in ("figure-1", "table-1"):
         named = summary if "dataset" in summary else summary.assign(dataset="imagenet")
         for dataset, rows in named.groupby("dataset"):
-            paper = section.experiment.paper if dataset == "imagenet" else pd.DataFrame()
+            paper = section.paper if dataset == "imagenet" else pd.DataFrame()
             largest = rows[rows["base_width"] == rows["base_width"].max()]
             yield str(dataset), _panel(section, str(dataset), "ResNet-18", largest, paper)
 
@@ -102,7 +102,7 @@ def _panel(
     epochs = sorted(section.table.loc[section.table["dataset"] == dataset, "epochs"].unique())
     seeds = sorted(ours["seeds"].unique())
     note = (
-        f"scale {section.scale.name}: {_range(epochs)} epochs, {_range(seeds)} "
+        f"scale {section.scale_name}: {_range(epochs)} epochs, {_range(seeds)} "
         f"{'seed' if seeds == [1] else 'seeds'}"
     )
     return Panel(title, note, ours[columns], points)

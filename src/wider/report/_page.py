@@ -1,7 +1,8 @@
-"""The page: one HTML file that needs nothing else."""
+"""The page: one HTML file that needs nothing else, and what a reader should know of its limits."""
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,15 +13,10 @@ from markupsafe import Markup
 from wider.errors import InputError
 from wider.files import read_whole, target_of, write_output
 from wider.report._answer import Answer, answer
-from wider.report._cost import costs
-from wider.report._format import cells, heading, with_intervals
-from wider.report._interactive import INKS, interactive_spec
-from wider.report._javascript import javascript
-from wider.report._limits import limits
-from wider.report._own_sections import own_sections
-from wider.report._paper import beside_paper
-from wider.report._sections import Section, sections_of
-from wider.report._verdicts import by_subject, counts, judged
+from wider.report._interactive import INKS, interactive_spec, javascript
+from wider.report._sections import Section, own_sections, sections_of
+from wider.report._tables import beside_paper, cells, costs, heading, with_intervals
+from wider.report._verdicts import by_subject, counts, verdict_rows
 from wider.study import EXPERIMENTS, Experiment
 from wider.text import shown
 
@@ -49,6 +45,27 @@ KEY_LENGTH = 10  # characters that find a run's folder in a store
 ANSWER = "answer"  # names the chart of the first screen
 ORIGIN_COLUMNS = ["commit", "wider", "torch", "python", "engine", "device", "threads", "machine"]
 
+FULL = "paper"  # the scale that shortens nothing
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is less than it could be.
+
+    Attributes:
+        lossy: datasets whose images were re-encoded.
+        shortened: sections at a smaller scale than the paper's.
+        incomplete: sections that lack runs.
+        single_seeds: (section, its points of one seed, all of its points).
+        diverged: runs that did.
+    """
+
+    lossy: list[str]
+    shortened: list[Section]
+    incomplete: list[Section]
+    single_seeds: list[tuple[Section, int, int]]
+    diverged: int
+
 
 def write_page(
     runs: pd.DataFrame,
@@ -76,7 +93,7 @@ def write_page(
     runs = runs.copy()
     sections = [*sections_of(runs, experiments), *own_sections(runs)]
     anchors = [section.anchor for section in sections]
-    claims = judged(runs, experiments, anchors)
+    claims = verdict_rows(runs, experiments, anchors)
     first = answer(sections, claims)
     page = (
         _environment()
@@ -104,6 +121,32 @@ def write_page(
     except OSError as error:
         raise _unwritable(output, str(error.strerror)) from error
     return sections
+
+
+def limits(runs: pd.DataFrame, sections: Sequence[Section]) -> Limits:
+    """The limits of a page.
+
+    Args:
+        runs: all of them, one row each.
+        sections: of the page.
+    """
+    trained = [section for section in sections if section.num_runs]
+    seeds = [(section, section.summary["seeds"]) for section in trained if _counts_seeds(section)]
+    return Limits(
+        lossy=sorted(set(runs.loc[runs["data_encoding"].isin(["jpeg", "mixed"]), "dataset"])),
+        shortened=[section for section in trained if section.scale_name != FULL],
+        incomplete=[section for section in trained if not section.is_complete],
+        single_seeds=[
+            (section, int((count == 1).sum()), len(count))
+            for section, count in seeds
+            if (count == 1).any()
+        ],
+        diverged=int((runs["status"] == "diverged").sum()),
+    )
+
+
+def _counts_seeds(section: Section) -> bool:
+    return "seeds" in section.summary
 
 
 def _check_free(output: Path) -> None:
@@ -144,7 +187,7 @@ def _environment() -> jinja2.Environment:
 
 def _by_experiment(sections: Sequence[Section]) -> list[list[Section]]:
     """The sections of each experiment, the largest scale first."""
-    groups = itertools.groupby(sections, key=lambda section: section.experiment.name)
+    groups = itertools.groupby(sections, key=lambda section: section.name)
     return [list(group) for _, group in groups]
 
 
@@ -180,7 +223,7 @@ def _runs(runs: pd.DataFrame) -> dict[str, list]:
 
 
 def _outcomes(runs: pd.DataFrame) -> dict[str, list]:
-    """Accuracies, and in their place what other runs are judged by."""
+    """Accuracies, and in their place that of another metric where runs have one."""
     found = {}
     for when in ("final", "best"):
         pairs = zip(runs[f"{when}_test_accuracy"], runs[f"{when}_test_metric"], strict=True)

@@ -29,7 +29,7 @@ def write_pictures(sections: Sequence[Section], folder: Path) -> list[Path]:
     for section in sections:
         for picture in section.pictures:
             for ending in ("pdf", "png", "svg"):
-                path = folder / f"{picture.name}-{section.scale.name}.{ending}"
+                path = folder / f"{picture.name}-{section.scale_name}.{ending}"
                 write_chart(picture.chart, path)
                 paths.append(path)
     return paths

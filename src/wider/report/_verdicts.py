@@ -22,7 +22,7 @@ SMALLEST_P = 0.001  # that is written out
 
 
 @dataclass(frozen=True)
-class Judged:
+class VerdictRow:
     """A verdict as it stands on the page.
 
     Attributes:
@@ -93,8 +93,8 @@ class ClaimsAbout:
     """
 
     name: str
-    tested: list[Judged]
-    waiting: list[Judged]
+    tested: list[VerdictRow]
+    waiting: list[VerdictRow]
 
     @property
     def anchor(self) -> str:
@@ -108,9 +108,9 @@ class ClaimsAbout:
         return ", ".join(f"{count} {outcome}" for outcome, count in found.items() if count)
 
 
-def judged(
+def verdict_rows(
     runs: pd.DataFrame, experiments: Iterable[Experiment], anchors: Sequence[str]
-) -> list[Judged]:
+) -> list[VerdictRow]:
     """The verdicts on all claims of some experiments; none where no claim has been run.
 
     Args:
@@ -127,10 +127,10 @@ def judged(
     ]
     if all(verdict.evidence is None for verdict in found):
         return []  # these runs are about something else
-    return [Judged(verdict, _anchor(verdict, anchors)) for verdict in found]
+    return [VerdictRow(verdict, _anchor(verdict, anchors)) for verdict in found]
 
 
-def by_subject(rows: Sequence[Judged]) -> list[ClaimsAbout]:
+def by_subject(rows: Sequence[VerdictRow]) -> list[ClaimsAbout]:
     """The board: the subjects that have claims, in their order."""
     found = []
     for name in dict.fromkeys([*Subject, *(row.verdict.claim.subject for row in rows)]):
@@ -142,7 +142,7 @@ def by_subject(rows: Sequence[Judged]) -> list[ClaimsAbout]:
     return found
 
 
-def counts(rows: Sequence[Judged]) -> dict[Outcome, int]:
+def counts(rows: Sequence[VerdictRow]) -> dict[Outcome, int]:
     """How many claims have each outcome."""
     return {outcome: sum(row.verdict.outcome == outcome for row in rows) for outcome in SIGNS}
 

@@ -18,9 +18,9 @@ from wider.runs import provenance
 from wider.runs._arithmetic import family_weights, multiply_adds_per_example
 from wider.runs._checkpoint_clock import CheckpointClock
 from wider.runs._digests import Digests
-from wider.runs._kernel import KernelDistances, kernel_distances
+from wider.runs._kernel import MeasuredDistances, kernel_distances
 from wider.runs._measurements import Measured, Moment, Numbers, measured
-from wider.runs._result import Provenance, RunResult, summarise, task_fields
+from wider.runs._result import Provenance, RunResult, summary_of, task_fields
 from wider.runs._run_files import DamagedRun, Run
 from wider.runs._spec import RunSpec
 from wider.runs._store import Store
@@ -113,9 +113,8 @@ def execute(
 
 def _result_of(trainer: Engine, found: dict[str, object]) -> RunResult:
     """The result of a run, given the fields that do not follow from its history."""
-    judged = trainer.metric
-    metric = {"metric": judged.name, "higher_is_better": judged.higher_is_better}
-    return RunResult.model_validate({**summarise(trainer.history, **metric), **metric, **found})
+    metric = {"metric": trainer.metric.name, "higher_is_better": trainer.metric.higher_is_better}
+    return RunResult.model_validate({**summary_of(trainer.history, **metric), **metric, **found})
 
 
 def _sizes(spec: RunSpec, model: nn.Module, task: Task) -> dict[str, object]:
@@ -132,7 +131,7 @@ def _sizes(spec: RunSpec, model: nn.Module, task: Task) -> dict[str, object]:
     return sizes
 
 
-def _kernel(spec: RunSpec, model: nn.Module, data: TrainingData) -> KernelDistances | None:
+def _kernel(spec: RunSpec, model: nn.Module, data: TrainingData) -> MeasuredDistances | None:
     if not spec.kernel_pairs:
         return None
     return kernel_distances(model, data, num_pairs=spec.kernel_pairs, seed=spec.seed)

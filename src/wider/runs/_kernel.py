@@ -18,7 +18,7 @@ from wider.theory import kernel_distance, relu_kernel
 NUM_MASKS = 512
 
 
-class KernelDistances(BaseModel):
+class MeasuredDistances(BaseModel):
     """Mean squared distances of Gaussian-process kernels from the infinitely wide dense net's.
 
     Attributes:
@@ -51,7 +51,7 @@ class KernelDistances(BaseModel):
 
 def kernel_distances(
     model: nn.Module, data: TrainingData, *, num_pairs: int, seed: int
-) -> KernelDistances:
+) -> MeasuredDistances:
     """Measures and predicts the distance of a net's kernel over random pairs of test images.
 
     Args:
@@ -84,7 +84,7 @@ def kernel_distances(
     as_printed = expected
     if last < 1:
         as_printed = kernel_distance(x, y, **net, **masks)
-    return KernelDistances(
+    return MeasuredDistances(
         pairs=num_pairs,
         initial=_measured(hidden, x, y),
         expected=float(expected.distances.mean()),

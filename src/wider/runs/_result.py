@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-from wider.runs._kernel import KernelDistances
+from wider.runs._kernel import MeasuredDistances
 from wider.tasks import Task
 from wider.training import Epoch, History
 
@@ -33,7 +33,7 @@ class BestEpoch(_Grown):
     Attributes:
         epoch: 1 for the first.
         test_accuracy: at that epoch, a fraction; None where nothing is recognised.
-        test_metric: at that epoch, what the run is judged by; None where that is the accuracy.
+        test_metric: at that epoch, the run's metric; None where that is the accuracy.
     """
 
     later = ("test_metric",)
@@ -129,7 +129,7 @@ class RunResult(_Grown):
     seconds: float
     peak_memory: int
     provenance: Provenance
-    kernel: KernelDistances | None = None
+    kernel: MeasuredDistances | None = None
     other_task: Task | None = None
     metric: str = "accuracy"
     higher_is_better: bool = True
@@ -151,7 +151,7 @@ class RunResult(_Grown):
 
     @property
     def words(self) -> str:
-        """What the run is judged by, as people read it."""
+        """The run's metric, as people read it."""
         return self.metric.replace("-", " ").replace("_", " ")
 
     @property
@@ -171,7 +171,7 @@ def task_fields(task: Task) -> dict[str, object]:
     return {"image_shape": None, "num_classes": None, "other_task": task}
 
 
-def summarise(
+def summary_of(
     history: History, *, metric: str = "accuracy", higher_is_better: bool = True
 ) -> dict[str, object]:
     """The fields of a `RunResult` that follow from the history alone.

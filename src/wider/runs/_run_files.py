@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from wider.errors import InputError
 from wider.files import NotAFileError, read_whole, write_whole
 from wider.runs._digests import Digests
-from wider.runs._result import RunResult, summarise
+from wider.runs._result import RunResult, summary_of
 from wider.runs._spec import RunSpec
 from wider.training import History
 
@@ -147,10 +147,13 @@ def read_checkpoint(folder: Path, key: str) -> dict[str, Tensor] | None:
     """What `write_checkpoint` wrote, or None.
 
     Raises:
-        DamagedRun: the file is torn or edited.
+        DamagedRun: the file is torn or edited, or another of the run's is a folder.
         OSError: it cannot be read.
     """
     check_folder(folder)
+    for name in sorted(EVERY_NAME):
+        if (folder / name).is_dir() and not (folder / name).is_symlink():
+            raise DamagedRun(f"{folder / name} is a folder, and nothing can be written there")
     path = folder / CHECKPOINT
     if not os.path.lexists(path):
         return None
@@ -231,7 +234,7 @@ def digest(content: bytes) -> str:
 def _check_summary(spec: RunSpec, result: RunResult, history: History, folder: Path) -> None:
     if [row.epoch for row in history] != list(range(1, len(history) + 1)) or not history:
         raise DamagedRun(f"{folder / HISTORY} does not have the epochs 1, 2, ... of a run")
-    summary = summarise(history, metric=result.metric, higher_is_better=result.higher_is_better)
+    summary = summary_of(history, metric=result.metric, higher_is_better=result.higher_is_better)
     wrong = [name for name, value in summary.items() if getattr(result, name) != value]
     if wrong:
         raise DamagedRun(

@@ -8,9 +8,9 @@ from wider.study._cost import (
     estimated_gpu_hours,
 )
 from wider.study._experiment import Experiment, Picture, Scale
-from wider.study._lines import families, means, same_lines
+from wider.study._lines import means
 from wider.study._verdicts import ExperimentVerdict, verdicts
-from wider.study.own import own_study
+from wider.study.own import OwnStudy, own_studies
 from wider.study.paper import IN_PAPER, dataset_title
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "IN_PAPER",
     "Experiment",
     "ExperimentVerdict",
+    "OwnStudy",
     "Picture",
     "Scale",
     "Subject",
@@ -25,9 +26,7 @@ __all__ = [
     "estimated_core_seconds",
     "estimated_gigabytes",
     "estimated_gpu_hours",
-    "families",
     "means",
-    "own_study",
-    "same_lines",
+    "own_studies",
     "verdicts",
 ]

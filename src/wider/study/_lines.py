@@ -19,7 +19,7 @@ NOT_SPARSE = "-"
 NOTHING = "none"
 
 
-def families(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def by_family(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """The runs of one family after the other, each with all of its lines."""
     for _, family in table.groupby(FAMILY, sort=True, dropna=False):
         yield family.reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Runs of no experiment here, a family at a time: accuracy against width, whatever was varied."""
+"""Runs of no experiment, a family at a time: accuracy against width, whatever was varied."""
 
 import json
 import textwrap
@@ -23,8 +23,16 @@ from wider.charts import (
 from wider.columns import Role
 from wider.models import ACTIVATION_NAMES
 from wider.runs import RunSpec, asked, model_of, names_of
-from wider.study._experiment import Experiment, Picture, Scale
-from wider.study._lines import NOT_SPARSE, SPARSE_ONLY, TRAINING, means, varying
+from wider.study._experiment import Experiment, Picture
+from wider.study._lines import (
+    NOT_SPARSE,
+    SPARSE_ONLY,
+    TRAINING,
+    by_family,
+    means,
+    same_lines,
+    varying,
+)
 
 METHODS = {
     "sparse": "sparse, {:,} weights",
@@ -44,45 +52,82 @@ DATA = names_of(Role.FAMILY, part="data")[1:]
 ACCURACY, METRIC = "final_test_accuracy", "final_test_metric"
 
 
-def own_study(table: pd.DataFrame, name: str) -> Experiment:
-    """An experiment around runs of one family, at the scale "own".
+@dataclass(frozen=True, eq=False)
+class OwnStudy:
+    """Runs of one family that belong to no experiment, and what they show.
+
+    Attributes:
+        name: such as "study-1"; its pictures are named after it.
+        table: the runs, one row each.
+    """
+
+    name: str
+    table: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        """Data, net and base width."""
+        return _title(self.table)
+
+    @property
+    def question(self) -> str:
+        """What is asked, and what all of its runs have in common."""
+        words = _metric_of(self.table).words
+        return f"How does {words} change with width? All of its runs: {_in_common(self.table)}."
+
+    @property
+    def seeds(self) -> str:
+        """How many there are, in words."""
+        count = self.table["seed"].nunique()
+        return f"{count} seed{'s' if count > 1 else ''}"
+
+    @property
+    def means(self) -> pd.DataFrame:
+        """One row per net and way to train it."""
+        return means(self.table)
+
+    def draw(self) -> list[Picture]:
+        """Its pictures: a line per kind of net, of which one picture has no more than a few."""
+        return _draw(self.table, self.name)
+
+
+def own_studies(runs: pd.DataFrame, experiments: Mapping[str, Experiment]) -> Iterator[OwnStudy]:
+    """A study for each family with runs that belong to no experiment.
 
     Args:
-        table: all runs of the family, one row each.
-        name: of the experiment; its pictures are named after it.
+        runs: one row each. Those of experiments that continue a line of such runs, or are its
+            baseline, are shown with them.
+        experiments: by name.
     """
-    seeds = table["seed"].nunique()
-    scale = Scale("own", f"{seeds} seed{'s' if seeds > 1 else ''}", lambda: ())
-    return Experiment(
-        name=name,
-        title=_title(table),
-        question=f"How does {_judged(table).words} change with width? All of its runs: "
-        f"{_in_common(table)}.",
-        source="Runs that belong to no experiment of wider's own",
-        scales={scale.name: scale},
-        summarise=means,
-        draw=lambda table, _: _draw(table, name),
-    )
+    known = {
+        key
+        for experiment in experiments.values()
+        for scale in experiment.scales.values()
+        for key in scale.keys
+    }
+    own = runs[~runs["key"].isin(known)]
+    for number, table in enumerate(by_family(same_lines(runs, own)), start=1):
+        yield OwnStudy(f"study-{number}", table)
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """How runs are compared: by accuracy, or by another metric.
+class _Metric:
+    """What runs are compared by: accuracy, or another metric.
 
     Attributes:
-        metric: its name.
+        name: of it.
         higher_is_better: or lower.
         examples: what was tested.
     """
 
-    metric: str
+    name: str
     higher_is_better: bool
     examples: str = "images"
 
     @property
     def is_accuracy(self) -> bool:
         """Which is a fraction, in percent."""
-        return self.metric == "accuracy"
+        return self.name == "accuracy"
 
     @property
     def column(self) -> str:
@@ -92,7 +137,7 @@ class _Judged:
     @property
     def words(self) -> str:
         """What it is called."""
-        return self.metric.replace("-", " ").replace("_", " ")
+        return self.name.replace("-", " ").replace("_", " ")
 
     @property
     def axis_format(self) -> str:
@@ -108,11 +153,11 @@ class _Judged:
         return f"{100 * difference:+.1f} points" if self.is_accuracy else f"{difference:+.3g}"
 
 
-def _judged(table: pd.DataFrame) -> _Judged:
+def _metric_of(table: pd.DataFrame) -> _Metric:
     if "metric" not in table or table["metric"].iloc[0] in ("", "accuracy", None):
-        return _Judged("accuracy", higher_is_better=True)
+        return _Metric("accuracy", higher_is_better=True)
     run = table.iloc[0]
-    return _Judged(str(run["metric"]), bool(run["higher_is_better"]), "examples")
+    return _Metric(str(run["metric"]), bool(run["higher_is_better"]), "examples")
 
 
 def _title(table: pd.DataFrame) -> str:
@@ -142,7 +187,7 @@ def _unusual(run: pd.Series, fields: Sequence[str]) -> dict[str, object]:
 
 
 def _draw(table: pd.DataFrame, name: str) -> list[Picture]:
-    shown, judged = means(table), _judged(table)
+    shown, metric = means(table), _metric_of(table)
     varied = [field for field in (*TRAINING, *SPARSE_ONLY) if field in shown]
     in_titles, in_legends = _divided(shown, varied)
     pictures = []
@@ -151,14 +196,14 @@ def _draw(table: pd.DataFrame, name: str) -> list[Picture]:
         chart = accuracy_lines(
             rows.assign(net=labels),
             x=width_axis(sorted(rows["width"].unique().tolist()), "width"),
-            accuracy=judged.column,
+            accuracy=metric.column,
             colours=dict(zip(labels.unique(), COLOURS, strict=False)),
-            y_title=f"test {judged.words}, last epoch",
-            number_format=judged.axis_format,
+            y_title=f"test {metric.words}, last epoch",
+            number_format=metric.axis_format,
         )
         finished = finish(chart, _title(table), _subtitle(table, rows, values))
         picture_name = f"{name}-{len(pictures) + 1}" if in_titles else name
-        pictures.append(Picture(picture_name, finished, _finding(rows.assign(net=labels), judged)))
+        pictures.append(Picture(picture_name, finished, _finding(rows.assign(net=labels), metric)))
     return pictures
 
 
@@ -223,22 +268,22 @@ def _labels(rows: pd.DataFrame, fields: Sequence[str]) -> pd.Series:
     return pd.Series(labels, index=rows.index)
 
 
-def _finding(rows: pd.DataFrame, judged: "_Judged") -> str:
+def _finding(rows: pd.DataFrame, metric: _Metric) -> str:
     """What is seen, line by line."""
     sentences = []
     for name, line in rows.groupby("net", sort=False):
         net = str(name)[0].upper() + str(name)[1:]
-        known = line.dropna(subset=judged.column)
+        known = line.dropna(subset=metric.column)
         if known.empty:
             sentences.append(f"{net}: every run diverged.")
             continue
-        best = known.sort_values(judged.column, ascending=judged.higher_is_better).iloc[-1]
+        best = known.sort_values(metric.column, ascending=metric.higher_is_better).iloc[-1]
         narrowest = known.sort_values("width").iloc[0]
-        gain = best[judged.column] - narrowest[judged.column]
-        compared = f", {judged.gain(gain)} on width {narrowest['width']}" if gain else ""
-        value = judged.value(best[judged.column])
+        gain = best[metric.column] - narrowest[metric.column]
+        compared = f", {metric.gain(gain)} on width {narrowest['width']}" if gain else ""
+        value = metric.value(best[metric.column])
         sentences.append(f"{net}: {value} at width {best['width']}{compared}.")
-    picked = f"Means over seeds; the widths were picked on the same test {judged.examples}."
+    picked = f"Means over seeds; the widths were picked on the same test {metric.examples}."
     return " ".join([*sentences, picked])
 
 

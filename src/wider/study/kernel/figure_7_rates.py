@@ -54,7 +54,7 @@ def rates(
         epochs: of each run.
         num_seeds: from 100 upwards, so that other seeds choose the rates than the figure shows.
         num_train: training images.
-        num_validation: images by which the rates are judged.
+        num_validation: images by whose accuracy rates are chosen.
     """
     return [
         run_of(
@@ -74,10 +74,10 @@ def rates(
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per net and rate: validation accuracy of the last epoch; a diverged run counts 0."""
-    judged = table.assign(
+    validated = table.assign(
         accuracy=table["final_validation_accuracy"].where(table["status"] == "finished", 0.0)
     )
-    means = judged.groupby(POINT)["accuracy"].agg(["mean", "count"]).reset_index()
+    means = validated.groupby(POINT)["accuracy"].agg(["mean", "count"]).reset_index()
     means = means.rename(columns={"mean": "validation_accuracy", "count": "seeds"})
     highest = means.groupby(["method", "width"])["validation_accuracy"].transform("max")
     return means.assign(best=means["validation_accuracy"] == highest)
@@ -190,8 +190,8 @@ SCALES = [
 EXPERIMENT = Experiment(
     name="figure-7-rates",
     title="Learning rates for Figure 7",
-    question="Which learning rate suits each net of Figure 7, judged by images that are neither "
-    "trained nor tested on?",
+    question="Which learning rate suits each net of Figure 7, by its accuracy on images that "
+    "are neither trained nor tested on?",
     source="Golubeva et al. 2021, Appendix A: tuned for each width, not how",
     scales={scale.name: scale for scale in SCALES},
     summarise=summarise,

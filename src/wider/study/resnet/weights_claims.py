@@ -19,7 +19,7 @@ from wider.evidence import (
 from wider.runs import Method
 from wider.study._claims import Subject, accuracies, for_each, number, single
 from wider.study._lines import with_baselines
-from wider.study.paper import TABLE_1
+from wider.study.paper import TABLE_1 as PRINTED
 from wider.study.resnet.runs import PAPER_DATASETS
 from wider.study.resnet.width_claims import ACCURACY, TRAIN
 
@@ -91,7 +91,7 @@ def _where_it_fits(
 
 def printed(method: Method, width: int) -> Measure:
     """Our accuracy less the paper's."""
-    paper, _ = TABLE_1[method][width]
+    paper, _ = PRINTED[method][width]
 
     def measure(table: pd.DataFrame) -> Evidence | None:
         nets = accuracies(with_baselines(table, "method", ["dense"]), ["method", "width"])
@@ -163,7 +163,7 @@ TABLE_1 = (
             below=SAME,
             dataset="imagenet",
         )
-        for method, entries in TABLE_1.items()
+        for method, entries in PRINTED.items()
         for width, (accuracy, _) in entries.items()
     ),
     Claim(
