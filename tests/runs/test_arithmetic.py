@@ -9,8 +9,8 @@ from wider.runs import (
     Widening,
     family_weights,
     multiply_adds_per_example,
+    stored_multiply_adds_per_example,
 )
-from wider.runs._arithmetic import stored_multiply_adds_per_example
 from wider.sparsity import connectivity, count_weights, multiply_adds
 from wider.tasks import Task
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wider.runs._checkpoint_clock import CheckpointClock
+from wider.runs import CheckpointClock
 from wider.training import ALONE, Processes
 
 SECONDS = 20.0

@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,19 +13,25 @@ from wider.runs import Store, execute
 INDEX = "index.sqlite"
 
 
+FILES = ["spec.json", "history.parquet", "model.safetensors", "result.json"]
+OPENED: list[Path] = []  # of those files, by whatever function
+
+
+def _note(event, arguments):
+    if event == "open" and isinstance(arguments[0], str | os.PathLike):
+        path = Path(arguments[0])
+        if path.name in FILES:
+            OPENED.append(path)
+
+
+sys.addaudithook(_note)  # for good: a hook cannot be removed
+
+
 @pytest.fixture
-def reads(monkeypatch):
-    """Notes each file that is read."""
-    from wider.runs import _run_files
-
-    names, read = [], _run_files.read_whole
-
-    def noting(path):
-        names.append(path)
-        return read(path)
-
-    monkeypatch.setattr(_run_files, "read_whole", noting)
-    return names
+def reads(finished):
+    """Notes each file of a run that is opened."""
+    OPENED.clear()
+    return OPENED
 
 
 def test_what_was_read_once_is_not_read_again(filled, finished, reads):
@@ -39,9 +47,6 @@ def test_the_index_gives_the_run_that_reading_gives(filled, spec):
     read = filled.read(spec)
     assert read is not None
     assert repr(indexed) == repr(read)  # every digit, and the layers in their order
-
-
-FILES = ["spec.json", "history.parquet", "model.safetensors", "result.json"]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -11,8 +11,15 @@ from wider.data import PreparedData, Preprocessing, load_large, prepare
 from wider.errors import InputError
 from wider.models import MLPSpec, ResNet18Spec
 from wider.randomness import stream
-from wider.runs import RunSpec, Store, Widening, execute
-from wider.runs._kernel import MeasuredDistances, _pairs, kernel_distances
+from wider.runs import (
+    MeasuredDistances,
+    RunSpec,
+    Store,
+    Widening,
+    execute,
+    kernel_distances,
+    random_pairs,
+)
 from wider.tasks import Task
 from wider.theory import kernel_distance
 from wider.training import Recipe
@@ -35,7 +42,7 @@ def spec(**changes) -> RunSpec:
 def test_the_measured_distance_is_that_of_the_net_itself():
     net = spec().build(TASK)
     found = kernel_distances(net, data(), num_pairs=50, seed=3)
-    x, y = _pairs(data().test_images.flatten(1), 50, 3)
+    x, y = random_pairs(data().test_images.flatten(1), 50, 3)
     weight = net.hidden[0].weight.detach().double()  # pyright: ignore
     total = 0.0
     for one, other in zip(x.double(), y.double(), strict=True):
@@ -53,7 +60,7 @@ def test_the_measured_distance_is_that_of_the_net_itself():
 def test_expected_distances_are_those_of_the_theory_with_the_layers_own_connectivities():
     net = spec().build(TASK)
     found = kernel_distances(net, data(), num_pairs=50, seed=3)
-    x, y = (part.double() for part in _pairs(data().test_images.flatten(1), 50, 3))
+    x, y = (part.double() for part in random_pairs(data().test_images.flatten(1), 50, 3))
     # Weights of width 4: 88. The last layer keeps half of 160, the first one 8 of 192.
     first = {"width": 16, "connectivity": 8 / 192, "seed": 3}
     exact = kernel_distance(x, y, output_connectivity=0.5, **first)
@@ -67,7 +74,7 @@ def test_a_last_layer_that_is_excluded_counts_as_the_dense_one_that_it_is():
     widening = Widening(base_width=4, width=16, exclude=("output",))
     net = spec(widening=widening).build(TASK)
     found = kernel_distances(net, data(), num_pairs=50, seed=3)
-    x, y = (part.double() for part in _pairs(data().test_images.flatten(1), 50, 3))
+    x, y = (part.double() for part in random_pairs(data().test_images.flatten(1), 50, 3))
     exact = kernel_distance(x, y, width=16, connectivity=1 / 4, seed=3)
     assert found.expected == found.theorem_1
     assert found.expected == pytest.approx(float(exact.distances.mean()), rel=1e-12)
@@ -90,11 +97,11 @@ def test_other_parametrisations_have_a_prediction_only():
 
 def test_pairs_are_of_different_images_and_follow_the_seed():
     images = torch.arange(5.0).view(-1, 1)
-    first, second = _pairs(images, 200, 1)
+    first, second = random_pairs(images, 200, 1)
     assert (first != second).all()
     assert set(first.flatten().tolist()) == set(second.flatten().tolist()) == set(range(5))
-    assert torch.equal(first, _pairs(images, 200, 1)[0])
-    assert not torch.equal(first, _pairs(images, 200, 2)[0])
+    assert torch.equal(first, random_pairs(images, 200, 1)[0])
+    assert not torch.equal(first, random_pairs(images, 200, 2)[0])
 
 
 def test_a_run_keeps_its_distances(tmp_path: Path):

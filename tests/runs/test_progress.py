@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from wider.runs._progress import Progress, duration
+from wider.runs import Progress, duration
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from wider.runs import BestEpoch, RunResult
-from wider.runs._result import summary_of
+from wider.runs import BestEpoch, RunResult, summary_of
 from wider.training import Epoch, History
 
 NAN = math.nan

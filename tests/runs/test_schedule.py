@@ -10,8 +10,7 @@ import pytest
 from rich.console import Console
 
 from wider.errors import InputError
-from wider.runs import DamagedRun, RunSpec, Store, Widening, execute, train_missing
-from wider.runs._digests import Digests
+from wider.runs import DamagedRun, Digests, RunSpec, Store, Widening, execute, train_missing
 from wider.training import Processes
 
 

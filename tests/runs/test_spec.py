@@ -25,8 +25,7 @@ from wider.models import (
     ResNet18,
     ResNet18Spec,
 )
-from wider.runs import Method, RunSpec, Widening
-from wider.runs._spec import SCHEMA_VERSION
+from wider.runs import SCHEMA_VERSION, Method, RunSpec, Widening
 from wider.sparsity import ALLOCATIONS as RULES
 from wider.sparsity import PATTERNS, connectivity, count_weights, weight_layers
 from wider.tasks import Task

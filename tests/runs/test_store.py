@@ -10,9 +10,7 @@ import torch
 
 from wider.data import load, prepare
 from wider.errors import InputError
-from wider.runs import DamagedRun, RunSpec, Store, execute
-from wider.runs._digests import Digests
-from wider.runs._spec import SCHEMA_VERSION
+from wider.runs import SCHEMA_VERSION, DamagedRun, Digests, RunSpec, Store, execute
 from wider.sparsity import count_weights
 from wider.training import trainer_for
 

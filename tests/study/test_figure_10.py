@@ -8,7 +8,7 @@ from wider import Family
 from wider.models import ResNet18
 from wider.sparsity import connectivity
 from wider.study.drawn import figure_10
-from wider.study.drawn._layers import equal_shares, level_allocation
+from wider.study.drawn.figure_8 import equal_shares, level_allocation
 
 EMPTY = pd.DataFrame()
 SCALE = figure_10.EXPERIMENT.scale("paper")

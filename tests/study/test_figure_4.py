@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from wider.sparsity import count_weights
-from wider.study._experiment import Scale
+from wider.study import Scale
 from wider.study.mlp import figure_4
 from wider.tasks import Task
 from wider.training import Recipe

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from wider.sparsity import count_weights
-from wider.study._experiment import Scale
+from wider.study import Scale
 from wider.study.mlp import figure_4, figure_4_checks
 from wider.tasks import Task
 

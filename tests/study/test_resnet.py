@@ -9,11 +9,10 @@ from wider.families import Family
 from wider.models import ResNet18
 from wider.runs import Method, RunSpec
 from wider.sparsity import count_weights
-from wider.study import EXPERIMENTS
-from wider.study._lines import with_baselines
+from wider.study import EXPERIMENTS, with_baselines
 from wider.study.paper import dataset_title
 from wider.study.resnet import figure_3
-from wider.study.resnet._families import PAPER_FAMILIES
+from wider.study.resnet.families import PAPER_FAMILIES
 from wider.study.resnet.runs import IMAGENET_FAMILY, PAPER, resnet_runs
 from wider.training import Recipe
 

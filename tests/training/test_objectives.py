@@ -14,8 +14,15 @@ from wider.errors import InputError
 from wider.own_code import look_in
 from wider.randomness import stream
 from wider.tasks import Task
-from wider.training import METRICS, OBJECTIVES, Engine, NativeLayersTrainer, Recipe, Trainer
-from wider.training._metrics import Outcome
+from wider.training import (
+    METRICS,
+    OBJECTIVES,
+    Engine,
+    NativeLayersTrainer,
+    Outcome,
+    Recipe,
+    Trainer,
+)
 
 from .memory import BYTES, TASKS, Memory, net, states_after_each_step, trained
 

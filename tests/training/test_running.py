@@ -13,8 +13,7 @@ from wider.data import PreparedData, Preprocessing, TrainingData, load_large, pr
 from wider.families import Family
 from wider.models import MLP, ResNet18
 from wider.randomness import stream
-from wider.runs import RunSpec, Store
-from wider.runs._digests import Digests
+from wider.runs import Digests, RunSpec, Store
 from wider.training import Engine, Epoch, NativeLayersTrainer, NativeTrainer, Recipe, Trainer
 
 CLASSES, SIDE, EPOCHS = 3, 8, 2

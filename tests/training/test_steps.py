@@ -20,10 +20,10 @@ from wider.training import (
     Layer,
     NativeLayersTrainer,
     Recipe,
+    Rounds,
     Trainer,
+    layers_of,
 )
-from wider.training._layer_rates import layers_of
-from wider.training._rounds import Rounds
 
 from .memory import TASKS, Memory, net, states_after_each_step, timeless, trained, weights
 

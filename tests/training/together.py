@@ -16,8 +16,7 @@ from wider.data import PreparedData, Preprocessing
 from wider.families import Family
 from wider.models import MLP, MLPSpec
 from wider.randomness import default_generator_from, stream
-from wider.runs import RunSpec, Store, Widening, execute
-from wider.runs._digests import Digests
+from wider.runs import Digests, RunSpec, Store, Widening, execute
 from wider.sparsity import sparsify
 from wider.training import ALONE, Processes, Recipe, Trainer, joined_processes
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wider.runs._toml import KeyPath, Problem, dotted
 from wider.text import quoted
+from wider.toml import KeyPath, Problem, dotted
 
 FieldPath = tuple[str, ...]
 Axes = Mapping[FieldPath, Sequence[Any]]

@@ -73,7 +73,7 @@ def kernel_distances(
             "kernels are compared for those in memory: leave kernel_pairs out"
         )
     # On the CPU, where the untrained model still is.
-    x, y = (part.cpu() for part in _pairs(data.part("test")[0].flatten(1), num_pairs, seed))
+    x, y = (part.cpu() for part in random_pairs(data.part("test")[0].flatten(1), num_pairs, seed))
     kept = connectivity(model)  # without layers that are excluded, which are dense
     last = kept.get("output", 1.0)
     hidden = cast(nn.Linear, model.hidden[0])
@@ -101,8 +101,14 @@ def _measured(hidden: nn.Linear, x: Tensor, y: Tensor) -> float | None:
     return float((own - relu_kernel(x, y).diagonal()).square().mean())
 
 
-def _pairs(images: Tensor, num_pairs: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Pairs of two different images each."""
+def random_pairs(images: Tensor, num_pairs: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Pairs of two different images each.
+
+    Args:
+        images: to choose from.
+        num_pairs: of them.
+        seed: that draws them.
+    """
     generator = stream(seed, "kernel pairs")
     first = torch.randint(len(images), (num_pairs,), generator=generator)
     step = torch.randint(1, len(images), (num_pairs,), generator=generator)

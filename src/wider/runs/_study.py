@@ -15,8 +15,8 @@ from wider.errors import InputError
 from wider.runs._arithmetic import multiply_adds_per_example
 from wider.runs._grid import GRID, SEED, Combination, combinations, read_axes
 from wider.runs._spec import RunSpec, Widening
-from wider.runs._toml import MOST_PROBLEMS, KeyPath, Problem, dotted, read_toml
 from wider.text import quoted
+from wider.toml import MOST_PROBLEMS, KeyPath, Problem, dotted, read_toml
 
 TITLE = "title"
 MOST_RUNS = 100_000

@@ -8,7 +8,7 @@ from wider.study._cost import (
     estimated_gpu_hours,
 )
 from wider.study._experiment import Experiment, Picture, Scale
-from wider.study._lines import means
+from wider.study._lines import means, with_baselines
 from wider.study._verdicts import ExperimentVerdict, verdicts
 from wider.study.own import OwnStudy, own_studies
 from wider.study.paper import IN_PAPER, dataset_title
@@ -29,4 +29,5 @@ __all__ = [
     "means",
     "own_studies",
     "verdicts",
+    "with_baselines",
 ]

@@ -9,7 +9,7 @@ from wider.drawing import Drawing, layered, together
 from wider.families import Family
 from wider.models import ResNet18
 from wider.study._experiment import Experiment, Picture, Scale
-from wider.study.drawn._layers import LAYER_TOOLTIP, equal_shares, level_allocation
+from wider.study.drawn.figure_8 import LAYER_TOOLTIP, equal_shares, level_allocation
 
 BASE_WIDTH, NUM_CLASSES = 8, 100
 WIDTHS = (8, 16, 32, 64, 128)

@@ -1,5 +1,6 @@
 """Figure 8: level allocation, one step after the other."""
 
+import math
 from collections import OrderedDict
 
 import altair as alt
@@ -10,11 +11,16 @@ from wider.charts import BLUE, PALE_BLUE, finish
 from wider.drawing import Drawing, layered, together
 from wider.families import Family
 from wider.models import BasicBlock
-from wider.sparsity import weight_layers
+from wider.sparsity import allocate, weight_layers
 from wider.study._experiment import Experiment, Picture, Scale
-from wider.study.drawn._layers import LAYER_TOOLTIP, equal_shares, level_allocation
 
 BASE_WIDTH, WIDTH = 5, 8
+LAYER_TOOLTIP = [
+    alt.Tooltip("layer:N"),
+    alt.Tooltip("weights_stored:Q", title="weights stored", format=",d"),
+    alt.Tooltip("weights_kept:Q", title="weights kept", format=",d"),
+    alt.Tooltip("connectivity:Q", format=".3g"),
+]
 
 
 def small_resnet(width: int) -> nn.Module:
@@ -29,6 +35,37 @@ def small_resnet(width: int) -> nn.Module:
             output=nn.Linear(2 * width, 10),
         )
     )
+
+
+def level_allocation(net: nn.Module, num_weights: int) -> pd.DataFrame:
+    """How level allocation divides a budget among the layers of a net.
+
+    Args:
+        net: any net; only its shapes are read, so it can be on the meta device.
+        num_weights: the budget.
+
+    Returns:
+        One row per layer, in the order of the module: its name in "layer", "weights_stored",
+        "weights_kept" and "connectivity".
+
+    Raises:
+        InputError: the net cannot have that many weights.
+    """
+    shapes = {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
+    table = pd.DataFrame(
+        {
+            "layer": list(shapes),
+            "weights_stored": [math.prod(shape) for shape in shapes.values()],
+            "weights_kept": list(allocate(shapes, num_weights, "level").values()),
+        }
+    )
+    table["connectivity"] = table["weights_kept"] / table["weights_stored"]
+    return table
+
+
+def equal_shares(kept: pd.Series) -> str:
+    """The weights kept by layers that share equally, such as "395 or 396"."""
+    return " or ".join(f"{count:,}" for count in sorted(kept.unique()))
 
 
 def steps(net: nn.Module, num_weights: int) -> pd.DataFrame:

@@ -5,13 +5,13 @@ import pandas as pd
 from wider.charts import connectivity_axis
 from wider.study._experiment import Experiment, Picture, Scale
 from wider.study.resnet import width_claims
-from wider.study.resnet._families import SCALES, family_panels, summarise
 from wider.study.resnet.charts import (
     BEST_TITLE,
     picked,
     resnet_chart,
     titles,
 )
+from wider.study.resnet.families import SCALES, family_panels, summarise
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:

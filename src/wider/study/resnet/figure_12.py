@@ -5,8 +5,8 @@ import pandas as pd
 from wider.charts import BLUE, ORANGE, accuracy_lines, width_axis
 from wider.study._experiment import Experiment, Picture, Scale
 from wider.study.paper import accuracies_of_table_1, dataset_title
-from wider.study.resnet._imagenet import METHODS, SCALES, paper_rows, summarise
 from wider.study.resnet.charts import WIDTH_TITLE, picked, resnet_chart
+from wider.study.resnet.imagenet import METHODS, SCALES, paper_rows, summarise
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:

@@ -5,11 +5,11 @@ import pandas as pd
 from wider.charts import connectivity_axis, of_seeds
 from wider.study._experiment import Experiment, Picture, Scale
 from wider.study.resnet import width_claims
-from wider.study.resnet._families import SCALES, family_panels, summarise
 from wider.study.resnet.charts import (
     resnet_chart,
     titles,
 )
+from wider.study.resnet.families import SCALES, family_panels, summarise
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:

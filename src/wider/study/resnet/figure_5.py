@@ -5,7 +5,6 @@ import pandas as pd
 from wider.charts import width_axis
 from wider.study._experiment import Experiment, Picture, Scale
 from wider.study.resnet import width_claims
-from wider.study.resnet._families import SCALES, family_panels, summarise
 from wider.study.resnet.charts import (
     BEST_TITLE,
     WIDTH_TITLE,
@@ -14,6 +13,7 @@ from wider.study.resnet.charts import (
     resnet_chart,
     titles,
 )
+from wider.study.resnet.families import SCALES, family_panels, summarise
 
 # What others found with the code that the paper's authors published: base width 8, one seed (888),
 # best epoch, nominally 300 epochs. The repository AMNoureldin/COMP551-HW4 on GitHub.

@@ -8,8 +8,8 @@ from wider.drawing import single_mark
 from wider.study._experiment import Experiment, Picture, Scale
 from wider.study.paper import accuracies_of_table_1, dataset_title
 from wider.study.resnet import weights_claims
-from wider.study.resnet._imagenet import SCALES, paper_rows, summarise
 from wider.study.resnet.charts import listed, resnet_chart
+from wider.study.resnet.imagenet import SCALES, paper_rows, summarise
 
 LINES = ["dense", "dense, paper", "sparse", "sparse, paper"]
 

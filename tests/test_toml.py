@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wider.errors import InputError
-from wider.runs._toml import dotted, line_of, read_toml
+from wider.toml import dotted, line_of, read_toml
 
 DOCUMENT = '''# a comment, HERE
 title = "x"   # HEREE
