@@ -16,19 +16,29 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import altair as alt
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from wider import Family
-from wider.data import DATASETS, TRANSFORMATIONS, Dataset, TransformationSpec, from_arrays
-from wider.models import MODELS, ModelSpec
+from wider.charts import finish
+from wider.data import (
+    DATASETS, TRANSFORMATIONS, Dataset, Preprocessing, TransformationSpec, from_arrays,
+)
+from wider.drawing import single_mark
+from wider.evidence import (
+    Claim, Contrast, Evidence, difference, means_over_seeds, over_seeds,
+)
+from wider.models import MODELS, MLPSpec, ModelSpec
 from wider.randomness import stream
 from wider.registry import bounded
-from wider.runs import MEASUREMENTS, Measured, Measurement
+from wider.runs import MEASUREMENTS, Measured, Measurement, RunSpec, Widening
 from wider.sparsity import ALLOCATIONS, PATTERNS
+from wider.study import EXPERIMENTS, Experiment, Picture, Scale
 from wider.tasks import Task
 from wider.training import (
-    METRICS, OBJECTIVES, OPTIMISERS, SCHEDULES, Metric, Objective, OptimiserSpec, Outcome,
+    METRICS, OBJECTIVES, OPTIMISERS, SCHEDULES, Metric, Objective, OptimiserSpec, Outcome, Recipe,
     ScheduleSpec,
 )
 """
@@ -65,6 +75,8 @@ for document in (digits, rings, numbers):
     run = execute(RunSpec.model_validate(document), store)
     told.append(run.result.model_dump(mode="json") | {"title": run.spec.title})
 Path("told.json").write_text(json.dumps(told))
+main(["run", "depth", "--store", "store"])
+main(["report", "--store", "store", "--output", "page.html"])
 main(["train", "--help"])
 """
 
@@ -73,8 +85,8 @@ def test_each_example_can_be_added_and_used(tmp_path: Path):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = text[text.index("## A new model, optimiser, dataset") :]
     blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    assert len(blocks) == 10
-    assert all(len(block.splitlines()) <= 16 for block in blocks)
+    assert len(blocks) == 12
+    assert all(len(block.splitlines()) <= 48 for block in blocks)
     (tmp_path / "added.py").write_text("\n\n".join([IMPORTS, *blocks]))
     (tmp_path / "use.py").write_text(RUN)
     done = subprocess.run(
@@ -99,3 +111,6 @@ def test_each_example_can_be_added_and_used(tmp_path: Path):
     assert rings["best_test"]["test_accuracy"] > 0.8  # two circles, which no line divides
     assert numbers["metric"] == "loss"
     assert numbers["best_test"]["test_metric"] < 1
+    page = (tmp_path / "page.html").read_text()
+    assert "Digits: one hidden layer or two</h3>" in page
+    assert 'id="depth-gain"' in page

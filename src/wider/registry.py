@@ -81,10 +81,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return id(self)
 
     def __getitem__(self, name: str) -> Entry:
-        try:
-            return self.find(name)
-        except InputError as error:
-            raise KeyError(name) from error
+        if name not in self:
+            raise KeyError(name)
+        return self.find(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._of_others
 
     def __iter__(self) -> Iterator[str]:
         yield from self._own

@@ -71,7 +71,7 @@ def write_page(
     runs: pd.DataFrame,
     output: Path,
     *,
-    experiments: Iterable[Experiment] = tuple(EXPERIMENTS.values()),
+    experiments: Iterable[Experiment] | None = None,
 ) -> list[Section]:
     """Writes runs and what they show as one HTML file, with no reference to anything else.
 
@@ -79,7 +79,7 @@ def write_page(
         runs: one row each, from `runs_in_store` or `runs_in_results`.
         output: the file to write.
         experiments: those that get a section where there are runs of theirs, or where they need
-            none. Families with runs that belong to no experiment at all get one, too.
+            none; all by default. Families with runs that belong to no experiment get one, too.
 
     Returns:
         The sections of the page.
@@ -88,7 +88,7 @@ def write_page(
         InputError: the file cannot be written, or is there and no page of ours.
     """
     _check_free(output)
-    experiments = list(experiments)
+    experiments = list(EXPERIMENTS.values() if experiments is None else experiments)
     # In a copy, columns of one type lie beside each other, and rows are taken faster.
     runs = runs.copy()
     sections = [*sections_of(runs, experiments), *own_sections(runs)]
