@@ -73,7 +73,7 @@ class Known:
             cropped from them.
         hub_config: which of its variants on the Hub, if it has several.
         of_one_size: whether all images have the same height and width.
-        test_split: the name on the Hub of the split with which nets are judged.
+        test_split: the name on the Hub of the split on which nets are tested.
     """
 
     hub_name: str | None
@@ -105,7 +105,7 @@ KNOWN = {
     ),
     # Of SVHN's test images, for a first look: 10,000 of them, split anew.
     "svhn_10k": Known(None, 8001, Task.of_images((3, 32, 32), 10)),
-    # The labels of its split "test" are secret, so everyone judges by "validation".
+    # The labels of its split "test" are secret, so everyone tests on "validation".
     "imagenet": Known(
         "ILSVRC/imagenet-1k",
         1_281_167,
