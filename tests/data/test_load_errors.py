@@ -217,3 +217,18 @@ def test_a_hub_name_that_is_also_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     text = message("someone/small", None)
     assert "someone/small is the name of a folder here" in text
     assert "--data-dir ." in text
+
+
+def test_the_messages_of_the_hub_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub.utils import logging
+
+    def offline(*_: object, **__: object) -> None:
+        logging.get_logger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise ConnectionError("Couldn't reach it")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(InputError, match=r"Couldn't reach it"):
+        load("someone/something")
+    assert capfd.readouterr().err == ""

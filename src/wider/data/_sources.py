@@ -150,23 +150,6 @@ def opened(source: Source, *, scratch: Path | None = None) -> "Iterator[dict[str
         yield splits
 
 
-def _load_dataset(source: Source, scratch: str) -> "dict[str, Dataset]":
-    import datasets  # noqa: PLC0415 (takes most of a second, and a cached dataset needs none of it)
-
-    splits = datasets.load_dataset(source.location, source.config, cache_dir=scratch)
-    return {str(split): rows for split, rows in splits.items()}
-
-
-def _allowed_folders(source: Source, unpacked: Path) -> list[Path]:
-    """Where a source may have images: a table of strangers could name any file of the user's."""
-    if source.files is not None:
-        return [Path(source.location)]
-    from datasets import config  # noqa: PLC0415
-    from huggingface_hub import constants  # noqa: PLC0415
-
-    return [unpacked, Path(config.DOWNLOADED_DATASETS_PATH), Path(constants.HF_HUB_CACHE)]
-
-
 def train_and_test(
     splits: "Mapping[str, Dataset]", location: str, *, tests: Sequence[str] = ("test",)
 ) -> "dict[str, Dataset]":
@@ -194,6 +177,23 @@ def train_and_test(
                 f"The split {split!r} of {location} is empty. Put at least one example into it."
             )
     return {"train": splits["train"], "test": splits[test]}
+
+
+def _load_dataset(source: Source, scratch: str) -> "dict[str, Dataset]":
+    import datasets  # noqa: PLC0415 (takes most of a second, and a cached dataset needs none of it)
+
+    splits = datasets.load_dataset(source.location, source.config, cache_dir=scratch)
+    return {str(split): rows for split, rows in splits.items()}
+
+
+def _allowed_folders(source: Source, unpacked: Path) -> list[Path]:
+    """Where a source may have images: a table of strangers could name any file of the user's."""
+    if source.files is not None:
+        return [Path(source.location)]
+    from datasets import config  # noqa: PLC0415
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    return [unpacked, Path(config.DOWNLOADED_DATASETS_PATH), Path(constants.HF_HUB_CACHE)]
 
 
 @contextmanager

@@ -160,46 +160,6 @@ class PreparedText(TrainingData):
         return windows[:, :-1], windows[:, 1:]
 
 
-@prepared.register
-def _(
-    data: TextData,
-    preprocessing: Preprocessing,
-    *,
-    workers: int | None,  # noqa: ARG001
-) -> PreparedText:
-    if data.validation is not None:
-        check_one_validation(data, preprocessing)
-    check_enough(data, preprocessing, "tokens")
-    kept = len(data.train) - preprocessing.num_validation
-    train = data.train[: preprocessing.num_train or kept]
-    validation = data.train[kept:] if data.validation is None else data.validation
-    validated = "train" if data.validation is None else "validation"
-    for part, tokens, least in (("train", train, data.context + 1), ("test", data.test, 2)):
-        if len(tokens) < least:
-            raise InputError(
-                f"{data.name} has {len(tokens)} tokens for {part}, and with context {data.context} "
-                f"{least} are the least: use a smaller context or more tokens"
-            )
-    if len(validation) == 1:
-        raise InputError(
-            f"the validation split of {data.name} has one token, which follows no other: use two "
-            "or more, or none"
-        )
-    ratios = data.bytes_per_token
-    return PreparedText(
-        train=train,
-        test=data.test,
-        validation=validation,
-        vocabulary=data.vocabulary,
-        context=data.context,
-        part_bytes_per_token={
-            "train": ratios.get("train", 1.0),
-            "test": ratios.get("test", 1.0),
-            "validation": ratios.get(validated, 1.0),
-        },
-    )
-
-
 def text_data(
     name: str,
     texts: Mapping[str, str],
@@ -272,6 +232,46 @@ def of_tokens(
         bytes_per_token=dict(bytes_per_token or dict.fromkeys(splits, 1.0)),
         tokenizer=tokenizer,
         notes=tuple(notes),
+    )
+
+
+@prepared.register
+def _(
+    data: TextData,
+    preprocessing: Preprocessing,
+    *,
+    workers: int | None,  # noqa: ARG001
+) -> PreparedText:
+    if data.validation is not None:
+        check_one_validation(data, preprocessing)
+    check_enough(data, preprocessing, "tokens")
+    kept = len(data.train) - preprocessing.num_validation
+    train = data.train[: preprocessing.num_train or kept]
+    validation = data.train[kept:] if data.validation is None else data.validation
+    validated = "train" if data.validation is None else "validation"
+    for part, tokens, least in (("train", train, data.context + 1), ("test", data.test, 2)):
+        if len(tokens) < least:
+            raise InputError(
+                f"{data.name} has {len(tokens)} tokens for {part}, and with context {data.context} "
+                f"{least} are the least: use a smaller context or more tokens"
+            )
+    if len(validation) == 1:
+        raise InputError(
+            f"the validation split of {data.name} has one token, which follows no other: use two "
+            "or more, or none"
+        )
+    ratios = data.bytes_per_token
+    return PreparedText(
+        train=train,
+        test=data.test,
+        validation=validation,
+        vocabulary=data.vocabulary,
+        context=data.context,
+        part_bytes_per_token={
+            "train": ratios.get("train", 1.0),
+            "test": ratios.get("test", 1.0),
+            "validation": ratios.get(validated, 1.0),
+        },
     )
 
 

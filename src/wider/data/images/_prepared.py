@@ -94,6 +94,62 @@ class PreparedData(InMemoryData):
         return lambda images, places: augmented(images, every.of(places), black)
 
 
+def derived(data: ImageData, preprocessing: Preprocessing) -> ImageData:
+    """The dataset that a preprocessing makes of a loaded one: fewer classes, grey, shrunk.
+
+    Args:
+        data: as loaded.
+        preprocessing: of which `classes`, `grey` and `shrunk_to` count here.
+
+    Returns:
+        A dataset with a digest of its own; the same one if nothing is to be done.
+
+    Raises:
+        InputError: a class or a size that the dataset does not have.
+    """
+    wanted, size = preprocessing.classes, preprocessing.shrunk_to
+    if not (wanted or preprocessing.grey or size):
+        return data
+    _check(data, preprocessing)
+    classes = tuple(data.classes[label] for label in wanted) or data.classes
+    train, test = (_derived(split, preprocessing) for split in (data.train, data.test))
+    return replace(
+        data,
+        classes=classes,
+        train=train,
+        test=test,
+        digest=image_digest(classes, train, test),
+        notes=(*data.notes, *_chosen(wanted, classes)),
+    )
+
+
+def mean_and_deviation(
+    total: Int64[Tensor, "*places"],
+    squares: Int64[Tensor, "*places"],
+    count: int,
+) -> tuple[Float64[Tensor, "*places"], Float64[Tensor, "*places"]]:
+    """What to subtract from pixels between 0 and 1, and what to divide by then.
+
+    Args:
+        total: sums of pixel values from 0 to 255.
+        squares: sums of their squares.
+        count: how many values were added up.
+    """
+    mean = total.double() / count
+    deviation = (squares.double() / count - mean**2).sqrt()
+    # What never varies has nothing to be divided by.
+    return mean / 255, torch.where(deviation == 0, 1.0, deviation / 255)
+
+
+def scaled(
+    images: Pixels,
+    mean: Float64[Tensor, "channels #height #width"],
+    deviation: Float64[Tensor, "channels #height #width"],
+) -> Float32[Tensor, "images channels height width"]:
+    """Pixels from 0 to 1, less the mean, divided by the deviation."""
+    return images.float().div_(255).sub_(mean.float()).div_(deviation.float())
+
+
 @prepared.register
 def _(
     data: ImageData,
@@ -156,62 +212,6 @@ def _pixel_sums(
         total += values.sum(axis=0)
         squares += np.square(values).sum(axis=0)
     return torch.from_numpy(total), torch.from_numpy(squares)
-
-
-def mean_and_deviation(
-    total: Int64[Tensor, "*places"],
-    squares: Int64[Tensor, "*places"],
-    count: int,
-) -> tuple[Float64[Tensor, "*places"], Float64[Tensor, "*places"]]:
-    """What to subtract from pixels between 0 and 1, and what to divide by then.
-
-    Args:
-        total: sums of pixel values from 0 to 255.
-        squares: sums of their squares.
-        count: how many values were added up.
-    """
-    mean = total.double() / count
-    deviation = (squares.double() / count - mean**2).sqrt()
-    # What never varies has nothing to be divided by.
-    return mean / 255, torch.where(deviation == 0, 1.0, deviation / 255)
-
-
-def scaled(
-    images: Pixels,
-    mean: Float64[Tensor, "channels #height #width"],
-    deviation: Float64[Tensor, "channels #height #width"],
-) -> Float32[Tensor, "images channels height width"]:
-    """Pixels from 0 to 1, less the mean, divided by the deviation."""
-    return images.float().div_(255).sub_(mean.float()).div_(deviation.float())
-
-
-def derived(data: ImageData, preprocessing: Preprocessing) -> ImageData:
-    """The dataset that a preprocessing makes of a loaded one: fewer classes, grey, shrunk.
-
-    Args:
-        data: as loaded.
-        preprocessing: of which `classes`, `grey` and `shrunk_to` count here.
-
-    Returns:
-        A dataset with a digest of its own; the same one if nothing is to be done.
-
-    Raises:
-        InputError: a class or a size that the dataset does not have.
-    """
-    wanted, size = preprocessing.classes, preprocessing.shrunk_to
-    if not (wanted or preprocessing.grey or size):
-        return data
-    _check(data, preprocessing)
-    classes = tuple(data.classes[label] for label in wanted) or data.classes
-    train, test = (_derived(split, preprocessing) for split in (data.train, data.test))
-    return replace(
-        data,
-        classes=classes,
-        train=train,
-        test=test,
-        digest=image_digest(classes, train, test),
-        notes=(*data.notes, *_chosen(wanted, classes)),
-    )
 
 
 def _chosen(wanted: tuple[int, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
