@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from wider.bench import measure
-from wider.data import ImageData, PreparedData, Preprocessing, Split, load, prepare
+from wider.data import ImageData, Images, PreparedData, Preprocessing, load, prepare
 from wider.families import Family
 from wider.models import ResNet18
 from wider.randomness import stream
@@ -77,7 +77,7 @@ class Settings:
 class MovedImages(Dataset[tuple[Tensor, int]]):
     """Training images that are moved one at a time, as Pillow images."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Images) -> None:
         pixels = split.images.permute(0, 2, 3, 1).numpy()
         scaled = pixels.reshape(-1, 3) / 255
         self.pixels, self.labels = pixels, split.labels.tolist()
@@ -236,7 +236,7 @@ def _seed_worker(_: int) -> None:
 def _random_images(count: int) -> ImageData:
     generator = stream(0, "benchmark")
     pixels = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    split = Split(pixels, torch.randint(10, (count,), generator=generator))
+    split = Images(pixels, torch.randint(10, (count,), generator=generator))
     classes = tuple(map(str, range(10)))
     return ImageData("random images", classes, "array", split, split, "none")
 

@@ -33,6 +33,10 @@ GENERATED = {  # training and test images, and the shape of one
 PHOTO_KINDS = [("RGB", "jpg"), ("L", "jpg"), ("CMYK", "JPEG"), ("P", "png"), ("RGBA", "png")]
 
 
+# Files of a thousand images would need thousands of them; the number is part of the format.
+SMALL_SHARDS = "wider.data.images._shards.IMAGES_A_SHARD", 5
+
+
 # Real images, where they lie beside the repository; nothing is fetched.
 REAL = Path(__file__).parents[2] / "shared" / "data"
 
@@ -107,6 +111,19 @@ def prepared_dir(photos_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A folder with "photos" prepared: 17 training and 8 test images; for reading only."""
     folder = tmp_path_factory.mktemp("prepared")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wider.data._shards.IMAGES_A_SHARD", 5)
+        patch.setattr(*SMALL_SHARDS)
         write_shards("photos", folder, data_dir=photos_dir)
     return folder
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five images a file."""
+    monkeypatch.setattr(*SMALL_SHARDS)
+
+
+@pytest.fixture(scope="session")
+def small_shards_script() -> tuple[str, str]:
+    """What has five images a file in another process: a name, and what it has to be there."""
+    name, count = SMALL_SHARDS
+    return name, str(count)

@@ -1,6 +1,7 @@
 """Small datasets on disk, and a cache folder of each test's own."""
 
 import io
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,21 @@ def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("WIDER_CACHE_DIR", str(folder))
     return folder
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by one entry with each file that is opened to be decoded."""
+    paths: list[str] = []
+    from_file = datasets.Dataset.from_file
+
+    def noted(path: str) -> datasets.Dataset:
+        paths.append(path)
+        time.sleep(0.02)  # for others to come to it, too
+        return from_file(path)
+
+    monkeypatch.setattr(datasets.Dataset, "from_file", noted)
+    return paths
 
 
 @pytest.fixture

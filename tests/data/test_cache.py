@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,25 +13,9 @@ import safetensors.torch
 import torch
 from safetensors import safe_open
 
-import wider.data._load as loading
-from wider.data import Dataset, ImageData, load
-from wider.data._kinds import Reading
-from wider.data._sources import Source
+from wider.data import ImageData, load
 
-
-@pytest.fixture
-def decodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Grows by one entry whenever images are decoded."""
-    locations = []
-    decode = loading.decode
-
-    def counted(name: str, source: Source, reading: Reading) -> Dataset:
-        locations.append(source.location)
-        time.sleep(0.05)
-        return decode(name, source, reading)
-
-    monkeypatch.setattr(loading, "decode", counted)
-    return locations
+FILES = 2  # one of each split, that are opened when a dataset is decoded
 
 
 def assert_same(first: ImageData, second: ImageData) -> None:
@@ -52,10 +35,10 @@ def cache_file(cache_dir: Path) -> Path:
     return file
 
 
-def test_a_second_load_reads_the_cache(small: Path, decodings: list[str]) -> None:
+def test_a_second_load_reads_the_cache(small: Path, opened: list[str]) -> None:
     first = load("small", data_dir=small.parent)
     second = load("small", data_dir=small.parent)
-    assert decodings == [str(small)]
+    assert len(opened) == FILES
     assert_same(first, second)
 
 
@@ -78,7 +61,7 @@ def test_the_users_cache_folder_is_the_last_resort(
 
 
 def test_a_changed_or_moved_folder_is_decoded_anew(
-    small: Path, decodings: list[str], write_images: Callable, encode: Callable, greys: np.ndarray
+    small: Path, opened: list[str], write_images: Callable, encode: Callable, greys: np.ndarray
 ) -> None:
     first = load("small", data_dir=small.parent)
     write_images("test", [encode(greys[0])], [1])
@@ -89,7 +72,7 @@ def test_a_changed_or_moved_folder_is_decoded_anew(
     assert third.digest == second.digest
     os.utime(small / "test.parquet", ns=(1, 1))
     load("small", data_dir=small.parent)
-    assert len(decodings) == 4
+    assert len(opened) == 4 * FILES
 
 
 def test_the_cache_keeps_no_reference_to_the_users_files(
@@ -109,7 +92,7 @@ def test_the_cache_keeps_no_reference_to_the_users_files(
 
 
 def test_a_cache_file_of_before_there_were_kinds_is_read(
-    small: Path, decodings: list[str], cache_dir: Path
+    small: Path, opened: list[str], cache_dir: Path
 ) -> None:
     first = load("small", data_dir=small.parent)
     with safe_open(cache_file(cache_dir), framework="pt") as file:
@@ -117,23 +100,23 @@ def test_a_cache_file_of_before_there_were_kinds_is_read(
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     safetensors.torch.save_file(tensors, cache_file(cache_dir), metadata=about)
     assert_same(first, load("small", data_dir=small.parent))
-    assert len(decodings) == 1
+    assert len(opened) == FILES
 
 
 @pytest.mark.parametrize("kept", [0, 5, 300, -1])
 def test_a_torn_cache_file_is_replaced(
-    small: Path, decodings: list[str], cache_dir: Path, kept: int
+    small: Path, opened: list[str], cache_dir: Path, kept: int
 ) -> None:
     first = load("small", data_dir=small.parent)
     cache_file(cache_dir).write_bytes(cache_file(cache_dir).read_bytes()[:kept])
     for _ in range(2):  # the second time from the new file
         assert_same(first, load("small", data_dir=small.parent))
-    assert len(decodings) == 2
+    assert len(opened) == 2 * FILES
 
 
 @pytest.mark.parametrize("tensor", ["train.images", "train.labels", "test.images", "test.labels"])
 def test_an_edited_byte_is_noticed(
-    small: Path, decodings: list[str], cache_dir: Path, tensor: str
+    small: Path, opened: list[str], cache_dir: Path, tensor: str
 ) -> None:
     first = load("small", data_dir=small.parent)
     whole = bytearray(cache_file(cache_dir).read_bytes())
@@ -142,20 +125,18 @@ def test_an_edited_byte_is_noticed(
     whole[8 + header_size + header[tensor]["data_offsets"][0]] ^= 1
     cache_file(cache_dir).write_bytes(whole)
     assert_same(first, load("small", data_dir=small.parent))
-    assert len(decodings) == 2
+    assert len(opened) == 2 * FILES
 
 
-def test_an_edited_class_name_is_noticed(
-    small: Path, decodings: list[str], cache_dir: Path
-) -> None:
+def test_an_edited_class_name_is_noticed(small: Path, opened: list[str], cache_dir: Path) -> None:
     load("small", data_dir=small.parent)
     whole = cache_file(cache_dir).read_bytes()
     cache_file(cache_dir).write_bytes(whole.replace(b"dog", b"cow"))
     assert load("small", data_dir=small.parent).classes == ("cat", "dog")
-    assert len(decodings) == 2
+    assert len(opened) == 2 * FILES
 
 
-def test_of_several_at_once_one_decodes(small: Path, decodings: list[str]) -> None:
+def test_of_several_at_once_one_decodes(small: Path, opened: list[str]) -> None:
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(load("small", data_dir=small.parent)))
@@ -165,7 +146,7 @@ def test_of_several_at_once_one_decodes(small: Path, decodings: list[str]) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(decodings) == 1
+    assert len(opened) == FILES
     assert len(found) == 3
     assert_same(found[0], found[1])
     assert_same(found[0], found[2])
@@ -177,7 +158,7 @@ def test_nothing_but_the_cache_file_and_its_lock_is_left(small: Path, cache_dir:
 
 
 def test_a_cache_folder_that_cannot_be_made_costs_a_warning(
-    small: Path, tmp_path: Path, decodings: list[str]
+    small: Path, tmp_path: Path, opened: list[str]
 ) -> None:
     (tmp_path / "file").write_text("")
     for _ in range(2):
@@ -187,7 +168,7 @@ def test_a_cache_folder_that_cannot_be_made_costs_a_warning(
         assert str(tmp_path / "file" / "cache") in str(warned[0].message)
         assert warned[0].filename == __file__
         assert len(data.train.labels) == 3
-    assert len(decodings) == 2
+    assert len(opened) == 2 * FILES
 
 
 def test_a_full_disk_costs_a_warning_and_leaves_nothing_half_written(

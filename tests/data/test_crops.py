@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from wider.data._crops import central_boxes, random_boxes
+from wider.data import central_boxes, random_boxes
 from wider.randomness import stream
 
 COUNT = 4000

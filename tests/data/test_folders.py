@@ -388,18 +388,3 @@ def test_folders_may_be_given_as_text(small: Path, tmp_path: Path) -> None:
 def test_digits_are_not_those_of_a_folder(pictures: Pictures) -> None:
     folder = pictures("digits", train={"cat": 1}, test={"cat": 1})
     assert f"{folder} is a folder of that name: rename it" in message(folder)
-
-
-def test_the_messages_of_the_hub_are_not_shown(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    from huggingface_hub.utils import logging
-
-    def offline(*_: object, **__: object) -> None:
-        logging.get_logger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
-        raise ConnectionError("Couldn't reach it")
-
-    monkeypatch.setattr(datasets, "load_dataset", offline)
-    with pytest.raises(InputError, match=r"Couldn't reach it"):
-        load("someone/something")
-    assert capfd.readouterr().err == ""

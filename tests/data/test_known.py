@@ -8,8 +8,7 @@ import datasets
 import numpy as np
 import pytest
 
-from wider.data import KNOWN, load, load_for, prepare
-from wider.data._preprocessing import Preprocessing
+from wider.data import KNOWN, Preprocessing, load, load_for, prepare
 from wider.errors import InputError
 
 

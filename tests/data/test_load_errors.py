@@ -8,7 +8,6 @@ import datasets
 import numpy as np
 import pytest
 
-import wider.data._sources as sources
 from wider.data import load
 from wider.errors import InputError
 
@@ -175,11 +174,11 @@ def test_an_unknown_short_name() -> None:
 def test_a_hub_that_cannot_be_reached(
     monkeypatch: pytest.MonkeyPatch, name: str, location: str, config: str | None
 ) -> None:
-    def unreachable(source: sources.Source, scratch: str) -> None:
-        assert (source.location, source.config) == (location, config)
-        raise ConnectionError(f"Couldn't reach {source.location!r} on the Hub")
+    def unreachable(where: str, variant: str | None, **_: str) -> None:
+        assert (where, variant) == (location, config)
+        raise ConnectionError(f"Couldn't reach {where!r} on the Hub")
 
-    monkeypatch.setattr(sources, "_load_dataset", unreachable)
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
     text = message(name, None)
     assert f"{location} cannot be read: Couldn't reach {location!r} on the Hub." in text
     assert "--data-dir" in text
@@ -206,7 +205,7 @@ def test_a_split_of_a_hub_dataset_that_is_empty(
 ) -> None:
     empty = datasets.Dataset.from_dict({"image": [], "label": []})
     splits = datasets.DatasetDict({"train": empty, "test": empty})
-    monkeypatch.setattr(sources, "_load_dataset", lambda *_: splits)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: splits)
     text = message("someone/small", None)
     assert "split 'train' of someone/small is empty" in text
     assert "at least one example" in text
@@ -218,3 +217,18 @@ def test_a_hub_name_that_is_also_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     text = message("someone/small", None)
     assert "someone/small is the name of a folder here" in text
     assert "--data-dir ." in text
+
+
+def test_the_messages_of_the_hub_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub.utils import logging
+
+    def offline(*_: object, **__: object) -> None:
+        logging.get_logger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise ConnectionError("Couldn't reach it")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(InputError, match=r"Couldn't reach it"):
+        load("someone/something")
+    assert capfd.readouterr().err == ""

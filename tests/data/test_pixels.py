@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.extra.numpy import arrays
 
-from wider.data import ImageData, load
-from wider.data._reencode import BadImageError, reencode
+from wider.data import ImageData, load, write_shards
 from wider.errors import InputError
 
 Loaded = Callable[[bytes], ImageData]
+Refused = Callable[[bytes, str], None]
 
 PIXELS = arrays(np.uint8, (3, 4, 4))
 
@@ -52,12 +52,23 @@ def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-def refused(loaded: Loaded, content: bytes, reason: str) -> None:
+@pytest.fixture
+def refused(
+    loaded: Loaded, write_images: Callable[..., Path], data_dir: Path, tmp_path: Path
+) -> Refused:
     """Both ways to read images refuse this one for the same reason."""
-    with pytest.raises(InputError, match=rf"Image 0 of train of .* cannot be used: .*{reason}"):
-        loaded(content)
-    with pytest.raises(BadImageError, match=reason):
-        reencode({"bytes": content, "path": None})
+
+    def refused(content: bytes, reason: str) -> None:
+        with pytest.raises(
+            InputError, match=rf"Image 0 of train of .* cannot be used: .*({reason})"
+        ):
+            loaded(content)
+        for split in ("train", "test"):
+            write_images(split, [content, content], [0, 1])
+        with pytest.raises(InputError, match=rf"train image 0 \(.*({reason}).*prepare again"):
+            write_shards("small", tmp_path / "prepared", data_dir=data_dir)
+
+    return refused
 
 
 @given(pixels=PIXELS, alpha=arrays(np.uint8, (3, 4)))
@@ -113,17 +124,17 @@ def test_an_opaque_alpha_changes_nothing(loaded: Loaded, pixels: np.ndarray) -> 
         assert loaded(file_of(opaque, **options)).digest == loaded(file_of(image)).digest
 
 
-def test_an_image_of_which_nothing_is_seen_on_white(loaded: Loaded) -> None:
+def test_an_image_of_which_nothing_is_seen_on_white(refused: Refused) -> None:
     white = PIL.Image.new("LA", (3, 2), (255, 0))
     white.putpixel((0, 0), (255, 255))
-    refused(loaded, file_of(white), "nothing of it is seen on white")
+    refused(file_of(white), "nothing of it is seen on white")
 
 
 @pytest.mark.parametrize("colour", [0, 2, 4, 6])
-def test_png_of_16_bits(loaded: Loaded, colour: int) -> None:
+def test_png_of_16_bits(refused: Refused, colour: int) -> None:
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
     rows = (b"\0" + b"\x00\xff" * channels * 3) * 2
-    refused(loaded, png(3, 2, 16, colour, rows), "16 bits for each channel|mode I;16")
+    refused(png(3, 2, 16, colour, rows), "16 bits for each channel|mode I;16")
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
@@ -137,7 +148,7 @@ def test_png_of_fewer_bits_is_read(loaded: Loaded, depth: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["grey", "colour"])
-def test_tiff_of_16_bits(loaded: Loaded, kind: str) -> None:
+def test_tiff_of_16_bits(refused: Refused, kind: str) -> None:
     samples = 1 if kind == "grey" else 3
     pixels = struct.pack("<H", 300) * samples * 4
     tags = [
@@ -157,37 +168,39 @@ def test_tiff_of_16_bits(loaded: Loaded, kind: str) -> None:
         for tag, type_, count, value in tags
     )
     content = head + struct.pack("<H", len(tags)) + directory + bytes(4)
-    refused(loaded, content, "16 bits for each channel|mode I;16")
+    refused(content, "16 bits for each channel|mode I;16")
 
 
 @pytest.mark.parametrize("head", [b"P6 2 2 65535\n", b"P6 2 2 1023\n", b"P5 2 2 65535\n"])
-def test_ppm_of_16_bits(loaded: Loaded, head: bytes) -> None:
-    refused(loaded, head + bytes(24), "1[06] bits for each channel|mode I")
+def test_ppm_of_16_bits(refused: Refused, head: bytes) -> None:
+    refused(head + bytes(24), "1[06] bits for each channel|mode I")
 
 
 def test_ppm_of_8_bits_is_read(loaded: Loaded) -> None:
     assert loaded(b"P5 2 1 255\n\x07\xff").train.images.flatten().tolist() == [7, 255]
 
 
-def test_more_frames_than_one(loaded: Loaded) -> None:
+def test_more_frames_than_one(loaded: Loaded, refused: Refused) -> None:
     frames = [PIL.Image.new("L", (2, 2), shade) for shade in (0, 100, 200)]
     for file_format in ("GIF", "PNG", "TIFF", "WEBP"):
         content = file_of(frames[0], file_format, save_all=True, append_images=frames[1:])
-        refused(loaded, content, "3 frames")
+        refused(content, "3 frames")
     telephone = file_of(frames[1], "MPO", save_all=True, append_images=frames[2:])
     assert loaded(telephone).train.images.eq(100).all()
 
 
-def test_formats_for_which_pillow_starts_programs(loaded: Loaded) -> None:
+def test_formats_for_which_pillow_starts_programs(refused: Refused) -> None:
     eps = file_of(PIL.Image.new("RGB", (2, 2)), "EPS")
-    refused(loaded, eps, "no file of the formats BMP, GIF, JPEG")
+    refused(eps, "no file of the formats BMP, GIF, JPEG")
 
 
-def test_more_pixels_than_fit(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_pixels_than_fit(
+    loaded: Loaded, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bomb = png(13_000, 13_000, 1, 0, (b"\0" + bytes(1625)) * 13_000)
     assert len(bomb) < 30_000
     with monkeypatch.context() as patch:
         patch.setattr(PIL.Image.Image, "load", lambda _: pytest.fail("it was decoded"))
-        refused(loaded, bomb, "13,000x13,000 pixels")
+        refused(bomb, "13,000x13,000 pixels")
     with pytest.raises(InputError, match=r"4,194,304 are the most.*wider prepare"):
         loaded(png(2049, 2048, 1, 0, b""))

@@ -10,8 +10,7 @@ import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wider.data import Batch, ImageData, PreparedData, Preprocessing, Split, prepare
-from wider.data._images import content_digest
+from wider.data import Batch, ImageData, PreparedData, Preprocessing, from_arrays, prepare
 from wider.errors import InputError
 from wider.randomness import stream
 
@@ -20,11 +19,10 @@ NUM_IMAGES = 40
 
 def image_data(train: np.ndarray, test: np.ndarray) -> ImageData:
     """Images whose labels are their positions, so that a draw can be read off the labels."""
-    first = Split(torch.from_numpy(train), torch.arange(len(train)))
-    second = Split(torch.from_numpy(test), torch.arange(len(test)))
-    classes = tuple(str(label) for label in range(len(train)))
-    digest = content_digest(classes, first, second)
-    return ImageData("made up", classes, "array", first, second, digest)
+    pairs = ((pixels, np.arange(len(pixels))) for pixels in (train, test))
+    data = from_arrays(*pairs, name="made up")
+    assert isinstance(data, ImageData)
+    return data
 
 
 def random_images(num_images: int, *, seed: int = 0) -> np.ndarray:
@@ -214,7 +212,7 @@ def test_preprocessing_explains_itself_on_the_command_line(
 
 @pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip"])
 @pytest.mark.parametrize("share", [slice(None), slice(1, None, 2)])
-def test_the_rest_of_an_epoch_is_moved_as_in_the_whole(augmentation: Any, share: slice) -> None:
+def test_the_rest_of_an_epoch_is_augmented_as_in_the_whole(augmentation: Any, share: slice) -> None:
     data = prepared()
     count = data.count("train")
     order = torch.randperm(count, generator=stream(0, "order"))

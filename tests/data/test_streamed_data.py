@@ -14,9 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wider.data import Batch, Preprocessing, StreamedData, load_large, prepare
-from wider.data._crops import random_boxes
-from wider.data._streamed_data import cropped
+from wider.data import Batch, Preprocessing, StreamedData, load_large, prepare, random_boxes
 from wider.errors import InputError
 from wider.randomness import stream
 
@@ -97,16 +95,22 @@ def as_bytes(images: Tensor) -> np.ndarray:
     return (images * 255).round().permute(0, 2, 3, 1).numpy().astype(np.uint8)
 
 
-def test_random_crops_are_those_of_plain_pillow(make: Make, stored: dict[str, list]) -> None:
+@pytest.mark.parametrize(
+    ("repeated", "batch_size", "sizes"),
+    [(1, 5, [5, 5, 5, 2]), (6, 70, [70, 32])],  # a worker hands over 32 images at once
+)
+def test_random_crops_are_those_of_plain_pillow(
+    make: Make, stored: dict[str, list], repeated: int, batch_size: int, sizes: list[int]
+) -> None:
     data = make(normalisation="unit")
-    order = torch.randperm(NUM_TRAIN, generator=stream(1, "order"))
+    order = torch.randperm(NUM_TRAIN, generator=stream(1, "order")).repeat(repeated)
     generator = stream(0, "augmentation", 1)
-    batches = epoch(data, order)
-    assert [len(labels) for _, labels in batches] == [5, 5, 5, 2]
-    for rows, (images, labels) in zip(order.split(5), batches, strict=True):
+    batches = epoch(data, order, batch_size)
+    assert [len(labels) for _, labels in batches] == sizes
+    for rows, (images, labels) in zip(order.split(batch_size), batches, strict=True):
         originals = [stored["train"][row] for row in rows]
-        sizes = torch.tensor([pixels.shape[:2] for pixels, _ in originals])
-        boxes = random_boxes(sizes, generator=generator).tolist()
+        shapes = torch.tensor([pixels.shape[:2] for pixels, _ in originals])
+        boxes = random_boxes(shapes, generator=generator).tolist()
         for (pixels, label), box, image, ours in zip(
             originals, boxes, as_bytes(images), labels, strict=True
         ):
@@ -173,13 +177,10 @@ def test_the_number_of_workers_changes_nothing(make: Make) -> None:
         assert_same(ours, list(make().batches("test", batch_size=3)))
 
 
-def test_batches_larger_than_what_a_worker_hands_over(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = epoch(make(), batch_size=7)
-    monkeypatch.setattr("wider.data._streamed_data.CHUNK", 2)
-    assert_same(epoch(make(), batch_size=7), expected)
-    assert_same(epoch(make(workers=2), batch_size=7), expected)
+def test_batches_larger_than_what_a_worker_hands_over(make: Make) -> None:
+    order = torch.arange(NUM_TRAIN).repeat(6)
+    expected = epoch(make(), order, batch_size=70)
+    assert_same(epoch(make(workers=2), order, batch_size=70), expected)
 
 
 def test_shares_are_parts_of_the_whole(make: Make) -> None:
@@ -198,12 +199,13 @@ def test_the_rest_of_an_epoch_has_its_crops_and_nothing_else_is_decoded(
     make: Make, monkeypatch: pytest.MonkeyPatch, augmentation: Any
 ) -> None:
     whole, decoded = epoch(make(), augmentation=augmentation), []
+    opened = PIL.Image.open
 
-    def noting(*arguments: Any) -> np.ndarray:
+    def noting(*arguments: Any, **options: Any) -> PIL.Image.Image:
         decoded.append(arguments)
-        return cropped(*arguments)
+        return opened(*arguments, **options)
 
-    monkeypatch.setattr("wider.data._streamed_data.cropped", noting)
+    monkeypatch.setattr(PIL.Image, "open", noting)
     for start in (0, 5, 10, 15):
         assert_same(epoch(make(), augmentation=augmentation, start=start), whole[start // 5 :])
         assert len(decoded) == NUM_TRAIN - start
@@ -254,7 +256,7 @@ def test_to_a_device(make: Make) -> None:
 
 
 @pytest.mark.parametrize("augmentation", ["crop", "crop-flip"])
-def test_moves_of_small_images_are_refused(make: Make, augmentation: Any) -> None:
+def test_augmentations_of_small_images_are_refused(make: Make, augmentation: Any) -> None:
     with pytest.raises(InputError, match=f"{augmentation}.*use 'resized-crop' or 'none'"):
         make().check_augmentation(augmentation)
     make().check_augmentation("none")

@@ -16,7 +16,6 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-import wider.data._load as loading
 from wider.data import (
     PreparedText,
     Preprocessing,
@@ -106,22 +105,17 @@ def test_several_files_and_a_validation_split_are_read(folder: Path):
     assert "and that of number 1 is missing" in message(folder)
 
 
-def test_a_text_is_decoded_once_and_again_when_a_file_changes(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-):
-    decoded: list[str] = []
-    decode = loading.decode
-    monkeypatch.setattr(loading, "decode", lambda *a: decoded.append(a[0]) or decode(*a))
+def test_a_text_is_decoded_once_and_again_when_a_file_changes(folder: Path, opened: list[str]):
     (folder / "validation.txt").write_text("held out")
     first, again = loaded(folder), loaded(folder)
-    assert len(decoded) == 1
+    assert len(opened) == 3  # a file of each split
     assert first.digest == again.digest
     for split in ("train", "test", "validation"):
         assert torch.equal(getattr(first, split), getattr(again, split))
     assert vars(first).keys() == vars(again).keys()
     (folder / "test.txt").write_text("another\n")
     assert loaded(folder).digest != first.digest
-    assert len(decoded) == 2
+    assert len(opened) == 2 * 3
 
 
 def write_tokenizer(path: Path, *, size: int) -> Tokenizer:
@@ -250,19 +244,16 @@ def test_pieces_of_train_are_set_aside_from_its_ends():
     assert made.to("meta").device.type == "meta"
 
 
-def test_the_context_is_part_of_the_task_and_the_text_is_read_once(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-):
-    reads: list[str] = []
-    load_for_ = loading.load_for
-    monkeypatch.setattr(
-        "wider.data._at_hand.load_for", lambda *a, **k: reads.append("") or load_for_(*a, **k)
-    )
+def test_the_context_is_part_of_the_task_and_the_text_is_read_once(folder: Path):
+    read = []
     for context in (3, 5):
         wanted = Preprocessing(dataset="small", context=context)
-        assert at_hand(wanted, data_dir=folder.parent).task.shape == (context,)
+        data = at_hand(wanted, data_dir=folder.parent)
+        assert isinstance(data, TextData)
+        assert data.task.shape == (context,)
         assert load_for(wanted, data_dir=folder.parent).task.shape == (context,)
-    assert len(reads) == 1
+        read.append(data.train)
+    assert read[0] is read[1]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +293,7 @@ def test_fields_of_images_are_refused_when_a_text_is_loaded(folder: Path, field:
 
 
 def test_augmentation_is_for_images():
-    with pytest.raises(InputError, match="augmentation 'crop' moves images, and this is text"):
+    with pytest.raises(InputError, match="augmentation 'crop' is for images, and these are tokens"):
         prepared(9, context=2).check_augmentation("crop")
 
 

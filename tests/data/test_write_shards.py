@@ -18,18 +18,18 @@ import pytest
 from rich.console import Console
 
 from wider.data import Index, write_shards
-from wider.data._reencode import BadImageError, reencode
+from wider.errors import InputError
 
 # A child kills itself (SIGKILL: nothing is cleaned up) inside the nth call of a function that
 # writes. It forks before anything is computed, so that each moment costs little.
 KILLED_AT_NTH_WRITE = """
 import os, signal, sys
 from pathlib import Path
+from unittest import mock
 import datasets, torch
 torch.set_num_threads(1)  # a forked child would wait for its parent's other threads for ever
-import wider.data._shards as shards
 from wider.data import write_shards
-shards.IMAGES_A_SHARD = 5
+mock.patch(sys.argv[3], int(sys.argv[4])).start()
 
 def kill_in(name, nth, before):
     calls, real = [], getattr(os, name)
@@ -45,7 +45,7 @@ def kill_in(name, nth, before):
 
     setattr(os, name, patched)
 
-for moment in sys.argv[3:]:
+for moment in sys.argv[5:]:
     name, nth, side = moment.split()
     child = os.fork()
     if child == 0:
@@ -115,8 +115,9 @@ def test_sums_are_those_of_the_stored_pixels(prepared_dir: Path) -> None:
         assert row["squares"] == (pixels**2).sum(axis=(0, 1)).tolist()
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_parquet_and_workers_give_the_same_images(
-    photos_dir: Path, prepared_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos_dir: Path, prepared_dir: Path, tmp_path: Path
 ) -> None:
     names = {"train": "train", "val": "test"}
     for source, split in names.items():
@@ -132,7 +133,6 @@ def test_parquet_and_workers_give_the_same_images(
         )
         (tmp_path / "tables" / "photos").mkdir(parents=True, exist_ok=True)
         table.to_parquet(tmp_path / "tables" / "photos" / f"{split}.parquet")
-    monkeypatch.setattr("wider.data._shards.IMAGES_A_SHARD", 5)
     index = write_shards("photos", tmp_path / "out", data_dir=tmp_path / "tables", jobs=2)
     expected = Index.model_validate_json((prepared_dir / "photos" / "index.json").read_bytes())
     assert index.digest == expected.digest
@@ -144,24 +144,23 @@ def test_parquet_and_workers_give_the_same_images(
 
 
 @pytest.fixture(scope="module")
-def killed(photos_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def killed(
+    photos_dir: Path, small_shards_script: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder of preparations, one for each moment."""
     folder = tmp_path_factory.mktemp("killed")
-    command = [sys.executable, "-c", KILLED_AT_NTH_WRITE, str(photos_dir), str(folder), *MOMENTS]
+    arguments = [str(photos_dir), str(folder), *small_shards_script, *MOMENTS]
+    command = [sys.executable, "-c", KILLED_AT_NTH_WRITE, *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.split() == [str(-signal.SIGKILL)] * len(MOMENTS)
     return folder
 
 
+@pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_in_the_nth_write_it_goes_on(
-    killed: Path,
-    photos_dir: Path,
-    prepared_dir: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    moment: str,
+    killed: Path, photos_dir: Path, prepared_dir: Path, moment: str
 ) -> None:
-    monkeypatch.setattr("wider.data._shards.IMAGES_A_SHARD", 5)
     folder = killed / moment / "photos"
     there = {path.name: path.stat().st_mtime_ns for path in folder.glob("*-*.arrow")}
     write_shards("photos", killed / moment, data_dir=photos_dir)
@@ -173,7 +172,7 @@ def test_killed_in_the_nth_write_it_goes_on(
 def test_what_is_finished_is_not_opened_again(
     photos_dir: Path, prepared_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wider.data._write_shards.opened_large", pytest.fail)
+    monkeypatch.setattr(datasets.Dataset, "from_file", pytest.fail)
     before = content(prepared_dir / "photos")
     assert write_shards("photos", prepared_dir, data_dir=photos_dir).counts["train"] == 17
     assert content(prepared_dir / "photos") == before
@@ -198,31 +197,46 @@ def test_one_corrupt_image_is_skipped_and_named(photos_dir: Path, tmp_path: Path
     assert document["skipped"] == [skipped.model_dump()]
 
 
-def test_a_photograph_on_its_side_is_turned_upright() -> None:
+@pytest.fixture
+def stored(tmp_path: Path, write_images: Callable[..., Path]) -> Callable[[bytes], dict]:
+    """What is stored of one image."""
+
+    def stored(image: bytes) -> dict:
+        folder = write_images("train", [image, image], [0, 1]).parent
+        write_images("test", [image, image], [0, 1])
+        write_shards("small", tmp_path / "out", data_dir=folder.parent)
+        return rows(tmp_path / "out" / "small", "train")[0]
+
+    return stored
+
+
+def test_a_photograph_on_its_side_is_turned_upright(stored: Callable[[bytes], dict]) -> None:
     pixels = np.zeros((300, 600, 3), dtype=np.uint8)
     pixels[:, 300:] = 255
     exif = PIL.Image.Exif()
     exif[PIL.Image.ExifTags.Base.Orientation] = 6  # its top is at the right
     buffer = io.BytesIO()
     PIL.Image.fromarray(pixels).save(buffer, format="PNG", exif=exif)
-    stored = reencode({"bytes": buffer.getvalue(), "path": None})
-    assert (stored.height, stored.width) == (512, 256)
-    assert pixels_of(stored.content)[:200].mean() < 5
-    assert pixels_of(stored.content)[-200:].mean() > 250
+    row = stored(buffer.getvalue())
+    assert (row["height"], row["width"]) == (512, 256)
+    assert pixels_of(row["image"])[:200].mean() < 5
+    assert pixels_of(row["image"])[-200:].mean() > 250
 
 
-def test_broken_notes_of_a_camera_are_ignored() -> None:
+def test_broken_notes_of_a_camera_are_ignored(stored: Callable[[bytes], dict]) -> None:
     buffer = io.BytesIO()
     image = PIL.Image.fromarray(np.full((4, 4, 3), 200, dtype=np.uint8))
     image.save(buffer, format="JPEG", exif=b"Exif\0\0garbage")
-    assert pixels_of(reencode({"bytes": buffer.getvalue(), "path": None}).content).mean() > 190
+    assert pixels_of(stored(buffer.getvalue())["image"]).mean() > 190
 
 
 @pytest.mark.parametrize("mode", ["1", "LA", "RGBA", "P", "CMYK", "YCbCr"])
-def test_every_8_bit_mode_is_read(encode: Callable[..., bytes], mode: str) -> None:
+def test_every_8_bit_mode_is_read(
+    stored: Callable[[bytes], dict], encode: Callable[..., bytes], mode: str
+) -> None:
     grey = np.full((4, 4), 255, dtype=np.uint8)
     image = encode(grey, "TIFF" if mode in ("CMYK", "YCbCr") else "PNG", mode)
-    assert pixels_of(reencode({"bytes": image, "path": None}).content).min() > 250
+    assert pixels_of(stored(image)["image"]).min() > 250
 
 
 @pytest.mark.parametrize(
@@ -234,10 +248,13 @@ def test_every_8_bit_mode_is_read(encode: Callable[..., bytes], mode: str) -> No
         ("long", "."),  # 65,536 pixels are more than a JPEG can have
     ],
 )
-def test_the_reason_is_told(encode: Callable[..., bytes], bad: bytes | str, reason: str) -> None:
+def test_the_reason_is_told(
+    stored: Callable[[bytes], dict], encode: Callable[..., bytes], bad: bytes | str, reason: str
+) -> None:
     if bad == "16 bits":
         bad = encode(np.zeros((4, 4), dtype=np.uint16))
     elif bad == "long":
         bad = encode(np.zeros((1, 65_536), dtype=np.uint8))
-    with pytest.raises(BadImageError, match=reason):
-        reencode({"bytes": bad, "path": None})
+    assert isinstance(bad, bytes)
+    with pytest.raises(InputError, match=rf"2 of the 2 images of .*train image 0 \(.*{reason}"):
+        stored(bad)

@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
 import filelock
+import psutil
 import pytest
 
 from wider.data import KNOWN, load, load_large, write_shards
@@ -58,21 +61,30 @@ def test_two_corrupt_images_are_too_many(originals: Path, output: Path, split: s
     assert left(output) == set()
 
 
+@pytest.mark.parametrize("count", [2000, 1999])
 def test_a_thousandth_may_be_corrupt(
-    originals: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, output: Path, image: dict[str, Any], count: int
 ) -> None:
-    monkeypatch.setattr("wider.data._write_shards.ONE_IN", 8)  # of 17: two
-    for name in ("1", "2"):
-        next((originals / "train" / "dog").glob(f"{name}.*")).write_bytes(b"broken")
-    assert len(write_shards("photos", output, data_dir=originals.parent).skipped) == 2
+    broken = {"bytes": b"broken", "path": None}
+    images = [*[image] * (count - 2), broken, broken]
+    tables(tmp_path / "tables" / "photos", {"train": images, "test": [image, image]}, 2)
+    if count == 2000:
+        index = write_shards("photos", output, data_dir=tmp_path / "tables")
+        assert [skipped.row for skipped in index.skipped] == [1998, 1999]
+        assert index.counts == {"train": 1998, "test": 2}
+    else:
+        text = message(tmp_path / "tables" / "photos", output)
+        assert "2 of the 1,999 images of train" in text
+        assert "1 may be skipped" in text
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_missing_split(originals: Path, output: Path, split: str) -> None:
     shutil.rmtree(originals / split)
     text = message(originals, output)
-    assert f"{originals} has the splits {'validation' if split == 'train' else 'train'!r}." in text
-    assert "'train' and 'test'" in text
+    missing, there = ("train", "validation") if split == "train" else ("test", "train")
+    assert f"{originals} has no split {missing!r}, only {there!r}." in text
+    assert "'train' and 'test' or 'validation'" in text
     assert left(output) == set()
 
 
@@ -106,31 +118,32 @@ def test_no_class_folders(originals: Path, output: Path) -> None:
 
 def test_labels_outside_the_classes(tmp_path: Path, output: Path, image: dict[str, Any]) -> None:
     folder = tmp_path / "tables" / "photos"
-    folder.mkdir(parents=True)
-    features = datasets.Features(
-        image=datasets.Image(), label=datasets.ClassLabel(names=["cat", "dog"])
-    )
-    for split, label in (("train", 0), ("test", -1)):
-        table = datasets.Dataset.from_dict({"image": [image], "label": [label]}, features=features)
-        table.to_parquet(folder / f"{split}.parquet")
+    tables(folder, {"train": [image], "test": [image]}, 2, test=[-1])
     text = message(folder, output)
     assert "label of image 0 of test, in column 'label', is -1" in text
     assert left(output) == set()
 
 
-def imagenet(folder: Path, image: dict[str, Any], num_classes: int) -> None:
-    """Tables in the layout of the Hub's imagenet, with secret test labels."""
+def tables(
+    folder: Path, images: dict[str, list[dict[str, Any]]], num_classes: int, **labels: list[int]
+) -> None:
+    """Tables of encoded images; their classes are 0, 1, 0, 1, ... by default."""
     folder.mkdir(parents=True)
     names = [str(number) for number in range(num_classes)]
     features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=names))
-    for split, labels in (("train", [0, 1]), ("validation", [1, 0]), ("test", [-1, -1])):
-        columns = {"image": [image, image], "label": labels}
-        datasets.Dataset.from_dict(columns, features=features).to_parquet(
-            folder / f"{split}.parquet"
-        )
+    for split, some in images.items():
+        own = labels.get(split, [row % 2 for row in range(len(some))])
+        table = datasets.Dataset.from_dict({"image": some, "label": own}, features=features)
+        table.to_parquet(folder / f"{split}.parquet")
 
 
-def test_imagenet_is_judged_by_its_validation_images(
+def imagenet(folder: Path, image: dict[str, Any], num_classes: int) -> None:
+    """Tables in the layout of the Hub's imagenet, with secret test labels."""
+    images = {split: [image, image] for split in ("train", "validation", "test")}
+    tables(folder, images, num_classes, validation=[1, 0], test=[-1, -1])
+
+
+def test_imagenet_is_tested_on_its_validation_images(
     tmp_path: Path, output: Path, image: dict[str, Any]
 ) -> None:
     imagenet(tmp_path / "tables" / "imagenet", image, KNOWN["imagenet"].num_classes)
@@ -243,11 +256,10 @@ def test_a_folder_that_cannot_be_made(originals: Path, output: Path) -> None:
     assert f"preparation of {output / 'photos'} stopped" in message(originals, output)
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_a_source_that_is_gone_for_a_while_costs_nothing(
-    originals: Path, output: Path, prepared_dir: Path, monkeypatch: pytest.MonkeyPatch
+    originals: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wider.data._shards.IMAGES_A_SHARD", 5)
-
     def gone(path: Path) -> bytes:
         raise OSError(f"no answer from the drive of {path.name}")
 
@@ -296,10 +308,10 @@ def test_a_damaged_index_is_found(prepared: Path) -> None:
     assert "index.json is damaged" in loading(prepared)
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_a_damaged_shard_is_made_again(
-    prepared: Path, prepared_dir: Path, photos_dir: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Path, prepared_dir: Path, photos_dir: Path
 ) -> None:
-    monkeypatch.setattr("wider.data._shards.IMAGES_A_SHARD", 5)
     shard = prepared / "train-00001.arrow"
     shard.write_bytes(shard.read_bytes()[:-1])
     (prepared / "index.json").unlink()
@@ -309,20 +321,23 @@ def test_a_damaged_shard_is_made_again(
         assert (prepared / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_a_worker_that_is_killed_costs_nothing_that_was_unpacked(
-    photos_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos_dir: Path, tmp_path: Path
 ) -> None:
-    def killed(*_, **__):
-        yield 0
-        raise LostWorkerError("killed")
+    before = set(psutil.Process().children())
 
-    monkeypatch.setattr("wider.data._write_shards.in_workers", killed)
+    def kill() -> None:
+        while not (workers := set(psutil.Process().children()) - before):
+            time.sleep(0.01)
+        workers.pop().kill()
+
     unpacked = tmp_path / ".photos-source" / "unpacked"
     unpacked.parent.mkdir()
     unpacked.touch()
+    threading.Thread(target=kill, daemon=True).start()
     with pytest.raises(LostWorkerError):
         write_shards("photos", tmp_path, data_dir=photos_dir, jobs=2)
     assert unpacked.exists()
-    monkeypatch.undo()
     write_shards("photos", tmp_path, data_dir=photos_dir)
     assert not unpacked.parent.exists()

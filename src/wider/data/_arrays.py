@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from wider.data._dataset import Dataset
-from wider.data._images import ImageData, Split, content_digest
 from wider.data._read_table import check_numbers
-from wider.data._read_text import BYTES, of_tokens
 from wider.data._table import Rows, table_data
+from wider.data._text import BYTES, of_tokens
+from wider.data.images import Images, image_data
 from wider.errors import InputError
 
 Array = np.ndarray | Tensor
@@ -71,9 +71,8 @@ def from_arrays(
     names = None if are_numbers else _classes(targets, test_targets, classes)
     if inputs.dtype == torch.uint8 and names is not None:
         pairs = ((inputs, targets), (test_inputs, test_targets))
-        first, second = (Split(_images(pixels), labels.long()) for pixels, labels in pairs)
-        digest = content_digest(names, first, second)
-        return ImageData(name, names, "array", first, second, digest)
+        first, second = (Images(_images(pixels), labels.long()) for pixels, labels in pairs)
+        return image_data(name, classes=names, train=first, test=second)
     if inputs.dim() != 2 or not inputs.is_floating_point() or (are_numbers and classes):
         raise InputError(
             f"train is {inputs.dtype} of shape {tuple(inputs.shape)} with targets of "
@@ -167,4 +166,5 @@ def _tokens(splits: dict[str, Any], name: str) -> Dataset:
         tokens = {split: found.long() for split, found in tokens.items()}
     are_bytes = all(found.dtype == torch.uint8 for found in tokens.values())
     highest = max(int(found.max()) for found in tokens.values())
-    return of_tokens(name, tokens, BYTES if are_bytes else highest + 1, encoding="array")
+    vocabulary = BYTES if are_bytes else highest + 1
+    return of_tokens(name, tokens, vocabulary=vocabulary, encoding="array")

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from wider.data._readme import check_readme
-from wider.data._tables import check_whole, is_pointer, split_of_file, split_of_name
+from wider.data._split_names import check_readme, check_whole, split_of_file, split_of_name
 from wider.errors import InputError
 
 USED = ("train", "validation", "test")
 SAVED = "state.json"  # stands in each split that datasets saved
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # what Git notes in a file's place
 METADATA = ("metadata.csv", "metadata.jsonl")  # in which datasets looks for labels
 REMEDY = (
     "Put a train.parquet and a test.parquet there, or images as train/CLASS/IMAGE and "
@@ -224,10 +224,11 @@ def _file(path: Path) -> Path:
 
 
 def _table(path: Path) -> Path:
-    if is_pointer(_file(path)):
-        raise InputError(
-            f"{path} is a pointer of Git LFS, not the file itself. Run `git lfs pull` there."
-        )
+    with _file(path).open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise InputError(
+                f"{path} is a pointer of Git LFS, not the file itself. Run `git lfs pull` there."
+            )
     return path
 
 

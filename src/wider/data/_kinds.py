@@ -1,23 +1,34 @@
-"""The kinds of data that files may hold, found by their columns."""
+"""The kinds of data that files may hold: found by their columns, decoded once and kept on disk."""
 
+import hashlib
+import json
+import os
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import platformdirs
+import safetensors.torch
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from wider.data._columns import listed
+from wider.data._columns import SPLITS, listed
 from wider.data._dataset import Dataset
-from wider.data._sources import Source, opened
+from wider.data._sources import Source, opened, train_and_test
 from wider.errors import InputError
+from wider.files import remove_partials, write_whole
 from wider.registry import Registry
 
 if TYPE_CHECKING:
     import datasets
 
 Splits = Mapping[str, "datasets.Dataset"]
-Stored = tuple[dict[str, Tensor], dict[str, Any]]
 Data = TypeVar("Data", bound=Dataset)
+Split = TypeVar("Split")
 
 KIND = "kind"
 
@@ -44,16 +55,18 @@ class Kind(Generic[Data]):
         fits: whether a split with such columns is of this kind, and of no other.
         needs: what it needs, for messages.
         decode: makes a dataset of splits, given its name, where it lies, and how it is read.
-        stored: tensors and what else is kept of a dataset, as JSON has it.
-        restored: the dataset of a name that was stored so.
+        tensors: of a dataset, all that are to be kept.
+        about: the names of what else is kept of it, as JSON has it.
+        restored: the dataset of a name and of such tensors; what else was kept is given by name.
     """
 
     cls: type[Data]
     fits: Callable[["datasets.Features"], bool]
     needs: str
     decode: Callable[[str, Splits, str, Reading], Data]
-    stored: Callable[[Data], Stored]
-    restored: Callable[[str, dict[str, Tensor], dict[str, Any]], Data]
+    tensors: Callable[[Data], dict[str, Tensor]]
+    about: tuple[str, ...]
+    restored: Callable[..., Data]
 
 
 KINDS: Registry[Kind[Any]] = Registry("kind of data", group="wider.kinds")
@@ -71,35 +84,81 @@ def decode(name: str, source: Source, reading: Reading) -> Dataset:
         InputError: as `wider.data.load_dataset`.
     """
     with opened(source) as splits:
-        _check_splits(splits, source.location)
+        train_and_test(splits, source.location)
         kind = _kind_of(splits["train"].features, source.location)
         return kind.decode(name, splits, source.location, reading)
 
 
-def stored(data: Dataset) -> Stored:
-    """Tensors and what else is kept of a dataset."""
-    name, kind = next((name, kind) for name, kind in KINDS.items() if type(data) is kind.cls)
-    tensors, about = kind.stored(data)
-    return tensors, {KIND: name, **about, "digest": data.digest}
+def split_tensors(data: Any) -> dict[str, Tensor]:
+    """The tensors of both splits of a dataset, each under the name of its split and its own."""
+    return {
+        f"{split}.{name}": tensor
+        for split in SPLITS
+        for name, tensor in vars(getattr(data, split)).items()
+    }
 
 
-def restored(name: str, tensors: dict[str, Tensor], about: dict[str, Any]) -> Dataset:
-    """The dataset that was stored so, under a name; its digest is computed anew."""
-    return KINDS[about.get(KIND, "images")].restored(name, tensors, about)  # once the only kind
+def splits_of(cls: Callable[..., Split], tensors: Mapping[str, Tensor]) -> dict[str, Split]:
+    """The splits of a class that had such tensors; see `split_tensors`."""
+    own: dict[str, dict[str, Tensor]] = {split: {} for split in SPLITS}
+    for place, tensor in tensors.items():
+        split, name = place.split(".")
+        own[split][name] = tensor
+    return {split: cls(**named) for split, named in own.items()}
 
 
-def _check_splits(splits: Splits, location: str) -> None:
-    for split in ("train", "test"):
-        if split not in splits:
-            raise InputError(
-                f"The dataset {location} has no split {split!r}, only "
-                f"{', '.join(map(repr, splits))}. Name its splits 'train' and 'test': as "
-                "train.parquet and test.parquet, or as folders of these names."
-            )
-        if len(splits[split]) == 0:
-            raise InputError(
-                f"The split {split!r} of {location} is empty. Put at least one example into it."
-            )
+def cache_file(name: str, source: Source, folder: Path, reading: Reading) -> Path:
+    """Where the decoded data of a source are kept, as they are read."""
+    plain_name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    fingerprint = source.fingerprint
+    if reading != Reading():
+        fingerprint = hashlib.sha256(f"{fingerprint} {reading}".encode()).hexdigest()
+    return folder / f"{plain_name}-{fingerprint[:16]}.safetensors"
+
+
+def cache_folder() -> Path:
+    """What `WIDER_CACHE_DIR` names, or else the user's own cache folder of this package."""
+    from_environment = os.environ.get("WIDER_CACHE_DIR")
+    return Path(from_environment) if from_environment else platformdirs.user_cache_path("wider")
+
+
+def cached(name: str, source: Source, reading: Reading, folder: Path) -> Dataset:
+    """Reads a dataset from its cache file, or decodes its source and writes that file.
+
+    Of several processes that ask at the same time one decodes, and the others wait for its file.
+    A file that is torn or was edited is decoded anew. Without write access it works all the same,
+    with a warning.
+
+    Args:
+        name: the dataset's name as it was asked for.
+        source: a folder or a dataset on the Hugging Face Hub.
+        reading: how it is read.
+        folder: of cache files; it need not exist yet.
+
+    Raises:
+        InputError: as `decode`.
+    """
+    path = cache_file(name, source, folder, reading)
+    found = _read(path, name)
+    if found is not None:
+        return found
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = lock.acquire()
+    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+        _warn_unwritable(path, error)
+        return decode(name, source, reading)
+    with held:
+        found = _read(path, name)
+        if found is not None:
+            return found
+        data = decode(name, source, reading)
+        try:
+            _write(path, data)
+        except OSError as error:
+            _warn_unwritable(path, error)
+        return data
 
 
 def _kind_of(features: "datasets.Features", location: str) -> Kind[Any]:
@@ -111,3 +170,34 @@ def _kind_of(features: "datasets.Features", location: str) -> Kind[Any]:
             f"known. There are {needed}."
         )
     return found
+
+
+def _read(path: Path, name: str) -> Dataset | None:
+    """The dataset in a cache file; None if there is no such file, or none to be trusted."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = {key: json.loads(value) for key, value in file.metadata().items()}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        kind = KINDS[about.get(KIND, "images")]  # once the only kind
+        kept = {key: about[key] for key in kind.about}
+        data = kind.restored(name, tensors, **kept)
+        return data if data.digest == about["digest"] else None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _write(path: Path, data: Dataset) -> None:
+    """Writes a cache file."""
+    name, kind = next((name, kind) for name, kind in KINDS.items() if type(data) is kind.cls)
+    about = {KIND: name, **{key: getattr(data, key) for key in (*kind.about, "digest")}}
+    metadata = {key: json.dumps(value) for key, value in about.items()}
+    remove_partials(path.parent, {path.name})  # only the process that holds the lock writes
+    write_whole(path, safetensors.torch.save(kind.tensors(data), metadata=metadata))
+
+
+def _warn_unwritable(path: Path, error: Exception) -> None:
+    warnings.warn(
+        f"The cache folder {path.parent} cannot be written ({error}), so this dataset is decoded "
+        "again each time. Set WIDER_CACHE_DIR to a folder that can be written.",
+        stacklevel=5,
+    )

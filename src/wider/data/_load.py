@@ -1,25 +1,23 @@
-"""Loading a dataset by name."""
+"""Loading a dataset: by its name, or as a preprocessing wants it."""
 
-import hashlib
-import os
-import re
+from functools import lru_cache
 from pathlib import Path
 
-import platformdirs
-
-from wider.data._cache import cached
-from wider.data._dataset import Dataset, check_fields
-from wider.data._derived import derived
-from wider.data._images import ImageData
-from wider.data._index import is_prepared, read_index
-from wider.data._kinds import Reading, decode
-from wider.data._known import KNOWN, check_known
-from wider.data._large_images import LargeImageData, large_images
-from wider.data._names import check_name
-from wider.data._preprocessing import Preprocessing
-from wider.data._registered import is_registered, registered
+from wider.data._dataset import Dataset, Preprocessing, check_fields
+from wider.data._kinds import Reading, cache_file, cache_folder, cached
+from wider.data._names import KNOWN, check_known, check_name, is_registered, registered
 from wider.data._sources import Source, folder_source, hub_source
+from wider.data.images import (
+    INDEX,
+    ImageData,
+    LargeImageData,
+    derived,
+    is_prepared,
+    large_images,
+    read_index,
+)
 from wider.errors import InputError
+from wider.own_code import is_own, source_digest
 
 
 def load(
@@ -100,67 +98,6 @@ def load_dataset(
     return _loaded(name, data_dir, cache_dir, target, tokenizer)
 
 
-def _loaded(
-    name: str,
-    data_dir: Path | str | None,
-    cache_dir: Path | str | None,
-    target: str | None = None,
-    tokenizer: str | None = None,
-) -> Dataset:
-    data_dir = None if data_dir is None else Path(data_dir)
-    needs_no_files = is_registered(name, data_dir)
-    if needs_no_files:
-        if data_dir is not None and (data_dir / name).is_dir():
-            raise InputError(
-                f"{name} is a dataset that needs no files, and {data_dir / name} is a folder of "
-                "that name: rename it to use what it holds, or leave out --data-dir."
-            )
-        data = registered(name)
-    else:
-        check_name(name)
-        _check_of_one_size(name, data_dir)
-        source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
-        reading = Reading(target, _tokenizer(source, tokenizer))
-        path = cache_file(name, source, Path(cache_dir or cache_folder()), reading)
-        data = cached(path, name, lambda: decode(name, source, reading))
-        _check_known(name, data)
-    for field, value in (("target", target), ("tokenizer", tokenizer)):
-        if value is not None and (needs_no_files or field not in data.fields):
-            raise InputError(
-                f"{field} is {value!r}, but {name} is of {data.kind} and has no such choice: leave "
-                f"{field} out"
-            )
-    return data
-
-
-def _check_known(name: str, data: Dataset) -> None:
-    if isinstance(data, ImageData):
-        check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
-    elif name in KNOWN:
-        raise InputError(
-            f"{name} is a dataset of {KNOWN[name].task.input}, but the one of that name here is of "
-            f"{data.kind}. Rename its folder."
-        )
-
-
-def _tokenizer(source: Source, name: str | None) -> bytes | None:
-    """The content of a tokenizer's file, which lies in the dataset's folder."""
-    if name is None:
-        return None
-    if source.files is None:
-        raise InputError(
-            f"tokenizer is {name!r}, a file in the folder of a dataset, and {source.location} is "
-            "on the Hugging Face Hub: put the text and the file into a folder, or leave it out"
-        )
-    path = Path(source.location) / name
-    if Path(name).name != name or not path.is_file():
-        raise InputError(
-            f"tokenizer is {name!r}, and there is no such file in {source.location}: put it there "
-            "and give its name, such as tokenizer.json"
-        )
-    return path.read_bytes()
-
-
 def load_large(name: str, *, data_dir: Path | str, image_size: int) -> LargeImageData:
     """Opens a dataset of large images that `write_shards` prepared; its pixels stay on disk.
 
@@ -220,6 +157,94 @@ def load_for(preprocessing: Preprocessing, *, data_dir: Path | str | None = None
     return data.adapted(preprocessing)
 
 
+def at_hand(preprocessing: Preprocessing, *, data_dir: Path | None = None) -> Dataset:
+    """What `load_for` returns; the last one is kept, and read again if its files have changed.
+
+    Raises:
+        InputError: as `load_for`.
+    """
+    state = _state(preprocessing, data_dir)
+    data = _last_loaded(preprocessing.as_read, data_dir, state)
+    check_fields(type(data), preprocessing.dataset, preprocessing)
+    return data.adapted(preprocessing)
+
+
+def digest_at_hand(preprocessing: Preprocessing, *, data_dir: Path | None = None) -> str | None:
+    """The digest of a dataset as it is now; None where it is not on this machine.
+
+    Args:
+        preprocessing: that names the dataset.
+        data_dir: the folder of datasets; see `load`. Without it a dataset of the Hugging Face Hub
+            is at hand if it was decoded before.
+
+    Raises:
+        InputError: it is there, and cannot be read.
+    """
+    if not _is_here(preprocessing, data_dir):
+        return None
+    return at_hand(preprocessing, data_dir=data_dir).digest
+
+
+def _loaded(
+    name: str,
+    data_dir: Path | str | None,
+    cache_dir: Path | str | None,
+    target: str | None = None,
+    tokenizer: str | None = None,
+) -> Dataset:
+    data_dir = None if data_dir is None else Path(data_dir)
+    needs_no_files = is_registered(name, data_dir)
+    if needs_no_files:
+        if data_dir is not None and (data_dir / name).is_dir():
+            raise InputError(
+                f"{name} is a dataset that needs no files, and {data_dir / name} is a folder of "
+                "that name: rename it to use what it holds, or leave out --data-dir."
+            )
+        data = registered(name)
+    else:
+        check_name(name)
+        _check_of_one_size(name, data_dir)
+        source = hub_source(name) if data_dir is None else folder_source(name, data_dir)
+        reading = Reading(target, _tokenizer(source, tokenizer))
+        data = cached(name, source, reading, Path(cache_dir or cache_folder()))
+        _check_known(name, data)
+    for field, value in (("target", target), ("tokenizer", tokenizer)):
+        if value is not None and (needs_no_files or field not in data.fields):
+            raise InputError(
+                f"{field} is {value!r}, but {name} is of {data.kind} and has no such choice: leave "
+                f"{field} out"
+            )
+    return data
+
+
+def _check_known(name: str, data: Dataset) -> None:
+    if isinstance(data, ImageData):
+        check_known(name, num_classes=data.num_classes, channels=data.image_shape[0])
+    elif name in KNOWN:
+        raise InputError(
+            f"{name} is a dataset of {KNOWN[name].task.input}, but the one of that name here is of "
+            f"{data.kind}. Rename its folder."
+        )
+
+
+def _tokenizer(source: Source, name: str | None) -> bytes | None:
+    """The content of a tokenizer's file, which lies in the dataset's folder."""
+    if name is None:
+        return None
+    if source.files is None:
+        raise InputError(
+            f"tokenizer is {name!r}, a file in the folder of a dataset, and {source.location} is "
+            "on the Hugging Face Hub: put the text and the file into a folder, or leave it out"
+        )
+    path = Path(source.location) / name
+    if Path(name).name != name or not path.is_file():
+        raise InputError(
+            f"tokenizer is {name!r}, and there is no such file in {source.location}: put it there "
+            "and give its name, such as tokenizer.json"
+        )
+    return path.read_bytes()
+
+
 def _check_of_one_size(name: str, data_dir: Path | None) -> None:
     if data_dir is not None and is_prepared(data_dir / name):
         raise InputError(
@@ -233,16 +258,49 @@ def _check_of_one_size(name: str, data_dir: Path | None) -> None:
         )
 
 
-def cache_file(name: str, source: Source, folder: Path, reading: Reading) -> Path:
-    """Where the decoded data of a source are kept, as they are read."""
-    plain_name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    fingerprint = source.fingerprint
-    if reading != Reading():
-        fingerprint = hashlib.sha256(f"{fingerprint} {reading}".encode()).hexdigest()
-    return folder / f"{plain_name}-{fingerprint[:16]}.safetensors"
+def _is_here(preprocessing: Preprocessing, data_dir: Path | None) -> bool:
+    name = preprocessing.dataset
+    if is_registered(name, data_dir):
+        return not is_own(name) or _own_state(name) is not None
+    check_name(name)
+    if data_dir is not None:
+        return (data_dir / name).exists()
+    reading = Reading(preprocessing.target)  # a tokenizer's file lies in a folder
+    return cache_file(name, hub_source(name), cache_folder(), reading).exists()
 
 
-def cache_folder() -> Path:
-    """What `WIDER_CACHE_DIR` names, or else the user's own cache folder of this package."""
-    from_environment = os.environ.get("WIDER_CACHE_DIR")
-    return Path(from_environment) if from_environment else platformdirs.user_cache_path("wider")
+def _state(preprocessing: Preprocessing, data_dir: Path | None) -> str:
+    """Changes when the files of a dataset may have changed."""
+    name = preprocessing.dataset
+    if is_registered(name, data_dir):
+        return (_own_state(name) if is_own(name) else None) or name
+    check_name(name)
+    if data_dir is None:
+        return hub_source(name).fingerprint
+    folder = data_dir / name
+    if preprocessing.image_size is None and not is_prepared(folder):
+        files = folder_source(name, data_dir).fingerprint
+        return f"{files} {_changed(folder / (preprocessing.tokenizer or ''))}"
+    return _changed(folder / INDEX)
+
+
+def _changed(path: Path) -> str:
+    return str(path.stat().st_mtime_ns) if path.is_file() else "not there"
+
+
+def _own_state(name: str) -> str | None:
+    """Changes with a user's own code; None where it is not on this machine."""
+    try:
+        return source_digest([name])
+    except InputError:
+        return None
+
+
+# One run after another usually wants the same data; two sets of them may not fit.
+@lru_cache(maxsize=1)
+def _last_loaded(
+    preprocessing: Preprocessing,
+    data_dir: Path | None,
+    state: str,  # noqa: ARG001 - tells one state of the files from another
+) -> Dataset:
+    return load_for(preprocessing, data_dir=data_dir)

@@ -1,5 +1,6 @@
 """Opening the files of a folder as datasets of the library of that name."""
 
+import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,15 +9,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wider.data._columns import TEXT
 from wider.data._folders import SplitFiles
-from wider.data._plain_files import csv_table, text_table
 from wider.errors import InputError
 from wider.files import PARTIAL
 
 if TYPE_CHECKING:
+    import pandas as pd
     from datasets import Dataset
 
-PLAIN = {".txt": text_table, ".csv": csv_table}
 ROWS = 1000  # that are unpacked at a time
 
 
@@ -34,7 +35,7 @@ def opened_files(
         Splits of which the rows stay on disk, their images still encoded.
 
     Raises:
-        InputError: the files of a split do not go together.
+        InputError: a file cannot be read, or those of a split do not go together.
     """
     from datasets import concatenate_datasets  # noqa: PLC0415
 
@@ -106,8 +107,8 @@ def _of_classes(classes: Mapping[str, Sequence[Path]], target: Path) -> "Dataset
 def _of_table(path: Path, target: Path) -> "Dataset":
     from datasets import Dataset  # noqa: PLC0415
 
-    if path.suffix in PLAIN:
-        table = PLAIN[path.suffix](path)
+    if path.suffix in (".txt", ".csv"):
+        table = _text_table(path) if path.suffix == ".txt" else _csv_table(path)
         return _on_disk(table.schema, table.to_batches(ROWS), target)
     if path.suffix != ".parquet":  # saved by datasets: read where it is
         return Dataset.from_file(str(path))
@@ -137,3 +138,72 @@ def _check_same_columns(parts: "Sequence[Dataset]", paths: Sequence[Path]) -> No
                 f"{path} and {paths[0]} are of one split and have other columns, types or names of "
                 "classes. Write them alike."
             )
+
+
+def _text_table(path: Path) -> pa.Table:
+    """A file of text in UTF-8 as a table of one row."""
+    content = path.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is no text in UTF-8: byte {error.start} is {content[error.start]:#04x}. Write "
+            "it in UTF-8."
+        ) from error
+    return pa.table({TEXT: pa.array([text], pa.large_string())})
+
+
+def _csv_table(path: Path) -> pa.Table:
+    """A CSV file in UTF-8, whose first line names its columns.
+
+    A column of which every cell is a whole number is of these, one of which every cell is a number
+    of floating-point numbers, and every other one of text.
+    """
+    import pandas as pd  # noqa: PLC0415 (takes a good part of a second, and only these files need it)
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = [line for line in csv.reader(file, strict=True) if line]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}. Write a line of names and lines of numbers, divided "
+            "by commas, in UTF-8."
+        ) from error
+    if not lines:
+        raise InputError(f"{path} is empty: write a line of names and lines of numbers.")
+    names, *rows = lines
+    _check_names(names, path)
+    for number, row in enumerate(rows):
+        if len(row) != len(names):
+            raise InputError(
+                f"Row {number} of {path} has {len(row)} cells, and there are {len(names)} columns: "
+                "write one cell for each."
+            )
+    cells = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pa.table(
+        {
+            name: _typed(pd.Series(column, dtype=object))
+            for name, column in zip(names, cells, strict=True)
+        }
+    )
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    wrong = next((name for name in names if not name.strip() or names.count(name) > 1), None)
+    if wrong is not None:
+        said = f"two columns {wrong!r}" if wrong.strip() else "a column without a name"
+        raise InputError(
+            f"{path} has {said} in its first line, which names the columns: name each, and leave "
+            "out an index."
+        )
+
+
+def _typed(cells: "pd.Series") -> pa.Array:
+    import pandas as pd  # noqa: PLC0415
+
+    if cells.str.fullmatch(r"\s*[+-]?\d{1,18}\s*").all():
+        return pa.array(cells.astype("int64").to_numpy())
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if numbers.notna().all():
+        return pa.array(numbers.to_numpy(dtype="float64"))
+    return pa.array(cells.tolist(), pa.string())

@@ -7,11 +7,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wider.data._columns import NAMES, has_images
-from wider.data._kinds import KINDS, Kind, Reading, Splits, Stored
-from wider.data._labels import SPLITS, labels_in
-from wider.data._labels import TEXT as TEXT_TYPES
-from wider.data._plain_files import TEXT
+from wider.data._columns import (
+    IMAGES,
+    SPLITS,
+    TEXT,
+    check_filled,
+    dtype_of,
+    has_images,
+    is_numeric,
+    is_text,
+    labels_in,
+)
+from wider.data._kinds import KINDS, Kind, Reading, Splits, split_tensors, splits_of
 from wider.data._table import Columns, Rows, TableData, table_data
 from wider.errors import InputError
 from wider.text import quoted
@@ -68,8 +75,8 @@ def check_classes(labels: Tensor, column: str, place: str) -> None:
 
 
 def _fits(features: "datasets.Features") -> bool:
-    taken = has_images(features) or {*NAMES, TEXT} & set(features)
-    return not taken and any(_is_numeric(feature) for feature in features.values())
+    taken = has_images(features) or {*IMAGES, TEXT} & set(features)
+    return not taken and any(is_numeric(feature) for feature in features.values())
 
 
 def _decoded(name: str, splits: Splits, location: str, reading: Reading) -> TableData:
@@ -145,12 +152,12 @@ def _check_target(train: "datasets.Dataset", target: str, location: str) -> None
     feature = train.features[target]
     if hasattr(feature, "names"):
         return
-    if _is_numeric(feature):
+    if is_numeric(feature):
         numbers = _numbers(train, [target], f"train of {location}")
         check_classes(numbers.long(), target, location)
-    elif _dtype(feature) not in TEXT_TYPES:
+    elif not is_text(feature):
         raise InputError(
-            f"The target {target!r} of {location} is of type {_dtype(feature)}: use numbers, or "
+            f"The target {target!r} of {location} is of type {dtype_of(feature)}: use numbers, or "
             "the names of classes."
         )
     else:
@@ -173,29 +180,17 @@ def _check_target(train: "datasets.Dataset", target: str, location: str) -> None
 def _is_float(splits: Splits, target: str) -> bool:
     """Whether a target is a number; whole numbers in one split count as such if the other's do."""
     found = [splits[split].features[target] for split in SPLITS]
-    return all(map(_is_numeric, found)) and any(
-        _dtype(feature).startswith("float") for feature in found
+    return all(map(is_numeric, found)) and any(
+        dtype_of(feature).startswith("float") for feature in found
     )
-
-
-def _dtype(feature: Any) -> str:
-    return str(getattr(feature, "dtype", "list"))
-
-
-def _is_numeric(feature: Any) -> bool:
-    return _dtype(feature).startswith(("int", "uint", "float", "bool"))
 
 
 def _numbers(rows: "datasets.Dataset", columns: list[str], place: str) -> Columns:
     every = np.empty((len(rows), len(columns)))
     for number, column in enumerate(columns):
+        check_filled(rows, column, place)
         cells = rows.data.column(column)
-        if cells.null_count:
-            raise InputError(
-                f"Row {cells.is_null().index(True).as_py()} of {place}, column {column!r}, is "
-                "missing: fill it in or leave its row or column out."
-            )
-        if not _is_numeric(rows.features[column]):
+        if not is_numeric(rows.features[column]):
             values = cells.to_pylist()
             # Of numbers that are written as text the first.
             row = next((row for row, cell in enumerate(values) if not _is_number(cell)), 0)
@@ -215,46 +210,18 @@ def _is_number(cell: Any) -> bool:
         return False
 
 
-def _stored(data: TableData) -> Stored:
-    tensors = {
-        "train.inputs": data.train.inputs,
-        "train.targets": data.train.targets,
-        "test.inputs": data.test.inputs,
-        "test.targets": data.test.targets,
-    }
-    about = {
-        "columns": data.columns,
-        "target": data.target,
-        "classes": data.classes,
-        "encoding": data.encoding,
-        "notes": data.notes,
-    }
-    return tensors, about
-
-
-def _restored(name: str, tensors: dict[str, Tensor], about: dict[str, Any]) -> TableData:
-    train, test = (
-        Rows(tensors[f"{split}.inputs"], tensors[f"{split}.targets"]) for split in SPLITS
-    )
-    return table_data(
-        name,
-        columns=about["columns"],
-        target=about["target"],
-        classes=about["classes"],
-        train=train,
-        test=test,
-        encoding=about["encoding"],
-        notes=tuple(about["notes"]),
-    )
+def _restored(name: str, tensors: dict[str, Tensor], **about: Any) -> TableData:
+    return table_data(name, **splits_of(Rows, tensors), **about)
 
 
 KINDS.register("table")(
     Kind(
         TableData,
-        _fits,
-        "tables, in columns of numbers of which none is called 'image', 'img' or 'text'",
-        _decoded,
-        _stored,
-        _restored,
+        fits=_fits,
+        needs="tables, in columns of numbers of which none is called 'image', 'img' or 'text'",
+        decode=_decoded,
+        tensors=split_tensors,
+        about=("columns", "target", "classes", "encoding", "notes"),
+        restored=_restored,
     )
 )

@@ -3,16 +3,15 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wider.data._folders import REMEDY, SplitFiles, splits_in
-from wider.data._known import KNOWN
+from wider.data._names import DATASETS, KNOWN
 from wider.data._open_files import check_paths, opened_files
-from wider.data._registered import DATASETS
 from wider.errors import InputError
 
 if TYPE_CHECKING:
@@ -149,6 +148,35 @@ def opened(source: Source, *, scratch: Path | None = None) -> "Iterator[dict[str
             ) from error
         check_paths(splits, _allowed_folders(source, unpacked))
         yield splits
+
+
+def train_and_test(
+    splits: "Mapping[str, Dataset]", location: str, *, tests: Sequence[str] = ("test",)
+) -> "dict[str, Dataset]":
+    """The two splits that every dataset needs.
+
+    Args:
+        splits: by name.
+        location: where the dataset lies, for the message.
+        tests: names of the split that is tested on; the first one that is there counts.
+
+    Raises:
+        InputError: one of them is missing or empty.
+    """
+    test = next((split for split in tests if split in splits), tests[0])
+    for split in ("train", test):
+        if split not in splits:
+            raise InputError(
+                f"The dataset {location} has no split {split!r}, only "
+                f"{', '.join(map(repr, splits))}. Name its splits 'train' and "
+                f"{' or '.join(map(repr, tests))}: as train.parquet and {tests[0]}.parquet, or as "
+                "folders of these names."
+            )
+        if len(splits[split]) == 0:
+            raise InputError(
+                f"The split {split!r} of {location} is empty. Put at least one example into it."
+            )
+    return {"train": splits["train"], "test": splits[test]}
 
 
 def _load_dataset(source: Source, scratch: str) -> "dict[str, Dataset]":

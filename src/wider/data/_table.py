@@ -8,14 +8,9 @@ import torch
 from jaxtyping import Float32, Float64, Shaped
 from torch import Tensor
 
-from wider.data._dataset import Dataset
-from wider.data._digest import digest_of
-from wider.data._draw import drawn_rows
-from wider.data._in_memory import InMemoryData
-from wider.data._part import Part
-from wider.data._prepare import prepared
-from wider.data._preprocessing import Normalisation, Preprocessing
-from wider.data._training_data import Batch
+from wider.data._dataset import Dataset, Normalisation, Preprocessing, digest_of
+from wider.data._prepare import drawn_rows, prepared
+from wider.data._training_data import Batch, InMemoryData, Part
 from wider.data._transformations import TransformationSpec, transformed, transformed_task
 from wider.tasks import Task
 
@@ -46,7 +41,7 @@ class TableData(Dataset):
         classes: the name of each class, in label order; None where numbers are to be said.
         encoding: how the table was stored; "array" where it was plain numbers.
         train: the rows to learn from.
-        test: the rows to judge by.
+        test: the rows to test on.
         digest: SHA-256, as hexadecimal digits, of all names and numbers.
         notes: what a user should know before training.
         transformations: that are done to the scaled features; what they leave is the task.
@@ -97,7 +92,7 @@ def table_data(
     train: Rows,
     test: Rows,
     encoding: str = "array",
-    notes: tuple[str, ...] = (),
+    notes: Sequence[str] = (),
 ) -> TableData:
     """A table with its digest; arguments as of `TableData`."""
     names = list(classes) if classes is not None else None
@@ -111,7 +106,7 @@ def table_data(
         train=train,
         test=test,
         digest=digest_of([list(columns), target, names], tensors),
-        notes=notes,
+        notes=tuple(notes),
     )
 
 
@@ -125,7 +120,7 @@ class PreparedTable(InMemoryData):
     Args:
         train_inputs: scaled features to learn from.
         train_targets: the class of each, from 0; or scaled numbers, one column for each.
-        test_inputs: scaled features to judge by.
+        test_inputs: scaled features to test on.
         test_targets: theirs.
         validation_inputs: scaled features set aside from those of training; there may be none.
         validation_targets: theirs.

@@ -1,24 +1,26 @@
-"""Text: a dataset of tokens in a row, and windows of them for training."""
+"""Text: a dataset of tokens in a row, read from files and strings, and windows for training."""
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
+import numpy as np
 import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
 
-from wider.data._augment import Augmentation
-from wider.data._dataset import Dataset
-from wider.data._draw import check_enough, check_one_validation
-from wider.data._part import Part
-from wider.data._prepare import prepared
-from wider.data._preprocessing import Preprocessing
-from wider.data._training_data import Batch, TrainingData
+from wider.data._columns import TEXT, check_filled, has_images, has_text
+from wider.data._dataset import Dataset, Preprocessing, digest_of
+from wider.data._kinds import KINDS, Kind, Reading, Splits
+from wider.data._prepare import check_enough, check_one_validation, prepared
+from wider.data._training_data import Augmentation, Batch, Part, TrainingData
 from wider.errors import InputError
 from wider.tasks import Task
 
+BYTES = 256  # different tokens where each byte is one
 CONTEXT = 64  # tokens of a window, by default
+SPLITS = ("train", "test", "validation")
 
 Tokens = Integer[Tensor, " tokens"]
 
@@ -31,7 +33,7 @@ class TextData(Dataset):
         name: the name that was asked for.
         encoding: how the text was stored, such as "utf-8".
         train: the tokens to learn from.
-        test: the tokens to judge by.
+        test: the tokens to test on.
         vocabulary: how many different tokens there are; they are numbers from 0.
         digest: SHA-256, as hexadecimal digits, of all tokens and the tokenizer.
         validation: a split of its own for validation, or None.
@@ -84,7 +86,7 @@ class PreparedText(TrainingData):
 
     Args:
         train: the tokens to learn from.
-        test: those to judge by.
+        test: those to test on.
         validation: those set aside; there may be none.
         vocabulary: how many different tokens there are.
         context: tokens of a window.
@@ -121,13 +123,6 @@ class PreparedText(TrainingData):
         """See `TrainingData`; of a piece of a split, that of the whole split."""
         return self.part_bytes_per_token[part]
 
-    def check_augmentation(self, augmentation: Augmentation) -> None:
-        """See `TrainingData`."""
-        if augmentation != "none":
-            raise InputError(
-                f"augmentation {augmentation!r} moves images, and this is text: use 'none'"
-            )
-
     def train_batches(
         self,
         order: Int64[Tensor, " windows"],
@@ -163,6 +158,81 @@ class PreparedText(TrainingData):
         rows = places[:, None] + torch.arange(length + 1, device=self.device)
         windows = getattr(self, part)[rows].long()
         return windows[:, :-1], windows[:, 1:]
+
+
+def text_data(
+    name: str,
+    texts: Mapping[str, str],
+    *,
+    tokenizer: bytes | None = None,
+    notes: tuple[str, ...] = (),
+) -> TextData:
+    """A dataset of texts.
+
+    Args:
+        name: of the dataset.
+        texts: of "train" and "test", and maybe of "validation".
+        tokenizer: the content of a file of the `tokenizers` library; None for bytes as tokens.
+        notes: what a user should know before training.
+
+    Raises:
+        InputError: a text is empty, or the tokenizer cannot be read.
+    """
+    contents = {split: text.encode() for split, text in texts.items()}
+    if tokenizer is None:
+        tokens, vocabulary = {split: _bytes(content) for split, content in contents.items()}, BYTES
+    else:
+        tokens, vocabulary = _tokenized(texts, tokenizer)
+    for split, found in tokens.items():
+        if not len(found):
+            raise InputError(f"The text of {split} of {name} is empty. Put some into it.")
+    ratios = {split: len(contents[split]) / len(tokens[split]) for split in contents}
+    return of_tokens(
+        name,
+        tokens,
+        vocabulary=vocabulary,
+        encoding="utf-8",
+        tokenizer=None if tokenizer is None else hashlib.sha256(tokenizer).hexdigest(),
+        bytes_per_token=ratios,
+        notes=notes,
+    )
+
+
+def of_tokens(
+    name: str,
+    tokens: Mapping[str, Tokens],
+    *,
+    vocabulary: int,
+    encoding: str,
+    tokenizer: str | None = None,
+    bytes_per_token: Mapping[str, float] | None = None,
+    notes: Sequence[str] = (),
+) -> TextData:
+    """A dataset of tokens.
+
+    Args:
+        name: of the dataset.
+        tokens: of "train" and "test", and maybe of "validation".
+        vocabulary: how many different ones there are.
+        encoding: how they were stored.
+        tokenizer: the digest of what made them of a text.
+        bytes_per_token: of each split; 1 by default.
+        notes: what a user should know before training.
+    """
+    splits = [split for split in SPLITS if split in tokens]
+    digest = digest_of([vocabulary, tokenizer, *splits], [tokens[split] for split in splits])
+    return TextData(
+        name=name,
+        encoding=encoding,
+        train=tokens["train"],
+        test=tokens["test"],
+        vocabulary=vocabulary,
+        digest=digest,
+        validation=tokens.get("validation"),
+        bytes_per_token=dict(bytes_per_token or dict.fromkeys(splits, 1.0)),
+        tokenizer=tokenizer,
+        notes=tuple(notes),
+    )
 
 
 @prepared.register
@@ -203,3 +273,68 @@ def _(
             "validation": ratios.get(validated, 1.0),
         },
     )
+
+
+def _bytes(content: bytes) -> Tokens:
+    return torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy())
+
+
+def _tokenized(texts: Mapping[str, str], content: bytes) -> tuple[dict[str, Tokens], int]:
+    try:
+        from tokenizers import Tokenizer  # noqa: PLC0415
+    except ImportError as error:
+        raise InputError(
+            "a tokenizer needs the package tokenizers: run `pip install tokenizers`, or leave "
+            "tokenizer out to have bytes as tokens"
+        ) from error
+    try:
+        tokenizer = Tokenizer.from_str(content.decode())
+    except Exception as error:  # the library raises nothing more precise
+        raise InputError(
+            f"the tokenizer's file cannot be read: {' '.join(str(error).split())}. Save it with "
+            "Tokenizer.save of the library tokenizers."
+        ) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokens = {
+        split: torch.tensor(tokenizer.encode(text, add_special_tokens=False).ids, dtype=torch.int32)
+        for split, text in texts.items()
+    }
+    highest = max((int(found.max()) for found in tokens.values() if len(found)), default=0)
+    return tokens, max(tokenizer.get_vocab_size(), highest + 1)
+
+
+def _decoded(name: str, splits: Splits, location: str, reading: Reading) -> TextData:
+    texts, others = {}, set()
+    for split in SPLITS:
+        if split in splits:
+            if not has_text(splits[split].features):
+                raise InputError(
+                    f"The split {split!r} of {location} has no column {TEXT!r} of strings, as "
+                    "'train' has: write both alike."
+                )
+            check_filled(splits[split], TEXT, f"{split} of {location}")
+            # Rows are texts of their own, such as articles.
+            texts[split] = "\n".join(splits[split].data.column(TEXT).to_pylist())
+            others |= set(splits[split].features) - {TEXT}
+    unread = ", ".join(map(repr, sorted(others)))
+    notes = (f"of its columns, {TEXT!r} is read, and not {unread}",) if others else ()
+    return text_data(name, texts, tokenizer=reading.tokenizer, notes=notes)
+
+
+def _kept(data: TextData) -> dict[str, Tensor]:
+    every = {split: getattr(data, split) for split in SPLITS}
+    return {split: tokens for split, tokens in every.items() if tokens is not None}
+
+
+KINDS.register("text")(
+    Kind(
+        TextData,
+        fits=lambda features: has_text(features) and not has_images(features),
+        needs="text, in a column 'text' of strings",
+        decode=_decoded,
+        tensors=_kept,
+        about=("vocabulary", "encoding", "tokenizer", "bytes_per_token", "notes"),
+        restored=of_tokens,
+    )
+)

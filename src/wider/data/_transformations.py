@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
-from wider.data._part import Part
+from wider.data._training_data import Part
 from wider.errors import InputError
 from wider.fields import Seed
 from wider.own_code import find_own

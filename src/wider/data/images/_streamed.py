@@ -11,16 +11,19 @@ from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from wider.data._augment import Augmentation
-from wider.data._crops import Boxes, central_boxes, random_boxes, skip_random_boxes
-from wider.data._draw import drawn_rows
-from wider.data._large_images import LargeImageData, StoredFacts, StoredSplit
-from wider.data._part import Part
-from wider.data._prepare import prepared
-from wider.data._preprocessing import Normalisation, Preprocessing
-from wider.data._reencode import SMALLER_SIDE, opened_image
-from wider.data._scale import mean_and_deviation, scaled
-from wider.data._training_data import Batch, TrainingData
+from wider.data._dataset import Normalisation, Preprocessing
+from wider.data._prepare import drawn_rows, prepared
+from wider.data._training_data import Augmentation, Batch, Part, TrainingData
+from wider.data.images._augmentation import (
+    Boxes,
+    central_boxes,
+    random_boxes,
+    skip_random_boxes,
+)
+from wider.data.images._files import ENCODING, SMALLER_SIDE, BadImageError, opened_image
+from wider.data.images._in_memory import Pixels
+from wider.data.images._large_images import LargeImageData, StoredFacts, StoredImages
+from wider.data.images._prepared import mean_and_deviation, scaled
 from wider.errors import InputError
 from wider.tasks import Task
 
@@ -30,71 +33,6 @@ CHUNK = 32
 
 # A fork takes a hundredth of a second and a spawned process some, but only Linux forks safely.
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
-
-Pixels = UInt8[Tensor, "images channels height width"]
-
-
-@dataclass(frozen=True)
-class _Request:
-    """Images to be decoded, and whether they are the last ones of their batch.
-
-    Lists, as a tensor is fetched from its sender, who may have been killed by then.
-    """
-
-    rows: list[int]
-    boxes: list[tuple[int, int, int, int]]
-    ends_batch: bool
-
-
-class _Crops(Dataset[tuple[Pixels, Int64[Tensor, " images"], bool]]):
-    """Answers a request for parts of images."""
-
-    def __init__(self, split: StoredSplit, image_size: int) -> None:
-        self.split = split
-        self.image_size = image_size
-
-    def __getitem__(self, request: _Request) -> tuple[Pixels, Int64[Tensor, " images"], bool]:
-        size = self.image_size
-        pixels = np.empty((len(request.rows), size, size, 3), dtype=np.uint8)
-        labels = np.empty(len(request.rows), dtype=np.int64)
-        requested = zip(request.rows, request.boxes, strict=True)
-        for place, (row, box) in enumerate(requested):
-            content, labels[place] = self.split.read(row)
-            try:
-                pixels[place] = cropped(content, box, size)
-            except OSError as error:
-                raise InputError(
-                    f"image {self.split.place(row)} cannot be decoded: {error}. Remove that file "
-                    "and the index.json beside it, and run `wider prepare` again."
-                ) from error
-        channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-        return channels_first, torch.from_numpy(labels), request.ends_batch
-
-
-def cropped(content: bytes, box: tuple[int, int, int, int], size: int) -> np.ndarray:
-    """A part of an image file, brought to a square.
-
-    Args:
-        content: the file.
-        box: left, top, right and bottom edge of the part.
-        size: height and width of the square.
-
-    Returns:
-        Pixels by row, column and colour.
-    """
-    with opened_image(content) as image:
-        # Cut out first: with resize(box=...) the edges would mix with pixels beyond them.
-        part = image.crop(box)
-    return np.asarray(part.resize((size, size), PIL.Image.Resampling.BILINEAR))
-
-
-@dataclass(frozen=True)
-class _StoredPart:
-    """Which images of a split are used, and the size of each."""
-
-    split: StoredSplit
-    rows: Int64[Tensor, " images"]
-    sizes: Int64[Tensor, "images 2"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +48,7 @@ class StreamedData(TrainingData):
         workers: processes that decode; 0 to decode in this one.
     """
 
-    parts: dict[str, _StoredPart]
+    parts: "dict[str, _StoredPart]"
     image_size: int
     num_classes: int
     mean: Float64[Tensor, "channels 1 1"]
@@ -182,7 +120,7 @@ class StreamedData(TrainingData):
         requests = (chunk for rows, own in every if len(rows) for chunk in _chunks(rows, own))
         return self._batches(stored.split, requests)
 
-    def _batches(self, split: StoredSplit, requests: Iterable[_Request]) -> Iterator[Batch]:
+    def _batches(self, split: StoredImages, requests: "Iterable[_Request]") -> Iterator[Batch]:
         loader = DataLoader(
             _Crops(split, self.image_size),
             batch_size=None,
@@ -239,6 +177,62 @@ def _(data: LargeImageData, preprocessing: Preprocessing, *, workers: int | None
         deviation=deviation.view(-1, 1, 1),
         workers=torch.get_num_threads() if workers is None else workers,
     )
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Images to be decoded, and whether they are the last ones of their batch.
+
+    Lists, as a tensor is fetched from its sender, who may have been killed by then.
+    """
+
+    rows: list[int]
+    boxes: list[tuple[int, int, int, int]]
+    ends_batch: bool
+
+
+class _Crops(Dataset[tuple[Pixels, Int64[Tensor, " images"], bool]]):
+    """Answers a request for parts of images."""
+
+    def __init__(self, split: StoredImages, image_size: int) -> None:
+        self.split = split
+        self.image_size = image_size
+
+    def __getitem__(self, request: _Request) -> tuple[Pixels, Int64[Tensor, " images"], bool]:
+        size = self.image_size
+        pixels = np.empty((len(request.rows), size, size, 3), dtype=np.uint8)
+        labels = np.empty(len(request.rows), dtype=np.int64)
+        requested = zip(request.rows, request.boxes, strict=True)
+        for place, (row, box) in enumerate(requested):
+            content, labels[place] = self.split.read(row)
+            try:
+                pixels[place] = _cropped(content, box, size)
+            except (BadImageError, OSError) as error:
+                raise InputError(
+                    f"image {self.split.place(row)} cannot be decoded: {error}. Remove that file "
+                    "and the index.json beside it, and run `wider prepare` again."
+                ) from error
+        channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+        return channels_first, torch.from_numpy(labels), request.ends_batch
+
+
+def _cropped(
+    content: bytes, box: tuple[int, int, int, int], size: int
+) -> UInt8[np.ndarray, "height width colours"]:
+    """A part of an image file, given its edges, brought to a square."""
+    with opened_image(content, formats=(ENCODING,)) as image:
+        # Cut out first: with resize(box=...) the edges would mix with pixels beyond them.
+        part = image.crop(box)
+    return np.asarray(part.resize((size, size), PIL.Image.Resampling.BILINEAR))
+
+
+@dataclass(frozen=True)
+class _StoredPart:
+    """Which images of a split are used, and the size of each."""
+
+    split: StoredImages
+    rows: Int64[Tensor, " images"]
+    sizes: Int64[Tensor, "images 2"]
 
 
 def _mean_and_deviation(

@@ -1,12 +1,15 @@
-"""From an image file to its pixels, and what is not taken for an image."""
+"""One image file: decoded to pixels, or refused; and brought to the form in which it is stored."""
 
 import io
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import PIL.Image
 import PIL.ImageOps
+
+from wider.data._folders import LFS_POINTER
 
 # Read by Pillow itself: for others, such as EPS, it starts programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -16,10 +19,20 @@ GREY_MODES = {"1", "L", "LA"}
 COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"}
 
 BITS_PER_SAMPLE = 258  # the tag of TIFF
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+COLOURS = 3
+SMALLER_SIDE = 256  # pixels
+QUALITY = 90
+ENCODING = "jpeg"  # of stored images
+MOST_PIXELS = 89_000_000  # of an image that is shrunk; Pillow warns of a few more
+RULE = (
+    f"upright, on white, in colour, smaller side at most {SMALLER_SIDE} pixels (shrunk if larger, "
+    f"bilinear with antialiasing), JPEG of quality {QUALITY} with colours at half the resolution "
+    "(4:2:0)"
+)
 
 
-class Picture(NamedTuple):
+class Decoded(NamedTuple):
     """A decoded image.
 
     Attributes:
@@ -55,7 +68,7 @@ def content_of(record: dict[str, Any]) -> bytes:
     return path.read_bytes()
 
 
-def decoded(content: bytes, *, most_pixels: int) -> Picture:
+def decoded(content: bytes, *, most_pixels: int) -> Decoded:
     """Decodes an image; where it is transparent, it lies on white.
 
     Args:
@@ -71,17 +84,78 @@ def decoded(content: bytes, *, most_pixels: int) -> Picture:
         with warnings.catch_warnings():
             # Of notes that cameras left in the file; the pixels are what counts.
             warnings.simplefilter("ignore")
-            with PIL.Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            with opened_image(content) as image:
                 _check(image, content, most_pixels)
                 # Cameras store photographs lying on their side and note which way is up.
                 PIL.ImageOps.exif_transpose(image, in_place=True)
-                return Picture(_opaque(image), str(image.format).lower())
-    except PIL.UnidentifiedImageError as error:  # its own message holds an address in memory
-        raise BadImageError(f"it is no file of the formats {', '.join(FORMATS)}") from error
+                return Decoded(_opaque(image), str(image.format).lower())
     except BadImageError:
         raise
     except Exception as error:  # Pillow raises whatever its decoders raise
         raise BadImageError(str(error) or type(error).__name__) from error
+
+
+def opened_image(content: bytes, *, formats: tuple[str, ...] = FORMATS) -> PIL.Image.Image:
+    """An image of one of some formats, not decoded yet.
+
+    Raises:
+        BadImageError: it is of none of them.
+    """
+    try:
+        return PIL.Image.open(io.BytesIO(content), formats=formats)
+    except PIL.UnidentifiedImageError as error:  # its own message holds an address in memory
+        raise BadImageError(f"it is no file of the formats {', '.join(formats)}") from error
+
+
+class Reencoded(NamedTuple):
+    """An image of which the smaller side has at most 256 pixels.
+
+    Attributes:
+        content: the JPEG file.
+        height: in pixels.
+        width: in pixels.
+        sums: of the pixel values of the JPEG, in each colour.
+        squares: sums of the squares of these values.
+    """
+
+    content: bytes
+    height: int
+    width: int
+    sums: tuple[int, ...]
+    squares: tuple[int, ...]
+
+
+def reencode(record: dict[str, Any]) -> Reencoded:
+    """Brings an image into the form in which it is stored.
+
+    Args:
+        record: "bytes" of an image file, or None and the "path" to it.
+
+    Returns:
+        The image in red, green and blue, upright, with a smaller side of at most 256 pixels.
+
+    Raises:
+        BadImageError: it cannot be decoded.
+        OSError: the file cannot be read, which may pass.
+
+    Source:
+        Golubeva et al. 2021, Appendix A.1, for the size.
+    """
+    image = decoded(content_of(record), most_pixels=MOST_PIXELS).image.convert("RGB")
+    try:
+        stored = _encoded(_shrunk(image))
+    except OSError as error:  # more pixels on a side than a JPEG can have
+        raise BadImageError(str(error)) from error
+    # JPEG changes pixels: those that will be read count.
+    with opened_image(stored, formats=(ENCODING,)) as image:
+        pixels = np.asarray(image).astype(np.int64)
+    return Reencoded(
+        content=stored,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        sums=tuple(pixels.sum(axis=(0, 1)).tolist()),
+        squares=tuple(np.square(pixels).sum(axis=(0, 1)).tolist()),
+    )
 
 
 def _check(image: PIL.Image.Image, content: bytes, most_pixels: int) -> None:
@@ -127,3 +201,17 @@ def _opaque(image: PIL.Image.Image) -> PIL.Image.Image:
     if alpha.getextrema() != (255, 255) and set(canvas.tobytes()) == {255}:
         raise BadImageError("nothing of it is seen on white, on which transparent images are laid")
     return canvas
+
+
+def _shrunk(image: PIL.Image.Image) -> PIL.Image.Image:
+    smaller = min(image.size)
+    if smaller <= SMALLER_SIDE:
+        return image
+    width, height = (round(side * SMALLER_SIDE / smaller) for side in image.size)
+    return image.resize((width, height), PIL.Image.Resampling.BILINEAR)
+
+
+def _encoded(image: PIL.Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=QUALITY, subsampling="4:2:0")
+    return buffer.getvalue()

@@ -1,6 +1,8 @@
-"""The encoded images of a dataset that is too large for memory."""
+"""What a preparation of large images starts from, and the folder that it writes."""
 
-from collections.abc import Iterator, Mapping
+import json
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +11,13 @@ from typing import TYPE_CHECKING
 from jaxtyping import Int64
 from torch import Tensor
 
-from wider.data._columns import image_rows
-from wider.data._known import KNOWN, check_known
-from wider.data._labels import SPLITS, labels_of
-from wider.data._pixels import BadImageError
-from wider.data._reencode import reencode
-from wider.data._shards import COLOURS
-from wider.data._sources import Source, opened
+from wider.data._columns import SPLITS, image_rows, labels_of
+from wider.data._names import KNOWN, check_known
+from wider.data._sources import Source, opened, train_and_test
+from wider.data.images._files import COLOURS, RULE, BadImageError, reencode
+from wider.data.images._shards import INDEX, SOURCE, is_prepared
 from wider.errors import InputError
+from wider.files import partial_of, remove_partials, write_whole
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -71,7 +72,10 @@ def opened_large(name: str, source: Source, scratch: Path) -> Iterator[LargeSour
             fit, or is not what its name says.
     """
     with opened(source, scratch=scratch) as splits:
-        chosen = _train_and_test(splits, name, source.location)
+        tests = ("test", "validation")
+        if name in KNOWN and KNOWN[name].test_split == "validation":
+            tests = ("validation", "test")
+        chosen = train_and_test(splits, source.location, tests=tests)
         labels, classes, notes = labels_of(chosen, source.location)
         _check_classes(labels, classes, source.location)
         check_known(name, num_classes=len(classes), channels=COLOURS)
@@ -81,23 +85,55 @@ def opened_large(name: str, source: Source, scratch: Path) -> Iterator[LargeSour
         yield LargeSource(classes, images, labels, notes)
 
 
-def _train_and_test(
-    splits: "Mapping[str, Dataset]", name: str, location: str
-) -> "dict[str, Dataset]":
-    names = ("test", "validation")
-    if name in KNOWN and KNOWN[name].test_split == "validation":
-        names = ("validation", "test")
-    test = next((split for split in names if split in splits), None)
-    if "train" not in splits or test is None:
+def check_output(folder: Path, source: Source) -> None:
+    """Does nothing if a folder is free for a preparation, or holds a part or all of the same one.
+
+    Raises:
+        InputError: it holds something else, or what was made from another source.
+    """
+    if is_prepared(folder):
+        if (folder / SOURCE).read_bytes() != _description(source):
+            raise InputError(
+                f"{folder} was prepared from another source, or {source.location} has changed "
+                "since, or another version of wider made it. Remove that folder or name another "
+                "output."
+            )
+    elif folder.exists() and (not folder.is_dir() or _foreign(folder)):
+        raise InputError(f"{folder} holds something else. Name another output.")
+
+
+def claim_output(folder: Path, source: Source) -> None:
+    """Makes the folder and notes the source in it; removes what a killed process left half-done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_partials(folder)
+    if not is_prepared(folder):
+        write_whole(folder / SOURCE, _description(source))
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the preparation in a folder came to its end."""
+    return (folder / INDEX).is_file()
+
+
+def check_room(folder: Path, needed: float, purpose: str) -> None:
+    """Does nothing if a disk has room.
+
+    Args:
+        folder: on the disk; it need not exist yet.
+        needed: bytes.
+        purpose: what they are for.
+
+    Raises:
+        InputError: there is too little.
+    """
+    resolved = folder.resolve()
+    there = next(path for path in (resolved, *resolved.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
         raise InputError(
-            f"The dataset {location} has the splits {', '.join(map(repr, splits))}. It needs "
-            "'train' and 'test' or, as ImageNet, 'validation': as train/CLASS/IMAGE and "
-            "test/CLASS/IMAGE, or as parquet files of these names."
+            f"{_size(needed)} are needed {purpose}, but {folder} has {_size(free)} left. Make "
+            "room or name an output on another disk."
         )
-    for split in ("train", test):
-        if len(splits[split]) == 0:
-            raise InputError(f"The split {split!r} of {location} is empty. Put images into it.")
-    return {"train": splits["train"], "test": splits[test]}
 
 
 def _check_classes(
@@ -117,3 +153,15 @@ def _check_classes(
         f"The classes of train and test of {location} differ, of {len(train | test)} classes in "
         f"all: {lacks}. Give both splits the same classes."
     )
+
+
+def _description(source: Source) -> bytes:
+    return json.dumps({"fingerprint": source.fingerprint, "rule": RULE}, indent=1).encode()
+
+
+def _foreign(folder: Path) -> bool:
+    return any(partial_of(path.name) is None for path in folder.iterdir())
+
+
+def _size(num_bytes: float) -> str:
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.3f} MB"

@@ -1,10 +1,20 @@
-"""Which part of a large image becomes the image that a net sees."""
+"""Which part of an image a net sees: drawn at random for training, and otherwise the middle.
+
+Images of one size are augmented a batch at a time, on their device; of large images, rectangles are
+drawn that are cut out when they are decoded.
+"""
 
 import math
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
+from torch.nn import functional
+
+from wider.data._training_data import Augmentation
+
+PADDING = 4  # pixels that are added to every side before an image is cut out again
 
 LEAST_AREA, LEAST_ASPECT = 0.2, 3 / 4  # of a random crop: share of the image; width to height
 TRIES = 10
@@ -12,6 +22,71 @@ TRIES = 10
 CENTRAL_SHARE = 224 / 256
 
 Boxes = Int64[Tensor, "images 4"]
+
+
+class DrawnAugmentation(NamedTuple):
+    """What is done to each of some images.
+
+    Attributes:
+        corners: row and column of the padded image at which the new image starts.
+        flips: whether left and right are exchanged afterwards.
+    """
+
+    corners: Int64[Tensor, "images 2"]
+    flips: Bool[Tensor, " images"]
+
+    def of(self, part: Int64[Tensor, " some"]) -> "DrawnAugmentation":
+        """What is done to some of the images."""
+        return DrawnAugmentation(self.corners[part], self.flips[part])
+
+
+def draw_augmentation(
+    augmentation: Augmentation, count: int, *, generator: torch.Generator
+) -> DrawnAugmentation | None:
+    """Draws what is done to each image.
+
+    Args:
+        augmentation: "crop" shifts an image by up to 4 pixels along rows and along columns;
+            "crop-flip" also turns every second one, on average, around; "none" does nothing.
+        count: of the images.
+        generator: on the CPU, so that every device sees the same draws.
+
+    Returns:
+        What is drawn; None if there is nothing to do.
+
+    Source:
+        Golubeva et al. 2021, Appendix A.
+    """
+    if augmentation == "none":
+        return None
+    corners = torch.randint(2 * PADDING + 1, (count, 2), generator=generator)
+    flips = torch.rand(count, generator=generator) < 0.5
+    if augmentation == "crop":
+        flips = torch.zeros_like(flips)
+    return DrawnAugmentation(corners, flips)
+
+
+def augmented(
+    images: Float32[Tensor, "batch channels height width"],
+    drawn: DrawnAugmentation,
+    black: Float32[Tensor, " channels"],
+) -> Float32[Tensor, "batch channels height width"]:
+    """Images padded with black, cut out again elsewhere, and turned around.
+
+    Args:
+        images: a batch.
+        drawn: for each of them, on its device.
+        black: the value of a black pixel in each channel.
+    """
+    height, width = images.shape[2:]
+    shade = black.to(images).view(-1, 1, 1)
+    # Padding is with zeros, which therefore have to be black for a moment.
+    padded = functional.pad(images - shade, (PADDING,) * 4) + shade
+    corners, flips = drawn
+    every = torch.arange(len(images), device=images.device)
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+    cut = windows[every, :, corners[:, 0], corners[:, 1]]
+    return torch.where(flips.view(-1, 1, 1, 1), cut.flip(3), cut)
 
 
 def central_boxes(sizes: Int64[Tensor, "images 2"]) -> Boxes:

@@ -1,27 +1,28 @@
-"""Images in memory that are ready for training: drawn, and their pixels brought to one scale."""
+"""From images in memory to training data: fewer or simpler ones, then drawn and scaled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int64, UInt8
+from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
+from torch.nn import functional
 
-from wider.data._augment import Augmentation, Moves, draw_moves, moved
-from wider.data._draw import drawn_rows
-from wider.data._images import ImageData
-from wider.data._in_memory import InMemoryData, Mover
-from wider.data._part import Part
-from wider.data._prepare import prepared
-from wider.data._preprocessing import Normalisation, Preprocessing
-from wider.data._scale import mean_and_deviation, scaled
-from wider.data._training_data import Batch
+from wider.data._dataset import Normalisation, Preprocessing
+from wider.data._prepare import drawn_rows, prepared
+from wider.data._training_data import Augmentation, Augmenter, Batch, InMemoryData, Part
 from wider.data._transformations import transformed
+from wider.data.images._augmentation import DrawnAugmentation, augmented, draw_augmentation
+from wider.data.images._in_memory import ImageData, Images, Pixels, image_digest
 from wider.errors import InputError
 from wider.tasks import Task
 
+# ITU-R BT.601: how bright red, green and blue look.
+BRIGHTNESS = (0.299, 0.587, 0.114)
+
+MADE_AT_A_TIME = 1000  # images that are widened to floating point
 # Sums are taken over so few images at a time that their widened pixels fit a processor's cache.
-CHUNK = 64
+ADDED_AT_A_TIME = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class PreparedData(InMemoryData):
     Args:
         train_images: scaled images to learn from.
         train_labels: their classes, from 0.
-        test_images: scaled images to judge by.
+        test_images: scaled images to test on.
         test_labels: their classes.
         validation_images: scaled images set aside from the training images; there may be none.
         validation_labels: their classes.
@@ -82,15 +83,71 @@ class PreparedData(InMemoryData):
                 "transformations that mix pixels"
             )
 
-    def _mover(
+    def _augmenter(
         self, augmentation: Augmentation, count: int, generator: torch.Generator
-    ) -> Mover | None:
-        moves, black = draw_moves(augmentation, count, generator=generator), self.black
-        if moves is None or black is None:
+    ) -> Augmenter | None:
+        drawn, black = draw_augmentation(augmentation, count, generator=generator), self.black
+        if drawn is None or black is None:
             return None
         # At once: a transfer in each step would make it wait for the device.
-        every = Moves(*(part.to(self.device) for part in moves))
-        return lambda images, places: moved(images, every.of(places), black)
+        every = DrawnAugmentation(*(numbers.to(self.device) for numbers in drawn))
+        return lambda images, places: augmented(images, every.of(places), black)
+
+
+def derived(data: ImageData, preprocessing: Preprocessing) -> ImageData:
+    """The dataset that a preprocessing makes of a loaded one: fewer classes, grey, shrunk.
+
+    Args:
+        data: as loaded.
+        preprocessing: of which `classes`, `grey` and `shrunk_to` count here.
+
+    Returns:
+        A dataset with a digest of its own; the same one if nothing is to be done.
+
+    Raises:
+        InputError: a class or a size that the dataset does not have.
+    """
+    wanted, size = preprocessing.classes, preprocessing.shrunk_to
+    if not (wanted or preprocessing.grey or size):
+        return data
+    _check(data, preprocessing)
+    classes = tuple(data.classes[label] for label in wanted) or data.classes
+    train, test = (_derived(split, preprocessing) for split in (data.train, data.test))
+    return replace(
+        data,
+        classes=classes,
+        train=train,
+        test=test,
+        digest=image_digest(classes, train, test),
+        notes=(*data.notes, *_chosen(wanted, classes)),
+    )
+
+
+def mean_and_deviation(
+    total: Int64[Tensor, "*places"],
+    squares: Int64[Tensor, "*places"],
+    count: int,
+) -> tuple[Float64[Tensor, "*places"], Float64[Tensor, "*places"]]:
+    """What to subtract from pixels between 0 and 1, and what to divide by then.
+
+    Args:
+        total: sums of pixel values from 0 to 255.
+        squares: sums of their squares.
+        count: how many values were added up.
+    """
+    mean = total.double() / count
+    deviation = (squares.double() / count - mean**2).sqrt()
+    # What never varies has nothing to be divided by.
+    return mean / 255, torch.where(deviation == 0, 1.0, deviation / 255)
+
+
+def scaled(
+    images: Pixels,
+    mean: Float64[Tensor, "channels #height #width"],
+    deviation: Float64[Tensor, "channels #height #width"],
+) -> Float32[Tensor, "images channels height width"]:
+    """Pixels from 0 to 1, less the mean, divided by the deviation."""
+    return images.float().div_(255).sub_(mean.float()).div_(deviation.float())
 
 
 @prepared.register
@@ -129,7 +186,7 @@ def _(
 
 
 def _mean_and_deviation(
-    images: UInt8[Tensor, "images channels height width"], normalisation: Normalisation
+    images: Pixels, normalisation: Normalisation
 ) -> tuple[Float64[Tensor, "channels #height #width"], Float64[Tensor, "channels #height #width"]]:
     """What to subtract from pixels between 0 and 1, and what to divide by then."""
     if normalisation == "unit":
@@ -143,15 +200,58 @@ def _mean_and_deviation(
 
 
 def _pixel_sums(
-    images: UInt8[Tensor, "images channels height width"],
+    images: Pixels,
 ) -> tuple[Int64[Tensor, "channels height width"], Int64[Tensor, "channels height width"]]:
     """Exact sums over all images of each pixel's value and of its square."""
     # NumPy, as PyTorch is ten times slower at sums of whole numbers over the images.
     pixels = images.numpy()
     total = np.zeros(pixels.shape[1:], dtype=np.int64)
     squares = np.zeros_like(total)
-    for start in range(0, len(pixels), CHUNK):
-        values = pixels[start : start + CHUNK].astype(np.int64)
+    for start in range(0, len(pixels), ADDED_AT_A_TIME):
+        values = pixels[start : start + ADDED_AT_A_TIME].astype(np.int64)
         total += values.sum(axis=0)
         squares += np.square(values).sum(axis=0)
     return torch.from_numpy(total), torch.from_numpy(squares)
+
+
+def _chosen(wanted: tuple[int, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A note of the names behind the numbers: as text, '10' comes before '2'."""
+    if not wanted:
+        return ()
+    names = ", ".join(map(repr, classes))
+    return (f"classes {', '.join(map(str, wanted))} are {names}",)
+
+
+def _check(data: ImageData, preprocessing: Preprocessing) -> None:
+    wanted, size = preprocessing.classes, preprocessing.shrunk_to
+    unknown = [label for label in wanted if not 0 <= label < data.num_classes]
+    if unknown or len(set(wanted)) < len(wanted) or len(wanted) == 1:
+        raise InputError(
+            f"classes are {', '.join(map(str, wanted))}; use two or more different ones from 0 to "
+            f"{data.num_classes - 1}, the classes of {data.name}"
+        )
+    sides = data.image_shape[1:]
+    if size is not None and size >= min(sides):
+        raise InputError(
+            f"shrunk_to is {size}, but the images of {data.name} have {sides[0]}x{sides[1]} "
+            "pixels: use fewer, or leave it out"
+        )
+
+
+def _derived(split: Images, preprocessing: Preprocessing) -> Images:
+    images, labels = split.images, split.labels
+    if preprocessing.classes:
+        wanted = torch.tensor(preprocessing.classes)
+        rows = torch.isin(labels, wanted)
+        images, labels = images[rows], (labels[rows][:, None] == wanted).int().argmax(1)
+    parts = [_simpler(part, preprocessing) for part in images.split(MADE_AT_A_TIME)]
+    return Images(torch.cat(parts), labels)
+
+
+def _simpler(images: Pixels, preprocessing: Preprocessing) -> Pixels:
+    values = images.float()
+    if preprocessing.grey and images.shape[1] == len(BRIGHTNESS):
+        values = (values * torch.tensor(BRIGHTNESS).view(-1, 1, 1)).sum(1, keepdim=True)
+    if preprocessing.shrunk_to is not None:
+        values = functional.adaptive_avg_pool2d(values, preprocessing.shrunk_to)
+    return values.round().to(torch.uint8)

@@ -13,23 +13,32 @@ from filelock import FileLock, Timeout
 from rich import progress
 from rich.console import Console
 
-from wider.data._index import (
+from wider.data._columns import SPLITS
+from wider.data._names import KNOWN, check_name
+from wider.data._sources import Source, folder_source, hub_source
+from wider.data.images._files import ENCODING, RULE
+from wider.data.images._in_memory import overlap
+from wider.data.images._preparation import (
+    LargeSource,
+    check_output,
+    check_room,
+    claim_output,
+    is_finished,
+    opened_large,
+)
+from wider.data.images._shards import (
     INDEX,
     Index,
+    Plan,
     Shard,
     Skipped,
-    content_digest,
+    described,
+    index_digest,
     is_prepared,
+    plans,
     read_index,
+    write_shard,
 )
-from wider.data._known import KNOWN
-from wider.data._large_source import SPLITS, LargeSource, opened_large
-from wider.data._names import check_name
-from wider.data._output_folder import check_output, check_room, claim_output, is_finished
-from wider.data._overlap import overlap
-from wider.data._reencode import ENCODING, RULE
-from wider.data._shards import Plan, described, plans, write_shard
-from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
 from wider.files import write_whole
 from wider.text import messages, shown
@@ -155,7 +164,7 @@ def _written(
             classes=images.classes,
             splits=shards,
             counts={split: sum(shard.count for shard in shards[split]) for split in SPLITS},
-            digest=content_digest(images.classes, shards),
+            digest=index_digest(images.classes, shards),
             encoding=ENCODING,
             rule=RULE,
             source=source.fingerprint,

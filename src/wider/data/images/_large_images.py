@@ -12,9 +12,8 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from wider.data._dataset import Dataset
-from wider.data._index import Index
-from wider.data._reencode import SMALLER_SIDE
-from wider.data._shards import COLOURS, opened_shard
+from wider.data.images._files import COLOURS, SMALLER_SIDE
+from wider.data.images._shards import Index, opened_shard
 from wider.tasks import Task
 
 
@@ -33,7 +32,7 @@ class StoredFacts(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class StoredSplit:
+class StoredImages:
     """The images of one split, in files.
 
     Args:
@@ -94,7 +93,7 @@ class LargeImageData(Dataset):
         classes: the name of each class, in label order.
         encoding: the file format of the stored images.
         train: the images to learn from.
-        test: the images to judge by.
+        test: the images to test on.
         digest: SHA-256, as hexadecimal digits, of class names, labels and stored images.
         image_size: height and width to which images are cropped for training.
         notes: what a user should know before training; the command line shows them.
@@ -111,8 +110,8 @@ class LargeImageData(Dataset):
     name: str
     classes: tuple[str, ...]
     encoding: str
-    train: StoredSplit
-    test: StoredSplit
+    train: StoredImages
+    test: StoredImages
     digest: str
     image_size: int = SMALLER_SIDE
     notes: tuple[str, ...] = ()
@@ -141,9 +140,9 @@ class LargeImageData(Dataset):
 def large_images(index: Index, folder: Path, name: str, image_size: int) -> LargeImageData:
     """The dataset in a folder, given its index."""
 
-    def split(name: str) -> StoredSplit:
+    def split(name: str) -> StoredImages:
         shards = index.splits[name]
-        return StoredSplit(
+        return StoredImages(
             tuple(folder / shard.file for shard in shards), tuple(shard.count for shard in shards)
         )
 
