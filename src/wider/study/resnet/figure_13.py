@@ -21,7 +21,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> list[Picture]:
         accuracy="final_train_accuracy",
         y_title="training accuracy, last epoch",
     )
-    note = f"Over the epoch's moved images, each before its own step; {of_seeds(means)}"
+    note = f"Over the epoch's augmented images, each before its own step; {of_seeds(means)}"
     title = "Families of ResNet-18: training accuracy against connectivity"
     return [
         Picture(
