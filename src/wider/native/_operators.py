@@ -15,9 +15,10 @@ from wider.errors import InputError
 class Implementation(NamedTuple):
     """What computes an operator on a type of device.
 
-    Both functions take the operator's arguments, or those of its backward pass, and give its
-    results. Tensors are of that device, without a history, numbers of 32 bits; whatever the layers
-    store has come through a state dict, so the places of weights may be in any order.
+    Attributes:
+        forward: of the operator's arguments, of which images and values are contiguous floats of 32
+            bits; gives new tensors on the same device, without a history.
+        backward: the same of its backward pass, such as `wider::sparse_linear_backward`.
     """
 
     forward: Callable[..., Any]
@@ -27,9 +28,10 @@ class Implementation(NamedTuple):
 IMPLEMENTATIONS: dict[tuple[str, str], Implementation] = {}
 """By operator and type of device, such as ("sparse_linear", "cpu").
 
-The operators are `sparse_linear`, `sparse_conv2d` and `batch_norm`; the compiled kernels put those
-of the CPU in here. Where there is none, layers compute through PyTorch's own operations and their
-dense weights: exact, and as slow as masked ones.
+The operators are `sparse_linear`, `sparse_conv2d` and `batch_norm`; the compiled kernels are put in
+here for the CPU. Another device takes a file of its own and a line beside theirs. Where an operator
+has none, layers compute through PyTorch's operations and their dense weight: exact, and as slow as
+masked ones.
 """
 
 

@@ -155,7 +155,7 @@ def _sparse_conv2d(
     Args:
         images: (batch, channels, rows, columns), float32.
         values: the non-zeros, by output channel, in any shape.
-        columns: place of each in its output channel's flattened weights, int32.
+        columns: place of each in its output channel's flattened weights, ascending, int32.
         starts: first non-zero of each output channel, and their number at the end, int64.
         bias: of each output channel, or None.
         kernel: rows, columns.
