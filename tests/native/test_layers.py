@@ -201,7 +201,8 @@ class TestEveryLayer:
     def test_another_device_has_an_implementation_of_its_own_or_the_dense_weight(
         self, kind: str, monkeypatch: pytest.MonkeyPatch
     ):
-        layer, images = (each.to("meta") for each in example(kind))
+        layer, images = example(kind)
+        layer, images = layer.to("meta"), images.to("meta")
         shape, asked = layer(images).shape, []  # through the dense weight
 
         def forward(images: Tensor, *_: object) -> Tensor:
