@@ -59,7 +59,7 @@ class Settings:
         base_width: of the dense net that sets the number of weights.
         width: of the sparse net.
         workers: processes that move images for the common way.
-        repetitions: epochs that are timed, of each contestant, in turn.
+        repetitions: epochs that are timed, of each peer, in turn.
         sharing: numbers of runs that share the device.
     """
 
@@ -161,17 +161,17 @@ def sparse_net(settings: Settings, seed: int = 0) -> nn.Module:
 
 
 def in_turn(images: ImageData, settings: Settings) -> list[dict[str, Any]]:
-    """Rows of the contestants, whose epochs are timed in turn in one process."""
-    contestants = {
+    """Rows of the peers, whose epochs are timed in turn in one process."""
+    peers = {
         "wider, bfloat16": our_way(images, settings, "bfloat16").run_epoch,
         "wider, float32": our_way(images, settings, "float32").run_epoch,
         "common way": common_way(images, settings),
     }
-    times = measure(contestants, repetitions=settings.repetitions)
-    quartiles = {name: np.quantile(times[name], (0.25, 0.5, 0.75)) for name in contestants}
+    times = measure(peers, repetitions=settings.repetitions)
+    quartiles = {name: np.quantile(times[name], (0.25, 0.5, 0.75)) for name in peers}
     return [
         {
-            "contestant": name,
+            "peer": name,
             "runs": 1,
             "epochs": settings.repetitions,
             "seconds": median,
@@ -205,7 +205,7 @@ def shared(images: ImageData, settings: Settings, runs: int) -> dict[str, Any]:
             process.kill()
     epochs = runs * settings.repetitions
     return {
-        "contestant": "wider, bfloat16, in processes",
+        "peer": "wider, bfloat16, in processes",
         "runs": runs,
         "epochs": epochs,
         "seconds": seconds / settings.repetitions,
@@ -265,7 +265,7 @@ def main(settings: Settings) -> int:
         **provenance.versions(),
         measured=datetime.now().astimezone().isoformat(timespec="seconds"),
     )
-    print(table[["contestant", "runs", "seconds", "epochs_per_second", "ratio"]].to_string())
+    print(table[["peer", "runs", "seconds", "epochs_per_second", "ratio"]].to_string())
     table.to_csv(settings.output, index=False, lineterminator="\n")
     return 0
 

@@ -26,7 +26,7 @@ SUITE = TimeSuite(
 def made_up(*, slowest: float = 0.016) -> pd.DataFrame:
     """Native takes seconds in proportion to connectivity, the better dense layout a constant."""
     rows = [
-        {"layer": layer, "connectivity": connectivity, "contestant": name, "seconds": seconds}
+        {"layer": layer, "connectivity": connectivity, "peer": name, "seconds": seconds}
         for layer, slowness in (("narrow", 1), ("wide", 10))
         for connectivity in CONNECTIVITIES
         for name, seconds in (
@@ -69,6 +69,24 @@ def test_remarks_say_how_far_ahead_native_is_and_where_it_is_no_longer():
     for slowest, word in ((1e-4, "faster"), (1e3, "slower")):
         for remark in SUITE.remarks(made_up(slowest=slowest)):
             assert remark.endswith(f"native is {word} at all of them")
+
+
+def test_a_shape_has_a_break_even_on_each_device():
+    slower = made_up()
+    slower.loc[slower["peer"] == "native", "seconds"] *= 1.25
+    both = pd.concat([made_up(), slower.assign(machine="another")])
+    best = "the fastest of dense PyTorch, dense channels last / native"
+    remarks = SUITE.remarks(both)
+    ends = {each.split(f": {best}")[0]: each.split("equal at ")[1] for each in remarks}
+    assert ends == {
+        "narrow, a machine": "0.25",
+        "wide, a machine": "0.025",
+        "narrow, another": "0.2",
+        "wide, another": "0.02",
+    }
+    chart = SUITE.draw(both).to_dict()
+    assert [panel["title"] for panel in chart["concat"]] == list(ends)
+    assert chart["title"]["subtitle"][-1].startswith("a machine and another; 1 thread")
 
 
 def test_a_panel_for_each_layer_with_its_break_even_and_numbers():
@@ -133,7 +151,7 @@ def test_a_panel_for_each_quantity_of_memory_that_is_known():
     suite = MemorySuite(name="m", title="M", details="nothing", along="width", cases=[])
     table = pd.DataFrame(
         [
-            {"width": width, "contestant": name, "parameter_bytes": size}
+            {"width": width, "peer": name, "parameter_bytes": size}
             for width in (8, 64)
             for name, size in (("native", 2**20), ("masked PyTorch", width * 2**20))
         ]

@@ -2,24 +2,22 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import tyro
 
-from wider.bench import SUITES, _memory, first_step
+from wider import workers
+from wider.bench import SUITES, read_table
 from wider.cli._bench import bench
 from wider.errors import InputError
 
-from .tiny import TINY
+from .tiny import TINY, in_this_process
 
 
 @pytest.fixture(autouse=True)
 def tiny_suites(monkeypatch: pytest.MonkeyPatch) -> None:
     for suite in TINY:
         monkeypatch.setitem(SUITES, suite.name, suite)
-    # A process of its own takes seconds to start; test_memory.py starts one.
-    for module in (_memory, first_step):
-        monkeypatch.setattr(module, "in_fresh_process", lambda run, _: run())
+    monkeypatch.setattr(workers, "in_workers", in_this_process)
 
 
 def call(*arguments: object) -> None:
@@ -40,7 +38,7 @@ def test_table_to_output_messages_to_errors_and_files(
         "bench-mlp-step.csv",
         "bench-mlp-step.png",
     ]
-    table = pd.read_csv(folder / "bench-mlp-step.csv")
+    table = read_table(folder / "bench-mlp-step.csv")
     assert table["width"].tolist() == [5, 5, 5, 16, 16, 16]
     assert table["repetitions"].eq(2).all()
     # Which of the two is the machine's affair.

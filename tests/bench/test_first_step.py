@@ -1,11 +1,13 @@
 """The wait for the first step."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 
 import pytest
+import torch
 
-from wider.bench import first_step, run_suite
+from wider import workers
+from wider.bench import Case, Peer, first_step, run_suite
 
 from .tiny import TINY, small_net
 
@@ -21,16 +23,23 @@ def test_all_three_steps_are_timed():
 def test_each_net_is_measured_in_processes_of_its_own(monkeypatch: pytest.MonkeyPatch):
     seen = []
 
-    def measured(run: partial, threads: int) -> dict[str, float]:
-        make_net, *_ = run.args
-        seen.append((make_net is small_net, threads))
-        return dict.fromkeys(first_step.QUANTITIES, 3.0 if make_net is small_net else 1.0)
+    def peer(name: str, seconds: float) -> Peer:
+        def steps() -> dict[str, float]:
+            seen.append((name, torch.get_num_threads()))
+            return dict.fromkeys(first_step.QUANTITIES, seconds)
 
-    monkeypatch.setattr(first_step, "in_fresh_process", measured)
-    suite = replace(SUITE, cases=SUITE.cases[:1])
+        return Peer(name, steps)
+
+    def in_workers(run: Callable[[int], object], threads: list[int], jobs: int) -> Iterator[object]:
+        assert (len(threads), jobs) == (1, 2)  # one job would be done in this process
+        return map(run, threads)
+
+    monkeypatch.setattr(workers, "in_workers", in_workers)
+    peers = [peer("native", 1.0), peer("masked PyTorch", 3.0)]
+    suite = replace(SUITE, cases=[Case({"net": "small"}, lambda: peers)])
     table = run_suite(suite, threads=2, repetitions=7)
-    assert seen == [(False, 2), (True, 2)] * 3  # native and masked in turn
-    assert table["contestant"].tolist() == ["native", "masked PyTorch"]
+    assert seen == [("native", 2), ("masked PyTorch", 2)] * 3  # in turn
+    assert table["peer"].tolist() == ["native", "masked PyTorch"]
     assert table["first_seconds"].tolist() == [1.0, 3.0]
     assert "-2.00 s" in suite.remarks(table)[0]
     assert suite.cells(table)["first"].tolist() == ["1.000", "3.000"]

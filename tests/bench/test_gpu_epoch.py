@@ -23,13 +23,13 @@ def call(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_contestant_has_its_row(tmp_path: Path):
+def test_every_peer_has_its_row(tmp_path: Path):
     sizes = {"num-images": 30, "base-width": 1, "width": 2, "workers": 1, "repetitions": 2}
     flags = [word for name, size in sizes.items() for word in (f"--{name}", size)]
     output = tmp_path / "table.csv"
     done = call("--device", "cpu", "--sharing", 2, "--output", output, *flags)
     assert done.returncode == 0, done.stderr
-    table = pd.read_csv(output).set_index("contestant")
+    table = pd.read_csv(output).set_index("peer")
     assert table["runs"].to_dict() == {
         "wider, bfloat16": 1,
         "wider, float32": 1,

@@ -1,10 +1,11 @@
 """The model of what layers cost, and the suite that fits it."""
 
+from pathlib import Path
+
 import numpy as np
-import pandas as pd
 import pytest
 
-from wider.bench import layer_costs, run_suite
+from wider.bench import layer_costs, read_table, run_suite
 from wider.native import cost
 from wider.native.cost import COEFFICIENTS, Coefficients, Work
 
@@ -82,7 +83,7 @@ def test_the_fit_finds_the_coefficients_that_made_the_times():
 
 def test_the_suite_measures_fits_and_draws():
     table = run_suite(SUITE, threads=1, repetitions=2)
-    assert set(table["contestant"]) == {"native", "masked PyTorch"}
+    assert set(table["peer"]) == {"native", "masked PyTorch"}
     assert len(table) == 2 * 3  # no linear layer without a mask
     *fits, decisions = SUITE.remarks(table)
     assert [line.split(":")[1].strip() for line in fits] == ["linear", "convolution"]
@@ -92,6 +93,6 @@ def test_the_suite_measures_fits_and_draws():
 
 
 def test_the_coefficients_in_use_are_those_of_the_committed_table():
-    table = pd.read_csv("results/bench-layer-costs-amd-epyc.csv")
-    suite = layer_costs.LAYER_COSTS
-    assert layer_costs.fit(suite._pairs(table), 1) == COEFFICIENTS
+    table = read_table(Path("results/bench-layer-costs-amd-epyc.csv"))
+    *fitted, _ = layer_costs.LAYER_COSTS.remarks(table)
+    assert fitted == [f"fitted: {kind}: {found}" for kind, found in COEFFICIENTS.items()]

@@ -1,4 +1,4 @@
-"""Contestants of the suites of layers and nets compute the same thing."""
+"""Peers of the suites of layers and nets compute the same thing."""
 
 import sys
 import time
@@ -9,8 +9,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wider.bench import Case, Suite, convolution, inference, linear, resnet
-from wider.bench._layers import both_passes, random_images, random_weight
+from wider.bench import (
+    Case,
+    Suite,
+    both_passes,
+    convolution,
+    inference,
+    linear,
+    random_images,
+    random_weight,
+    resnet,
+)
 from wider.bench.convolution import Stack
 
 from .tiny import SMALL
@@ -25,7 +34,7 @@ def without_sparseprop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def results(case: Case) -> dict[str, tuple[Tensor, ...]]:
-    return {contestant.name: contestant.run() for contestant in case.contestants()}
+    return {peer.name: peer.run() for peer in case.peers()}
 
 
 def only_case(suite: Suite) -> Case:
@@ -100,8 +109,8 @@ def test_inference_agrees_and_nothing_is_recorded():
 
 def test_residual_nets_train_alike():
     found = [
-        (contestant.name, [contestant.run() for _ in range(3)])
-        for contestant in only_case(resnet.step_suite(widths=(2,), **SMALL)).contestants()
+        (peer.name, [peer.run() for _ in range(3)])
+        for peer in only_case(resnet.step_suite(widths=(2,), **SMALL)).peers()
     ]
     assert [name for name, _ in found] == ["native", "masked PyTorch", "dense PyTorch"]
     losses = dict(found)
@@ -109,7 +118,7 @@ def test_residual_nets_train_alike():
     assert losses["dense PyTorch"] != pytest.approx(losses["masked PyTorch"], rel=1e-3)
 
 
-class Peer(nn.Module):
+class StandIn(nn.Module):
     """Stands in for SparseProp's modules: a dense layer, or one that is wrong."""
 
     factor = 1.0
@@ -121,7 +130,7 @@ class Peer(nn.Module):
         self.is_slow = is_slow
 
     @classmethod
-    def from_dense(cls, layer: nn.Module, *, vectorizing_over_on: bool = False) -> "Peer":
+    def from_dense(cls, layer: nn.Module, *, vectorizing_over_on: bool = False) -> "StandIn":
         return cls(layer, isinstance(layer, nn.Conv2d) and not vectorizing_over_on)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -131,7 +140,7 @@ class Peer(nn.Module):
         return self.factor * self.layer(images)
 
 
-class WrongPeer(Peer):
+class WrongStandIn(StandIn):
     factor = 1.1
 
 
@@ -143,21 +152,21 @@ SUITES_WITH_PEER = (
 
 @pytest.mark.parametrize("suite", SUITES_WITH_PEER, ids=lambda suite: suite.name)
 def test_sparseprop_takes_part_with_its_faster_kind(suite: Suite, monkeypatch: pytest.MonkeyPatch):
-    peer = SimpleNamespace(SparseLinear=Peer, SparseConv2d=Peer)
-    monkeypatch.setitem(sys.modules, "sparseprop.modules", peer)
-    contestants = {one.name: one.run for one in only_case(suite).contestants()}
-    assert list(contestants)[-1] == "SparseProp"
-    Peer.used.clear()
-    outputs = contestants["SparseProp"]()[0]
-    torch.testing.assert_close(outputs, contestants["dense PyTorch"]()[0])
-    assert set(Peer.used) == {False}
+    modules = SimpleNamespace(SparseLinear=StandIn, SparseConv2d=StandIn)
+    monkeypatch.setitem(sys.modules, "sparseprop.modules", modules)
+    peers = {one.name: one.run for one in only_case(suite).peers()}
+    assert list(peers)[-1] == "SparseProp"
+    StandIn.used.clear()
+    outputs = peers["SparseProp"]()[0]
+    torch.testing.assert_close(outputs, peers["dense PyTorch"]()[0])
+    assert set(StandIn.used) == {False}
 
 
 @pytest.mark.parametrize("suite", SUITES_WITH_PEER, ids=lambda suite: suite.name)
 def test_a_peer_that_computes_something_else_is_left_out(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ):
-    peer = SimpleNamespace(SparseLinear=WrongPeer, SparseConv2d=WrongPeer)
-    monkeypatch.setitem(sys.modules, "sparseprop.modules", peer)
+    modules = SimpleNamespace(SparseLinear=WrongStandIn, SparseConv2d=WrongStandIn)
+    monkeypatch.setitem(sys.modules, "sparseprop.modules", modules)
     with pytest.warns(UserWarning, match="SparseProp computes something else here: left out"):
         assert "SparseProp" not in results(only_case(suite))

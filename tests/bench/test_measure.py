@@ -8,10 +8,10 @@ import torch
 from wider.bench import measure, torch_threads
 
 
-def test_contestants_take_turns_after_an_untimed_call_each():
+def test_peers_take_turns_after_an_untimed_call_each():
     calls: list[str] = []
-    contestants = {name: lambda name=name: calls.append(name) for name in ("a", "b", "c")}
-    seconds = measure(contestants, repetitions=3)
+    peers = {name: lambda name=name: calls.append(name) for name in ("a", "b", "c")}
+    seconds = measure(peers, repetitions=3)
     assert calls == ["a", "b", "c"] * 4
     assert {name: len(times) for name, times in seconds.items()} == {"a": 3, "b": 3, "c": 3}
     assert all(time > 0 for times in seconds.values() for time in times)

@@ -1,20 +1,22 @@
-"""Tables and charts of suites, with contestants that do nothing and with small real ones."""
+"""Tables and charts of suites, with peers that do nothing and with small real ones."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from wider.bench import SUITES, Case, Contestant, TimeSuite, find, mlp, run_suite
+from wider import native
+from wider.bench import SUITES, Case, Peer, TimeSuite, find, mlp, read_table, run_suite
 from wider.errors import InputError
 
 from .tiny import TINY
 
 PROMISED = {
     "suite",
-    "contestant",
+    "peer",
     "threads",
     "repetitions",
     "seconds",
@@ -34,11 +36,11 @@ def look() -> None:
     THREADS_SEEN.append(torch.get_num_threads())
 
 
-def sleepers(*names: str) -> list[Contestant]:
+def sleepers(*names: str) -> list[Peer]:
     first, *others = names
     return [
-        Contestant(first, look, max_threads=1),
-        *(Contestant(name, lambda: time.sleep(1e-3)) for name in others),
+        Peer(first, look, max_threads=1),
+        *(Peer(name, lambda: time.sleep(1e-3)) for name in others),
     ]
 
 
@@ -62,18 +64,18 @@ def check(table: pd.DataFrame, suite: TimeSuite) -> None:
     assert table.columns.is_unique
     assert set(table.columns) >= PROMISED | set(suite.cases[0].columns)
     assert set(table["suite"]) == {suite.name}
-    assert len(table) == table["contestant"].nunique() * len(suite.cases)
+    assert len(table) == table["peer"].nunique() * len(suite.cases)
     columns = list(suite.cases[0].columns)
-    assert not table.duplicated([*columns, "contestant"]).any()
+    assert not table.duplicated([*columns, "peer"]).any()
     assert (table["seconds_lower"] > 0).all()
     assert (table["seconds_lower"] <= table["seconds"]).all()
     assert (table["seconds"] <= table["seconds_upper"]).all()
     for _, case in table.groupby(columns):
-        seconds = case.set_index("contestant")["seconds"]
+        seconds = case.set_index("peer")["seconds"]
         np.testing.assert_array_equal(case["ratio"], seconds / seconds["native"])
 
 
-def test_a_table_has_a_row_per_case_and_contestant():
+def test_a_table_has_a_row_per_case_and_peer():
     before = torch.get_num_threads()
     THREADS_SEEN.clear()
     cases = []
@@ -85,7 +87,7 @@ def test_a_table_has_a_row_per_case_and_contestant():
     assert table["threads"].tolist() == [1, 2, 2] * 2
     assert (table["repetitions"] == 3).all()
     # A thousandth of a second for two units: a sleep is never shorter than asked.
-    assert (table.loc[table["contestant"] != "native", "seconds"] >= 5e-4).all()
+    assert (table.loc[table["peer"] != "native", "seconds"] >= 5e-4).all()
 
 
 @pytest.mark.parametrize("suite", TIMED, ids=lambda suite: suite.name)
@@ -93,7 +95,7 @@ def test_real_suites_keep_the_same_promises(suite: TimeSuite):
     table = run_suite(suite, threads=1, repetitions=2)
     check(table, suite)
     assert find(suite.name).along == suite.along
-    assert set(suite.rivals) <= set(table["contestant"])
+    assert set(suite.rivals) <= set(table["peer"])
     if "connectivity" in table:
         assert table["connectivity"].between(0, 1).all()
     drawn = suite.draw(table).to_dict()
@@ -116,8 +118,8 @@ def test_multiply_adds_of_masked_nets_stand_beside_their_widths():
 
 def test_native_and_masked_do_the_same_work():
     (case,) = mlp.step_suite(widths=(16,), num_images=300).cases
-    native, masked, dense = case.contestants()
-    losses = [contestant.run().train_loss for contestant in (native, masked, dense)]  # pyright: ignore
+    native, masked, dense = case.peers()
+    losses = [peer.run().train_loss for peer in (native, masked, dense)]  # pyright: ignore
     assert case.units == 3
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert losses[2] != pytest.approx(losses[1], rel=1e-5)
@@ -142,6 +144,14 @@ def test_nothing_is_measured_on_no_thread_or_never(threads: int, repetitions: in
 
 
 def test_without_kernels_there_is_nothing_to_measure(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wider.bench._suite.is_available", lambda: False)
+    monkeypatch.setattr(native, "is_available", lambda: False)
     with pytest.raises(InputError, match="pip install ziglang"):
         run_suite(FAKE, threads=1, repetitions=1)
+
+
+@pytest.mark.parametrize("path", sorted(Path("results").glob("bench-*.csv")), ids=lambda p: p.stem)
+def test_committed_tables_can_be_read(path: Path):
+    table = read_table(path)
+    suite = find(table["suite"].iloc[0])
+    assert {"native"} < set(table["peer"])
+    assert suite.remarks(table)

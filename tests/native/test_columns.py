@@ -1,19 +1,23 @@
 """Convolutions with columns as lanes, against PyTorch's own in double precision."""
 
-import numpy as np
+import tracemalloc
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.native.test_layers import assert_same_as_reference, drawn
 
-from wider.native import SparseConv2d, _conv, _conv_layouts, _conv_plan
-from wider.native._conv_layouts import Geometry, fits_columns
-from wider.native._structures import known_of
+from wider.native import LANES, SparseConv2d
+from wider.native.conv import Geometry, plan_for
 
 
-def _plan_of(layer: SparseConv2d) -> _conv_plan.Plan:
-    return next(reversed(known_of(layer.columns, layer.starts)["plans"].values()))
+def in_columns(layer: SparseConv2d, image: tuple[int, ...], num_images: int) -> bool:
+    """Whether it computes so many images with the neighbours in a row as lanes."""
+    _, channels, *kernel = layer.shape
+    geometry = Geometry(channels, tuple(kernel), layer.stride, layer.padding, image)  # pyright: ignore[reportArgumentType]
+    plan = plan_for(layer.columns, layer.starts, geometry, num_images)
+    return plan.layouts.columns_as_lanes
 
 
 def _pair(elements: st.SearchStrategy[int]) -> st.SearchStrategy[tuple[int, int]]:
@@ -34,63 +38,52 @@ def test_the_convolution_is_that_of_the_dense_weight(
     batch, channels, image, half_kernel, stride, connectivity, seed
 ):
     kernel = (2 * half_kernel[0] + 1, 2 * half_kernel[1] + 1)
-    geometry = Geometry(channels[1], kernel, stride, half_kernel, image)
-    assume(fits_columns(geometry))
     weight, mask, bias = drawn((*channels, *kernel), connectivity, seed)
     layer = SparseConv2d(weight, mask, bias, stride=stride, padding=half_kernel)
+    assume(in_columns(layer, image, batch))
     images = torch.randn(batch, channels[1], *image, generator=torch.Generator().manual_seed(seed))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_conv_plan, "FEW_NONZEROS", np.inf)
-        assert_same_as_reference(layer, images)
-        plan = _plan_of(layer)
-        assert plan.layouts.columns_as_lanes
+    assert_same_as_reference(layer, images)
 
 
 @pytest.mark.parametrize(
     ("kernel", "padding", "stride", "width", "fits"),
     [
-        (3, 1, 1, 32, True),
-        (3, 1, 2, 32, True),
-        (1, 0, 2, 32, True),
-        (7, 3, 2, 224, True),
-        (3, 1, 1, 28, False),  # rows that end within a vector
-        (3, 1, 2, 16, False),  # so do those of every second column
-        (3, 0, 1, 32, False),  # and these of the output
-        (3, 1, 3, 48, False),
-        (33, 16, 1, 48, True),
-        (35, 17, 1, 48, False),  # reads beyond the zeros between two rows
-        (1, 8, 1, 32, True),
-        (1, 24, 1, 48, False),
+        (3, 1, 1, 2 * LANES, True),
+        (3, 1, 2, 2 * LANES, True),
+        (1, 0, 2, 2 * LANES, True),
+        (7, 3, 2, 14 * LANES, True),
+        (3, 1, 1, 2 * LANES - 2, False),  # rows that end within a vector
+        (3, 1, 2, LANES, False),  # so do those of every second column
+        (3, 0, 1, 2 * LANES, False),  # and these of the output
+        (3, 1, 3, 3 * LANES, False),
+        (2 * LANES + 1, LANES, 1, 3 * LANES, True),
+        (2 * LANES + 3, LANES + 1, 1, 3 * LANES, False),  # reads beyond the zeros between two rows
+        (1, LANES // 2, 1, 2 * LANES, True),
+        (1, 3 * LANES // 2, 1, 3 * LANES, False),
     ],
 )
-def test_columns_are_lanes_only_where_rows_are_whole_vectors(
-    kernel, padding, stride, width, fits, monkeypatch
-):
-    # Of vectors of 16 numbers; narrower ones fit into more rows, and reach less far.
-    monkeypatch.setattr(_conv_layouts, "LANES", 16)
-    geometry = Geometry(2, (1, kernel), (1, stride), (0, padding), (3, width))
-    assert fits_columns(geometry) == fits
+def test_columns_are_lanes_only_where_rows_are_whole_vectors(kernel, padding, stride, width, fits):
+    weight, mask, bias = drawn((3, 2, 1, kernel), 0.5, 0)
+    layer = SparseConv2d(weight, mask, bias, stride=(1, stride), padding=(0, padding))
+    # One image would leave most lanes idle.
+    assert in_columns(layer, (3, width), 1) == fits
+    images = torch.randn(1, 2, 3, width, generator=torch.Generator().manual_seed(0))
+    assert_same_as_reference(layer, images)
 
 
 def test_images_are_lanes_where_there_are_many_nonzeros():
-    geometry = Geometry(1, (3, 3), (1, 1), (1, 1), (16, 16))
-    columns, few = np.tile(np.arange(9, dtype=np.int32), 8), np.arange(9) * 9
-    plan = _conv_plan.plan_for(torch.from_numpy(columns), torch.from_numpy(few), geometry, 128)
-    assert plan.layouts.columns_as_lanes  # 72 non-zeros of 9 channels
-    geometry = geometry._replace(in_channels=8)
-    columns = np.tile(np.arange(72, dtype=np.int32), 8)
-    plan = _conv_plan.plan_for(torch.from_numpy(columns), torch.arange(9) * 72, geometry, 128)
-    assert not plan.layouts.columns_as_lanes  # 576 of 16
-    plan = _conv_plan.plan_for(torch.from_numpy(columns), torch.arange(9) * 72, geometry, 1)
-    assert plan.layouts.columns_as_lanes  # one image would leave most lanes idle
+    few = SparseConv2d(*drawn((8, 1, 3, 3), 1.0, 0), padding=(1, 1))
+    assert in_columns(few, (16, 16), 128)  # 72 non-zeros of 9 channels
+    many = SparseConv2d(*drawn((8, 8, 3, 3), 1.0, 0), padding=(1, 1))
+    assert not in_columns(many, (16, 16), 128)  # 576 of 16
+    assert in_columns(many, (16, 16), 1)
 
 
 def test_a_batch_of_any_size_is_computed_as_it_is():
-    geometry = Geometry(1, (1, 1), (1, 1), (0, 0), (2, 16))
+    weight, mask = torch.full((1, 1, 1, 1), 2.0), torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    layer = SparseConv2d(weight, mask, torch.ones(1))
     images = torch.arange(96.0).reshape(3, 1, 2, 16)
-    weights = torch.tensor([2.0]), torch.zeros(1, dtype=torch.int32), torch.tensor([0, 1])
-    outputs = _conv.forward(images, *weights, torch.ones(1), geometry)
-    assert torch.equal(outputs, 2 * images + 1)
+    assert torch.equal(layer(images), 2 * images + 1)
 
 
 def test_layers_of_one_shape_with_few_and_many_nonzeros_do_not_share_memory():
@@ -99,11 +92,20 @@ def test_layers_of_one_shape_with_few_and_many_nonzeros_do_not_share_memory():
         weight, mask, bias = drawn((32, 32, 3, 3), connectivity, 0)
         layer = SparseConv2d(weight, mask, bias, padding=(1, 1))
         assert_same_as_reference(layer, images)
-        assert _plan_of(layer).layouts.columns_as_lanes == (connectivity < 0.1)
+        assert in_columns(layer, (16, 16), 32) == (connectivity < 0.1)
 
 
+@torch.no_grad()
 def test_images_of_ever_new_sizes_do_not_fill_the_memory():
-    layer = SparseConv2d(*drawn((2, 1, 1, 1), 1.0, 0))
-    for size in range(1, _conv_plan.MOST_PLANS + 5):
-        layer(torch.zeros(1, 1, 1, size))
-    assert len(known_of(layer.columns, layer.starts)["plans"]) == _conv_plan.MOST_PLANS
+    layer = SparseConv2d(*drawn((32, 32, 1, 1), 1.0, 0))  # of 1,024 weights, each with its places
+    kept = []
+    tracemalloc.start()
+    try:
+        for size in range(1, 81):
+            layer(torch.zeros(1, 32, 1, size))
+            if not size % 40:
+                kept.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    first, second = kept
+    assert second < 1.3 * first  # of all of them it would be twice as much

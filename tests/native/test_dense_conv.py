@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from wider.native import NativeConv2d, _dense_conv
+from wider.native import IMPLEMENTATIONS, NativeConv2d
 
 sizes = st.integers(1, 9)
 
@@ -28,13 +28,14 @@ def drawn(*arguments: int, **options: object) -> nn.Conv2d:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """The images that the kernels get."""
     images: list[Tensor] = []
-    kernel = _dense_conv.sparse_conv2d
+    key = "sparse_conv2d", "cpu"
+    kernels = IMPLEMENTATIONS[key]
 
     def watched(first: Tensor, *others: object) -> Tensor:
         images.append(first)
-        return kernel(first, *others)
+        return kernels.forward(first, *others)
 
-    monkeypatch.setattr(_dense_conv, "sparse_conv2d", watched)
+    monkeypatch.setitem(IMPLEMENTATIONS, key, kernels._replace(forward=watched))
     return images
 
 

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wider.errors import InputError
-from wider.native import SlowLayerWarning, SparseConv2d, SparseLayer, SparseLinear
+from wider.native import (
+    IMPLEMENTATIONS,
+    Implementation,
+    SlowLayerWarning,
+    SparseConv2d,
+    SparseLayer,
+    SparseLinear,
+)
 
 sizes = st.integers(1, 20)
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -185,10 +192,32 @@ class TestEveryLayer:
     ):
         layer, images = example(kind)
         expected = layer(images)
-        monkeypatch.setattr("wider.native._layers.is_available", lambda: False)
+        name = "sparse_linear" if kind == "linear" else "sparse_conv2d"
+        monkeypatch.delitem(IMPLEMENTATIONS, (name, "cpu"))
         with pytest.warns(SlowLayerWarning, match="pip install ziglang"):
             found = layer(images)
         torch.testing.assert_close(found, expected)
+
+    def test_another_device_has_an_implementation_of_its_own_or_the_dense_weight(
+        self, kind: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        layer, images = example(kind)
+        layer, images = layer.to("meta"), images.to("meta")
+        shape, asked = layer(images).shape, []  # through the dense weight
+
+        def forward(images: Tensor, *_: object) -> Tensor:
+            asked.append("forward")
+            return images.new_empty(shape)
+
+        def backward(_: Tensor, images: Tensor, values: Tensor, *others: object):
+            asked.append("backward")
+            by_bias = [values.new_empty(layer.shape[0])] if kind == "linear" else []
+            return torch.empty_like(images), torch.empty_like(values), *by_bias
+
+        name = "sparse_linear" if kind == "linear" else "sparse_conv2d"
+        monkeypatch.setitem(IMPLEMENTATIONS, (name, "meta"), Implementation(forward, backward))
+        layer(images).sum().backward()
+        assert asked == ["forward", "backward"]
 
     def test_wrong_inputs_are_named(self, kind: str):
         layer, images = example(kind)

@@ -1,49 +1,55 @@
 """Memory that is used again."""
 
 import copy
+import tracemalloc
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from wider.native import _memory
+from wider.native import NativeBatchNorm2d
 from wider.sparsity import sparsify, to_native
 
-LARGE = (_memory.SMALLEST // 4 + 1,)
+MEGABYTE = 2**20
+ROW = 1024  # numbers
+LARGE = MEGABYTE // (4 * ROW) + 3  # rows of more than the C library keeps by itself
 
 
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    monkeypatch.setattr(_memory, "_memory", _memory._Memory())
+@torch.no_grad()
+def outputs(rows: int, columns: int = ROW) -> Tensor:
+    """Of a native layer, of so many rows of so many numbers."""
+    return NativeBatchNorm2d(1).eval()(torch.ones(1, 1, rows, columns))
 
 
-@pytest.mark.parametrize("shape", [(5,), (5, 7), LARGE])
-def test_tensors_have_their_shape_and_start_at_a_line(shape):
-    tensor = _memory.empty(shape)
-    assert (tensor.shape, tensor.dtype) == (shape, torch.float32)
-    assert tensor.data_ptr() % _memory.LINE == 0
+@pytest.mark.parametrize(("rows", "columns"), [(1, 5), (5, 7), (LARGE, ROW)])
+def test_results_have_their_shape_and_start_at_a_line_of_the_cache(rows: int, columns: int):
+    tensor = outputs(rows, columns)
+    assert (tensor.shape, tensor.dtype) == ((1, 1, rows, columns), torch.float32)
+    assert tensor.data_ptr() % 64 == 0
     assert tensor.fill_(1).sum() == tensor.numel()
 
 
 def test_memory_is_used_again_only_once_nobody_refers_to_it():
-    first = _memory.empty(LARGE)
-    part, address = first[:10], first.data_ptr()
+    first = outputs(LARGE)
+    part, address = first[..., :10], first.data_ptr()
     del first
-    second = _memory.empty(LARGE)
+    second = outputs(LARGE)
     assert second.data_ptr() != address
     del part
-    assert _memory.empty(LARGE).data_ptr() == address
+    assert outputs(LARGE).data_ptr() == address
 
 
 def test_no_more_is_kept_than_was_once_in_use():
-    tensors = [_memory.empty(LARGE) for _ in range(3)]
-    size = tensors[0].nbytes
-    del tensors
-    memory = _memory._memory
-    assert (memory._num_used, memory._num_free) == (0, 3 * size)
-    other = _memory.empty((2 * LARGE[0],))  # does not fit beside what is kept
-    assert memory._num_used == 2 * size == other.nbytes
-    assert memory._num_free == size
+    sizes = [MEGABYTE * (30 + number) for number in range(8)]
+    tracemalloc.start()
+    try:
+        for size in sizes:  # one after the other, so that no more than the largest is in use
+            outputs(size // (4 * ROW))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Of this process's tests none has had more than that in use.
+    assert kept < sum(sizes) / 2
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(8, 8), nn.Conv2d(4, 8, 3), nn.BatchNorm2d(4)], ids=str)

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from wider.bench import torch_threads
 from wider.native import BatchNormReLU, NativeBatchNorm2d, NativeBatchNormReLU
-from wider.native._norm_operators import batch_norm
 from wider.sparsity import to_masked, to_native
 
 KINDS = {nn.BatchNorm2d: NativeBatchNorm2d, BatchNormReLU: NativeBatchNormReLU}
@@ -164,4 +163,5 @@ def test_the_operator_passes_opcheck(rectify, training, has_residual):
     residual = torch.randn(4, 3, 5, 6, requires_grad=True) if has_residual else None
     weight, bias = torch.randn(3, requires_grad=True), torch.randn(3, requires_grad=True)
     arguments = (features, residual, weight, bias, torch.zeros(3), torch.ones(3), 1e-5)
-    torch.library.opcheck(batch_norm, (*arguments, training, rectify))
+    operator = torch.ops.wider.batch_norm.default
+    torch.library.opcheck(operator, (*arguments, training, rectify))

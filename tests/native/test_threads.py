@@ -2,22 +2,27 @@
 
 import ctypes
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from wider.bench import torch_threads
-from wider.native import SparseConv2d, _threads
-from wider.native._library import Job, whole_numbers
-from wider.native._threads import DONE, NOT_RUN
+from wider.native import Job, SparseConv2d, run_shares
 from wider.sparsity import to_native
+
+KERNEL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
+
+
+class Nothing(Job):
+    _fields_ = (("nothing", ctypes.c_int64),)
 
 
 @pytest.fixture(params=["PyTorch's team", "a pool"])
-def team(request, monkeypatch):
-    if request.param == "a pool":
-        monkeypatch.setattr(_threads, "_torch_team", lambda: None)
+def team(request, monkeypatch, tmp_path: Path):
+    if request.param == "a pool":  # as of a PyTorch that comes without GNU's OpenMP
+        monkeypatch.setattr(torch, "__file__", str(tmp_path / "__init__.py"))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -29,30 +34,16 @@ def test_every_share_is_done(team, threads):
     torch.testing.assert_close(outputs, nn.BatchNorm2d(64)(features))
 
 
-def test_shares_are_done_at_the_same_time_by_threads_of_their_own(team, monkeypatch):
+def test_shares_are_done_at_the_same_time_by_threads_of_their_own(team):
     meeting = threading.Barrier(2, timeout=30)  # one share after the other would break it
-
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
-    def task(_, number):
-        meeting.wait()
-        return 0
-
-    monkeypatch.setattr(_threads, "kernel", lambda _: task)
-    _threads.run_shares("", _Nothing(), 2)
+    run_shares(KERNEL(lambda *_: 0 * meeting.wait()), Nothing(), 2)
 
 
-@pytest.mark.parametrize("result", [NOT_RUN, 1])
-def test_a_share_that_failed_is_noticed(team, monkeypatch, result):
-    task = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)(
-        lambda _, number: result if number == 1 else DONE
-    )
-    monkeypatch.setattr(_threads, "kernel", lambda _: task)
+@pytest.mark.parametrize("result", [-1, 1])
+def test_a_share_that_failed_is_noticed(team, result):
+    task = KERNEL(lambda _, number: result if number == 1 else 0)
     with pytest.raises(MemoryError):
-        _threads.run_shares("", _Nothing(), 2)
-
-
-class _Nothing(Job):
-    _fields_ = whole_numbers("nothing")
+        run_shares(task, Nothing(), 2)
 
 
 @pytest.mark.parametrize("count", [16, 35, 100])

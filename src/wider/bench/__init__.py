@@ -1,25 +1,29 @@
 """Native against masked execution on this machine, side by side in one process."""
 
 from wider.bench import convolution, first_step, inference, layer_costs, linear, mlp, resnet
-from wider.bench._break_even import break_even
-from wider.bench._measure import measure, torch_threads
-from wider.bench._memory import MemorySuite
-from wider.bench._suite import Case, Contestant, Suite, run_suite
-from wider.bench._times import TimeSuite
+from wider.bench._memory import MemorySuite, training_memory
+from wider.bench._peers import both_passes, random_images, random_weight
+from wider.bench._suite import Case, Peer, Suite, measure, read_table, run_suite, torch_threads
+from wider.bench._times import TimeSuite, break_even
 from wider.errors import InputError
 
 __all__ = [
     "SUITES",
     "Case",
-    "Contestant",
     "MemorySuite",
+    "Peer",
     "Suite",
     "TimeSuite",
+    "both_passes",
     "break_even",
     "find",
     "measure",
+    "random_images",
+    "random_weight",
+    "read_table",
     "run_suite",
     "torch_threads",
+    "training_memory",
 ]
 
 SUITES: dict[str, Suite] = {

@@ -1,4 +1,4 @@
-"""A line per contestant, in one panel or several."""
+"""A line per peer, in one panel or several."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from wider.bench._factor import as_factor
 from wider.bench._suite import CHANNELS_LAST, CSR, DENSE, MASKED, NATIVE, SPARSEPROP
 from wider.charts import BLUE, GREEN, GREY, ORANGE, finish, log_ticks
 from wider.drawing import Drawing, layered, together
@@ -35,7 +34,7 @@ class Panel:
 
     Attributes:
         title: above it; "" for none.
-        points: rows with "contestant", "x", "y", and "lower" and "upper" around y.
+        points: rows with "peer", "x", "y", and "lower" and "upper" around y.
         numbers: rows with "x" and the "ratio" to write above it.
         equal: where to draw a dashed line across.
     """
@@ -58,7 +57,7 @@ def draw(
         x_title: of the horizontal axes.
         y_title: of the vertical axes.
     """
-    present = {name for panel in panels for name in panel.points["contestant"]}
+    present = {name for panel in panels for name in panel.points["peer"]}
     names = [name for name in STYLES if name in present]
     if len(panels) == 1:
         (chart,) = (_lines(panel, names, x_title, y_title, HEIGHT) for panel in panels)
@@ -71,6 +70,19 @@ def draw(
     ]
     chart = together("concat", charts, columns=COLUMNS, bounds="flush", spacing=SPACING)
     return finish(chart, title, subtitle)
+
+
+def as_factor(ratio: float) -> str:
+    """How many times as much one peer takes as another, such as "0.80x", "5.2x" or "12x".
+
+    Two digits, or all of a larger number.
+
+    Args:
+        ratio: of two times or sizes.
+    """
+    if float(f"{ratio:.2g}") >= 10:
+        return f"{float(f'{ratio:.2g}') if ratio < 100 else ratio:,.0f}x"
+    return f"{ratio:#.2g}x"
 
 
 def _lines(panel: Panel, names: Sequence[str], x_title: str, y_title: str, height: int) -> Drawing:
@@ -93,8 +105,8 @@ def _lines(panel: Panel, names: Sequence[str], x_title: str, y_title: str, heigh
     )
     colours, shapes = zip(*(STYLES[name] for name in names), strict=True)
     legend = alt.Legend(title=None, orient="bottom", labelLimit=300)
-    colour = alt.Color("contestant:N", scale=alt.Scale(domain=names, range=colours), legend=legend)
-    shape = alt.Shape("contestant:N", scale=alt.Scale(domain=names, range=shapes), legend=legend)
+    colour = alt.Color("peer:N", scale=alt.Scale(domain=names, range=colours), legend=legend)
+    shape = alt.Shape("peer:N", scale=alt.Scale(domain=names, range=shapes), legend=legend)
     base = alt.Chart(panel.points).encode(x=x, y=y, color=colour)
     layers = [
         base.mark_line(strokeWidth=2),

@@ -1,4 +1,4 @@
-"""Suites that weigh their contestants: the memory of training, each in a process of its own."""
+"""Suites that weigh their peers: the memory of training, each in a process of its own."""
 
 import gc
 import math
@@ -12,11 +12,9 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from wider.bench import _chart
-from wider.bench._factor import as_factor
-from wider.bench._fresh import in_fresh_process
-from wider.bench._layers import random_images
-from wider.bench._suite import NATIVE, Case, Suite
-from wider.bench._training import TrainingStep
+from wider.bench._chart import as_factor
+from wider.bench._peers import TrainingStep, random_images
+from wider.bench._suite import NATIVE, Case, Suite, in_fresh_process
 from wider.drawing import Drawing
 
 MOST_PROCESSES = 3
@@ -35,7 +33,7 @@ STATUS, FORGET_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True, kw_only=True)
 class MemorySuite(Suite):
-    """Contestants on the scales, each in a fresh process; their calls are `training_memory`.
+    """Peers on the scales, each in a fresh process; their calls are `training_memory`.
 
     A row of its table has `repetitions`, the `QUANTITIES`, and the lowest and highest peak,
     `peak_bytes_lower` and `peak_bytes_upper`. The peak, the only one that differs from process to
@@ -43,14 +41,14 @@ class MemorySuite(Suite):
     """
 
     def rows(self, case: Case, *, threads: int, repetitions: int) -> list[dict[str, Any]]:
-        """Measures the contestants of a case: what was found, a row for each of them."""
+        """Measures the peers of a case: what was found, a row for each of them."""
         count = min(repetitions, MOST_PROCESSES)
         rows = []
-        for contestant in case.contestants():
-            used = contestant.threads(threads)
-            found = pd.DataFrame([in_fresh_process(contestant.run, used) for _ in range(count)])
+        for peer in case.peers():
+            used = peer.threads(threads)
+            found = pd.DataFrame([in_fresh_process(peer.run, used) for _ in range(count)])
             row = {
-                "contestant": contestant.name,
+                "peer": peer.name,
                 "threads": used,
                 "repetitions": count,
                 **found.median(),
@@ -66,7 +64,7 @@ class MemorySuite(Suite):
             name.removesuffix("_bytes"): table[name].div(MEGABYTE).map("{:,.2f}".format)
             for name in QUANTITIES
         }
-        return pd.DataFrame({"contestant": table["contestant"], **sizes})
+        return pd.DataFrame({"peer": table["peer"], **sizes})
 
     def caption(self, table: pd.DataFrame) -> str:  # noqa: ARG002 - always the same
         """What the cells are, in a line."""
@@ -85,7 +83,7 @@ class MemorySuite(Suite):
             title=self.title,
             subtitle=[
                 self.details,
-                "Each contestant in a process of its own; peak without the code that was loaded",
+                "Each peer in a process of its own; peak without the code that was loaded",
                 f"{first.machine}; torch {first.torch}, {first.kernels}",
             ],
             x_title=self.along.replace("_", " "),
@@ -96,7 +94,7 @@ class MemorySuite(Suite):
         """How much more the others take than native."""
         remarks = []
         for name, title in QUANTITIES.items():
-            sizes = table.pivot_table(index=self.along, columns="contestant", values=name)
+            sizes = table.pivot_table(index=self.along, columns="peer", values=name)
             for other in sizes.columns.drop(NATIVE):
                 ratios = ", ".join((sizes[other] / sizes[NATIVE]).map(as_factor))
                 positions = ", ".join(f"{position:.4g}" for position in sizes.index)

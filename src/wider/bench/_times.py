@@ -1,4 +1,4 @@
-"""Suites that time their contestants."""
+"""Suites that time their peers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 
 from wider.bench import _chart
-from wider.bench._break_even import break_even
-from wider.bench._factor import as_factor
-from wider.bench._measure import measure
-from wider.bench._suite import NATIVE, Case, Suite
+from wider.bench._chart import as_factor
+from wider.bench._suite import NATIVE, Case, Suite, measure
 from wider.drawing import Drawing
 
 SLOW = 0.005  # seconds; from there on milliseconds are easier to read than microseconds
@@ -20,16 +18,17 @@ SECONDS = ["seconds", "seconds_lower", "seconds_upper"]
 
 @dataclass(frozen=True, kw_only=True)
 class TimeSuite(Suite):
-    """Contestants against the clock, in turn in one process.
+    """Peers against the clock, in turn in one process.
 
     A row of its table has `repetitions`, the median `seconds` of one unit with their quartiles
     `seconds_lower` and `seconds_upper`, and `ratio` of the median to the native one.
 
     Attributes:
         unit: what the time is of: "step".
-        rivals: contestants, the fastest of which native is compared with.
-        panel: the case's column that has a panel of the chart for each of its values.
-        note: what a reader should know about the contestants, for the chart.
+        rivals: peers, the fastest of which native is compared with.
+        panel: the case's column of the layers' shapes, that has a panel of the chart for each of
+            its values.
+        note: what a reader should know about the peers, for the chart.
         has_break_even: whether to say where native and the fastest rival take equally long.
     """
 
@@ -40,19 +39,19 @@ class TimeSuite(Suite):
     has_break_even: bool = False
 
     def rows(self, case: Case, *, threads: int, repetitions: int) -> list[dict[str, Any]]:
-        """Measures the contestants of a case: what was found, a row for each of them."""
-        contestants = case.contestants()
-        runs = {contestant.name: contestant.run for contestant in contestants}
+        """Measures the peers of a case: what was found, a row for each of them."""
+        peers = case.peers()
+        runs = {peer.name: peer.run for peer in peers}
         quartiles = {
             name: np.quantile(np.array(times) / case.units, (0.25, 0.5, 0.75))
             for name, times in measure(runs, repetitions=repetitions).items()
         }
         rows = []
-        for contestant in contestants:
-            lower, median, upper = quartiles[contestant.name]
+        for peer in peers:
+            lower, median, upper = quartiles[peer.name]
             row = {
-                "contestant": contestant.name,
-                "threads": contestant.threads(threads),
+                "peer": peer.name,
+                "threads": peer.threads(threads),
                 "repetitions": repetitions,
                 "seconds": median,
                 "seconds_lower": lower,
@@ -68,7 +67,7 @@ class TimeSuite(Suite):
         median, lower, upper = (table[name].mul(scale).map("{:,.1f}".format) for name in SECONDS)
         return pd.DataFrame(
             {
-                "contestant": table["contestant"],
+                "peer": table["peer"],
                 "threads": table["threads"].astype(str),
                 "median": median,
                 "quartiles": lower + " to " + upper,
@@ -81,14 +80,17 @@ class TimeSuite(Suite):
         return f"{_unit_of_time(table)[0]} per {self.unit}; ratio of medians"
 
     def remarks(self, table: pd.DataFrame) -> list[str]:
-        """How far native is ahead of the fastest rival, and where they are equal, by panel."""
-        return [self._remark(panel, part) for panel, part in self._panels(table)]
+        """How far native is ahead of the fastest rival, and where they are equal.
+
+        For each shape and, in a table of several devices, each of these.
+        """
+        return [self._remark(name, part) for name, part in self._curves(table)]
 
     def draw(self, table: pd.DataFrame) -> Drawing:
         """Median times with their quartiles, both axes logarithmic."""
         name, scale = _unit_of_time(table)
         panels = []
-        for title, part in self._panels(table):
+        for title, part in self._curves(table):
             points = part.assign(
                 x=part[self.along],
                 y=part["seconds"] * scale,
@@ -107,16 +109,20 @@ class TimeSuite(Suite):
             y_title=f"{name} per {self.unit}",
         )
 
-    def _panels(self, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-        if self.panel is None:
+    def _curves(self, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+        """What has a break-even of its own, with its name: a shape on a device."""
+        columns = [] if self.panel is None else [self.panel]
+        if table["machine"].nunique() > 1:
+            columns.append("machine")
+        if not columns:
             yield "", table
             return
-        for title, part in table.groupby(self.panel, sort=False):
-            yield str(title), part
+        for names, part in table.groupby(columns, sort=False):
+            yield ", ".join(map(str, names)), part
 
     def _lead(self, part: pd.DataFrame) -> pd.DataFrame:
         """Seconds of native and of the fastest rival along the chart, and their ratio."""
-        seconds = part.pivot_table(index=self.along, columns="contestant", values="seconds")
+        seconds = part.pivot_table(index=self.along, columns="peer", values="seconds")
         lead = pd.DataFrame({"native": seconds[NATIVE]})
         lead["rival"] = seconds[list(self.rivals)].min(axis=1)
         return lead.assign(ratio=lead["rival"] / lead["native"])
@@ -127,7 +133,7 @@ class TimeSuite(Suite):
         columns = (lead[name].tolist() for name in ("native", "rival"))
         return break_even(lead.index.tolist(), *columns)
 
-    def _remark(self, panel: str, part: pd.DataFrame) -> str:
+    def _remark(self, name: str, part: pd.DataFrame) -> str:
         lead = self._lead(part)
         along = self.along.replace("_", " ")
         ratios = ", ".join(lead["ratio"].map(as_factor))
@@ -138,7 +144,7 @@ class TimeSuite(Suite):
         elif self.has_break_even:
             always = "faster" if (lead["ratio"] > 1).all() else "slower"
             text += f"; native is {always} at all of them"
-        return f"{panel}: {text}" if panel else text
+        return f"{name}: {text}" if name else text
 
     def _rival(self) -> str:
         if len(self.rivals) == 1:
@@ -146,12 +152,12 @@ class TimeSuite(Suite):
         return f"the fastest of {', '.join(self.rivals)}"
 
     def _subtitle(self, table: pd.DataFrame) -> list[str]:
-        first = table.iloc[0]
+        first, machines = table.iloc[0], " and ".join(table["machine"].unique())
         numbers = f"Median of {first.repetitions} with quartiles; on top: {self._rival()} / native"
         return [
             "; ".join(filter(None, (self.details, self.note))),
             numbers + ("; dashed: equal" if self.has_break_even else ""),
-            f"{first.machine}; {_threads(table)}; torch {first.torch}, {first.kernels}",
+            f"{machines}; {_threads(table)}; torch {first.torch}, {first.kernels}",
         ]
 
 
@@ -163,6 +169,29 @@ def _unit_of_time(table: pd.DataFrame) -> tuple[str, float]:
 
 def _threads(table: pd.DataFrame) -> str:
     most = table["threads"].max()
-    native = table.loc[table["contestant"] == NATIVE, "threads"].max()
+    native = table.loc[table["peer"] == NATIVE, "threads"].max()
     text = "1 thread" if most == 1 else f"{most} threads"
     return text if native == most else f"{text} (native: {native})"
+
+
+def break_even(
+    positions: Sequence[float], seconds: Sequence[float], rival: Sequence[float]
+) -> float | None:
+    """The first position at which both take as long, on straight lines between logarithms.
+
+    Args:
+        positions: at which both were measured, ascending and above zero.
+        seconds: that one takes at each.
+        rival: seconds that the other takes at each.
+
+    Returns:
+        The position; None where one of them is faster at all of the positions.
+    """
+    x = np.log(np.asarray(positions, dtype=float))
+    lead = np.log(np.asarray(rival, dtype=float) / np.asarray(seconds, dtype=float))
+    for left in range(len(x) - 1):
+        right = left + 1
+        if lead[left] * lead[right] < 0 or lead[right] == 0 != lead[left]:
+            share = lead[left] / (lead[left] - lead[right])
+            return float(np.exp(x[left] + share * (x[right] - x[left])))
+    return None

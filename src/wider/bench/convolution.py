@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from wider.bench._layers import both_passes, random_images, random_weight
-from wider.bench._sparseprop import sparseprop_contestants
-from wider.bench._suite import CHANNELS_LAST, DENSE, NATIVE, Case, Contestant
+from wider.bench._peers import both_passes, random_images, random_weight, sparseprop_peers
+from wider.bench._suite import CHANNELS_LAST, DENSE, NATIVE, Case, Peer
 from wider.bench._times import TimeSuite
 from wider.native import SparseConv2d
 
@@ -95,11 +94,11 @@ def suite(
 def _case(stack: Stack, connectivity: float, batch_size: int) -> Case:
     return Case(
         columns={"layers": stack.name, "connectivity": connectivity},
-        contestants=lambda: _contestants(stack, connectivity, batch_size),
+        peers=lambda: _peers(stack, connectivity, batch_size),
     )
 
 
-def _contestants(stack: Stack, connectivity: float, batch_size: int) -> list[Contestant]:
+def _peers(stack: Stack, connectivity: float, batch_size: int) -> list[Peer]:
     shape = (stack.out_channels, stack.channels, stack.kernel, stack.kernel)
     weights = [
         random_weight(shape, connectivity, f"convolution {number}")
@@ -112,10 +111,10 @@ def _contestants(stack: Stack, connectivity: float, batch_size: int) -> list[Con
     out_side = -(-stack.side // stack.stride)
     slope = random_images(batch_size, stack.out_channels, out_side, out_side)
     return [
-        Contestant(NATIVE, both_passes(native, images, slope)),
-        Contestant(DENSE, both_passes(dense, images, slope)),
-        Contestant(CHANNELS_LAST, both_passes(channels_last, _moved(images), _moved(slope))),
-        *sparseprop_contestants(dense, images, slope, 1),
+        Peer(NATIVE, both_passes(native, images, slope)),
+        Peer(DENSE, both_passes(dense, images, slope)),
+        Peer(CHANNELS_LAST, both_passes(channels_last, _moved(images), _moved(slope))),
+        *sparseprop_peers(dense, images, slope, 1),
     ]
 
 

@@ -11,10 +11,8 @@ import pandas as pd
 from torch import nn
 
 from wider.bench import _chart
-from wider.bench._fresh import in_fresh_process
-from wider.bench._layers import random_images
-from wider.bench._suite import MASKED, NATIVE, Case, Contestant, Suite
-from wider.bench._training import TrainingStep
+from wider.bench._peers import TrainingStep, random_images
+from wider.bench._suite import MASKED, NATIVE, Case, Peer, Suite, in_fresh_process
 from wider.charts import finish
 from wider.drawing import Drawing, faceted, layered
 from wider.families import Family
@@ -32,23 +30,23 @@ BAR, PANEL = 26, 300  # pixels
 
 @dataclass(frozen=True, kw_only=True)
 class FirstStepSuite(Suite):
-    """Contestants in a process of its own each; their calls are `first_steps`.
+    """Peers in a process of its own each; their calls are `first_steps`.
 
     A row of its table has `repetitions` and the `QUANTITIES`, medians of three processes, or of as
     many as there are repetitions.
     """
 
     def rows(self, case: Case, *, threads: int, repetitions: int) -> list[dict[str, Any]]:
-        """Measures the contestants of a case: what was found, a row for each of them."""
+        """Measures the peers of a case: what was found, a row for each of them."""
         count = min(repetitions, MOST_PROCESSES)
         found: dict[str, list[dict[str, float]]] = {}
         for _ in range(count):  # in turn
-            for contestant in case.contestants():
-                used = contestant.threads(threads)
-                seconds = in_fresh_process(contestant.run, used)
-                found.setdefault(contestant.name, []).append({"threads": used, **seconds})
+            for peer in case.peers():
+                used = peer.threads(threads)
+                seconds = in_fresh_process(peer.run, used)
+                found.setdefault(peer.name, []).append({"threads": used, **seconds})
         return [
-            {"contestant": name, "repetitions": count, **pd.DataFrame(rows).median()}
+            {"peer": name, "repetitions": count, **pd.DataFrame(rows).median()}
             for name, rows in found.items()
         ]
 
@@ -57,7 +55,7 @@ class FirstStepSuite(Suite):
         shown = {
             name.removesuffix("_seconds"): table[name].map("{:,.3f}".format) for name in QUANTITIES
         }
-        return pd.DataFrame({"contestant": table["contestant"], **shown})
+        return pd.DataFrame({"peer": table["peer"], **shown})
 
     def caption(self, table: pd.DataFrame) -> str:  # noqa: ARG002 - always the same
         """What the cells are, in a line."""
@@ -67,17 +65,17 @@ class FirstStepSuite(Suite):
         """How much longer than for a masked net a user waits for a native one."""
         remarks = []
         for name, title in QUANTITIES.items():
-            seconds = table.pivot(index=self.along, columns="contestant", values=name)
+            seconds = table.pivot(index=self.along, columns="peer", values=name)
             waits = (seconds[NATIVE] - seconds[MASKED]).map("{:+.2f} s".format)
             parts = ", ".join(f"{net} {wait}" for net, wait in waits.items())
             remarks.append(f"{title}, native against masked: {parts}")
         return remarks
 
     def draw(self, table: pd.DataFrame) -> Drawing:
-        """A panel for each net, a bar for each quantity and contestant."""
+        """A panel for each net, a bar for each quantity and peer."""
         first = table.iloc[0]
         long = table.melt(
-            id_vars=[self.along, "contestant"],
+            id_vars=[self.along, "peer"],
             value_vars=list(QUANTITIES),
             var_name="quantity",
             value_name="seconds",
@@ -87,9 +85,9 @@ class FirstStepSuite(Suite):
         bars = alt.Chart(long).encode(
             x=alt.X("seconds:Q", title="seconds"),
             y=alt.Y("quantity:N", title=None, sort=list(QUANTITIES.values())),
-            yOffset=alt.YOffset("contestant:N", sort=names),
+            yOffset=alt.YOffset("peer:N", sort=names),
             color=alt.Color(
-                "contestant:N",
+                "peer:N",
                 scale=alt.Scale(domain=names, range=colours),
                 legend=alt.Legend(title=None, orient="bottom"),
             ),
@@ -150,16 +148,16 @@ def suite(
         nets: {name: what makes the masked net, the shape of a batch, another batch size}.
     """
 
-    def contestants(make_net: Callable[[], nn.Module], *sizes: Any) -> list[Contestant]:
+    def peers(make_net: Callable[[], nn.Module], *sizes: Any) -> list[Peer]:
         ways = {NATIVE: partial(_native, make_net), MASKED: make_net}
-        return [Contestant(name, partial(first_steps, way, *sizes)) for name, way in ways.items()]
+        return [Peer(name, partial(first_steps, way, *sizes)) for name, way in ways.items()]
 
     return FirstStepSuite(
         name="first-step",
         title="The wait for the first training step",
         details="SGD with momentum and weight decay, random inputs",
         along="net",
-        cases=[Case({"net": name}, partial(contestants, *own)) for name, own in nets.items()],
+        cases=[Case({"net": name}, partial(peers, *own)) for name, own in nets.items()],
     )
 
 

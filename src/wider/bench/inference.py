@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wider.bench._layers import csr, dense_linear, random_images, random_weight
-from wider.bench._suite import CSR, DENSE, NATIVE, Case, Contestant
+from wider.bench._peers import csr, dense_linear, random_images, random_weight
+from wider.bench._suite import CSR, DENSE, NATIVE, Case, Peer
 from wider.bench._times import TimeSuite
 from wider.native import SparseLinear
 
@@ -62,12 +62,12 @@ def suite(
 def _case(sizes: Sequence[int], connectivity: float, calls: int) -> Case:
     return Case(
         columns={"connectivity": connectivity},
-        contestants=lambda: _contestants(sizes, connectivity, calls),
+        peers=lambda: _peers(sizes, connectivity, calls),
         units=calls,
     )
 
 
-def _contestants(sizes: Sequence[int], connectivity: float, calls: int) -> list[Contestant]:
+def _peers(sizes: Sequence[int], connectivity: float, calls: int) -> list[Peer]:
     nets: dict[str, list[nn.Module]] = {NATIVE: [], DENSE: [], CSR: []}
     for number, (inputs, outputs) in enumerate(pairwise(sizes)):
         weight, mask = random_weight((outputs, inputs), connectivity, f"inference {number}")
@@ -80,10 +80,7 @@ def _contestants(sizes: Sequence[int], connectivity: float, calls: int) -> list[
         for name, layer in layers.items():
             nets[name] += [nn.ReLU(), layer] if number else [layer]
     image = random_images(1, sizes[0])
-    return [
-        Contestant(name, _inference(nn.Sequential(*net), image, calls))
-        for name, net in nets.items()
-    ]
+    return [Peer(name, _inference(nn.Sequential(*net), image, calls)) for name, net in nets.items()]
 
 
 def _inference(net: nn.Module, image: Tensor, calls: int) -> Callable[[], Tensor]:

@@ -11,8 +11,8 @@ import torch
 from scipy.optimize import nnls
 from torch import nn
 
-from wider.bench._layers import both_passes, random_images
-from wider.bench._suite import MASKED, NATIVE, Case, Contestant
+from wider.bench._peers import both_passes, random_images
+from wider.bench._suite import MASKED, NATIVE, Case, Peer
 from wider.bench._times import TimeSuite
 from wider.charts import BLUE, finish
 from wider.drawing import Drawing, layered
@@ -115,7 +115,7 @@ class CostSuite(TimeSuite):
     def _pairs(self, table: pd.DataFrame) -> list[tuple[Work, float, float]]:
         """Each layer with its seconds, natively and in PyTorch."""
         keys = ["layer", "images", "connectivity"]
-        seconds = table.pivot_table(index=keys, columns="contestant", values="seconds", sort=False)
+        seconds = table.pivot_table(index=keys, columns="peer", values="seconds", sort=False)
         keys_and_rows = zip(seconds.index.tolist(), seconds.to_dict("records"), strict=True)
         return [(self.works[key], row[NATIVE], row[MASKED]) for key, row in keys_and_rows]
 
@@ -177,7 +177,7 @@ def suite(
     cases = [
         Case(
             dict(zip(("layer", "images", "connectivity"), key, strict=True)),
-            partial(_contestants, work),
+            partial(_peers, work),
         )
         for key, work in works.items()
     ]
@@ -198,7 +198,7 @@ def _kept(num_weights: int, connectivity: float) -> int:
     return max(1, round(num_weights * connectivity))
 
 
-def _contestants(work: Work) -> list[Contestant]:
+def _peers(work: Work) -> list[Peer]:
     out, in_ = work.shape[:2]
     if cost.kind_of(work) == "linear":
         plain: nn.Module = nn.Linear(in_, out)
@@ -212,8 +212,8 @@ def _contestants(work: Work) -> list[Contestant]:
         native = native_layer(sparsify(plain, num_weights=work.num_weights))
     assert native is not None
     return [
-        Contestant(NATIVE, both_passes(native, images, slope)),
-        Contestant(MASKED, both_passes(plain, images, slope)),
+        Peer(NATIVE, both_passes(native, images, slope)),
+        Peer(MASKED, both_passes(plain, images, slope)),
     ]
 
 

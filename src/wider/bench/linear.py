@@ -6,9 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wider.bench._layers import both_passes, csr, dense_linear, random_images, random_weight
-from wider.bench._sparseprop import sparseprop_contestants
-from wider.bench._suite import CSR, DENSE, NATIVE, Case, Contestant
+from wider.bench._peers import (
+    both_passes,
+    csr,
+    dense_linear,
+    random_images,
+    random_weight,
+    sparseprop_peers,
+)
+from wider.bench._suite import CSR, DENSE, NATIVE, Case, Peer
 from wider.bench._times import TimeSuite
 from wider.native import SparseLinear
 
@@ -70,12 +76,12 @@ def suite(
 def _case(size: tuple[int, int], connectivity: float, batch_size: int) -> Case:
     return Case(
         columns={"layer": f"{size[0]} to {size[1]}", "connectivity": connectivity},
-        contestants=lambda: _contestants(size, connectivity, batch_size),
+        peers=lambda: _peers(size, connectivity, batch_size),
         units=STEPS,
     )
 
 
-def _contestants(size: tuple[int, int], connectivity: float, batch_size: int) -> list[Contestant]:
+def _peers(size: tuple[int, int], connectivity: float, batch_size: int) -> list[Peer]:
     in_features, out_features = size
     weight, mask = random_weight((out_features, in_features), connectivity, "linear")
     bias = torch.zeros(out_features)
@@ -87,11 +93,10 @@ def _contestants(size: tuple[int, int], connectivity: float, batch_size: int) ->
     }
     images = random_images(batch_size, in_features)
     slope = random_images(batch_size, out_features)
-    contestants = [
-        Contestant(name, both_passes(module, images, slope, STEPS))
-        for name, module in modules.items()
+    peers = [
+        Peer(name, both_passes(module, images, slope, STEPS)) for name, module in modules.items()
     ]
-    return contestants + sparseprop_contestants(dense, images, slope, STEPS)
+    return peers + sparseprop_peers(dense, images, slope, STEPS)
 
 
 LINEAR = suite()

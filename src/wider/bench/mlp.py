@@ -5,7 +5,7 @@ from typing import cast
 
 import torch
 
-from wider.bench._suite import DENSE, MASKED, NATIVE, Case, Contestant
+from wider.bench._suite import DENSE, MASKED, NATIVE, Case, Peer
 from wider.bench._times import TimeSuite
 from wider.data import PreparedData
 from wider.families import Family
@@ -62,11 +62,11 @@ def _case(width: int, batch_size: int, num_images: int) -> Case:
             "connectivity": FAMILY.num_weights / stored,
         },
         units=-(-num_images // batch_size),
-        contestants=lambda: _contestants(width, batch_size, num_images),
+        peers=lambda: _peers(width, batch_size, num_images),
     )
 
 
-def _contestants(width: int, batch_size: int, num_images: int) -> list[Contestant]:
+def _peers(width: int, batch_size: int, num_images: int) -> list[Peer]:
     data = _random_images(num_images)
     recipe = Recipe(batch_size=batch_size, learning_rate=LEARNING_RATE)
     sparse = [cast(MLP, FAMILY.sparse(width)) for _ in range(2)]
@@ -74,9 +74,9 @@ def _contestants(width: int, batch_size: int, num_images: int) -> list[Contestan
     masked = Trainer(sparse[1], data, recipe, seed=0)
     dense = Trainer(FAMILY.dense(width), data, recipe, seed=0)
     return [
-        Contestant(NATIVE, native.run_epoch, max_threads=1),  # an MLP's step is too short for more
-        Contestant(MASKED, masked.run_epoch),
-        Contestant(DENSE, dense.run_epoch),
+        Peer(NATIVE, native.run_epoch, max_threads=1),  # an MLP's step is too short for more
+        Peer(MASKED, masked.run_epoch),
+        Peer(DENSE, dense.run_epoch),
     ]
 
 

@@ -5,11 +5,10 @@ from functools import cache, partial
 
 from torch import nn
 
-from wider.bench._layers import random_images
 from wider.bench._memory import MemorySuite, training_memory
-from wider.bench._suite import DENSE, MASKED, NATIVE, Case, Contestant
+from wider.bench._peers import TrainingStep, random_images
+from wider.bench._suite import DENSE, MASKED, NATIVE, Case, Peer
 from wider.bench._times import TimeSuite
-from wider.bench._training import TrainingStep
 from wider.families import Family
 from wider.models import ResNet18
 from wider.sparsity import multiply_adds, to_native
@@ -34,9 +33,9 @@ def step_suite(
     """
     shape = (batch_size, 3, side, side)
 
-    def contestants(width: int) -> list[Contestant]:
+    def peers(width: int) -> list[Peer]:
         return [
-            Contestant(name, TrainingStep(make(), random_images(*shape)))
+            Peer(name, TrainingStep(make(), random_images(*shape)))
             for name, make in _nets(base_width, width).items()
         ]
 
@@ -50,7 +49,7 @@ def step_suite(
         unit="step",
         along="width",
         cases=[
-            Case({"width": width}, partial(contestants, width), counts=partial(counts, width))
+            Case({"width": width}, partial(peers, width), counts=partial(counts, width))
             for width in widths
         ],
         rivals=(MASKED,),
@@ -67,11 +66,11 @@ def memory_suite(
     """What training the same nets takes in memory and on disk; arguments as in `step_suite`."""
     shape = (batch_size, 3, side, side)
 
-    def contestants(width: int) -> list[Contestant]:
+    def peers(width: int) -> list[Peer]:
         nets = _nets(base_width, width)
         small = _nets(1, max(1, width // base_width))  # about the same connectivities
         return [
-            Contestant(name, partial(training_memory, nets[name], small[name], shape))
+            Peer(name, partial(training_memory, nets[name], small[name], shape))
             for name in (NATIVE, MASKED)
         ]
 
@@ -80,7 +79,7 @@ def memory_suite(
         title=f"Memory of ResNet-18 at {_num_weights(base_width)} weights, by width",
         details=_details(batch_size, side),
         along="width",
-        cases=[Case({"width": width}, partial(contestants, width)) for width in widths],
+        cases=[Case({"width": width}, partial(peers, width)) for width in widths],
     )
 
 
@@ -93,7 +92,7 @@ def _num_weights(base_width: int) -> str:
 
 
 def _nets(base_width: int, width: int) -> dict[str, Callable[[], nn.Module]]:
-    """What makes each contestant's net; to be sent to another process."""
+    """What makes each peer's net; to be sent to another process."""
     return {
         NATIVE: partial(_native, base_width, width),
         MASKED: partial(_masked, base_width, width),

@@ -27,8 +27,8 @@ def bench(
 
     Args:
         suites: their names, such as mlp-step; all of them by default.
-        threads: that may be used; what each contestant used is in the table.
-        repetitions: timed calls of each contestant, after one that is not timed.
+        threads: that may be used; what each peer used is in the table.
+        repetitions: timed calls of each peer, after one that is not timed.
         output: a folder for each suite's table and chart, bench-SUITE.csv and .png.
     """
     chosen = [benchmarks.find(name) for name in suites or benchmarks.SUITES]
@@ -45,7 +45,7 @@ def bench(
 
 
 def _print(suite: Suite, table: pd.DataFrame) -> None:
-    columns = list(table.columns[1 : table.columns.get_loc("contestant")])
+    columns = list(table.columns[1 : table.columns.get_loc("peer")])
     cells = suite.cells(table)
     shown = Table(
         title=f"{suite.name}: {suite.title}",

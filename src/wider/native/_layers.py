@@ -1,22 +1,27 @@
-"""Layers that store only their non-zero weights."""
+"""What layers have in common that store only their non-zero weights."""
 
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor, nn
-from torch.nn import functional
 
 from wider.errors import InputError
-from wider.native._computed_weight import computed_weight
-from wider.native._conv_operators import sparse_conv2d
-from wider.native._library import NO_KERNELS, is_available
-from wider.native._linear_operators import sparse_linear
-from wider.native._state import native_state
+from wider.native._operators import is_implemented, is_transformed
+from wider.native._runtime import NO_KERNELS
 from wider.native._structure import dense_from, places_of, structure_of
-from wider.native._transforms import is_transformed
+
+MASK = "parametrizations.weight.0.mask"
+WEIGHTS = ("weight", "parametrizations.weight.original")
+
+# Methods of a tensor that write to it, but for those that change no number.
+HARMLESS = {"requires_grad_", "detach_", "share_memory_", "rename_"}
+OPERATORS = ["add", "and", "floordiv", "lshift", "matmul", "mod", "mul", "or", "pow", "rshift"]
+OPERATORS += ["sub", "truediv", "xor"]
+WRITING = {name for name in dir(Tensor) if name.endswith("_") and not name.endswith("__")}
+WRITING = WRITING - HARMLESS | {f"__i{name}__" for name in OPERATORS} | {"__setitem__"}
 
 
 class SlowLayerWarning(UserWarning):
@@ -50,6 +55,7 @@ class SparseLayer(nn.Module):
         InputError: weight and mask differ in shape.
     """
 
+    _operator: ClassVar[str]
     columns: Int32[Tensor, " nonzeros"]
     starts: Int64[Tensor, " out_plus_one"]
     bias: nn.Parameter | None
@@ -112,19 +118,23 @@ class SparseLayer(nn.Module):
         return self.values, self.columns, self.starts, self.bias
 
     def _computes_natively(self, images: Tensor, values: Tensor) -> bool:
-        if not is_available():
-            warnings.warn(
-                f"{type(self).__name__} computes through a dense weight, as slowly as a masked "
-                f"layer: {NO_KERNELS}",
-                SlowLayerWarning,
-                stacklevel=5,
-            )
+        if not is_implemented(self._operator, images):
+            if images.is_cpu:
+                warnings.warn(
+                    f"{type(self).__name__} computes through a dense weight, as slowly as a masked "
+                    f"layer: {NO_KERNELS}",
+                    SlowLayerWarning,
+                    stacklevel=5,
+                )
             return False
-        # Other kinds of numbers and devices are computed through the dense weight: exact, and the
-        # way to check gradients in double precision.
-        if not images.is_cpu or values.dtype != torch.float32:
+        # Other kinds of numbers are computed through the dense weight: exact, and the way to check
+        # gradients in double precision.
+        if values.dtype != torch.float32:
             return False
         return (images.dtype == torch.float32 or _is_cast(images)) and not is_transformed()
+
+    def _kept(self) -> str:
+        return f"{self.num_weights:,} of {self.shape.numel():,} weights"
 
     def _load_from_state_dict(
         self,
@@ -136,116 +146,102 @@ class SparseLayer(nn.Module):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        own = native_state(self, state_dict, prefix, error_msgs)
+        own = _native_state(self, state_dict, prefix, error_msgs)
         super()._load_from_state_dict(
             own, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
 
 
-class SparseLinear(SparseLayer):
-    """A linear layer y = W x + b that stores and computes the non-zeros of W only.
-
-    See `SparseLayer` for arguments and attributes; the weight is (out, in).
-    """
-
-    def __init__(
-        self,
-        weight: Float[Tensor, "out in"],
-        mask: Bool[Tensor, "out in"],
-        bias: Float[Tensor, " out"] | None,
-    ) -> None:
-        super().__init__(weight, mask, bias)
-        self.out_features, self.in_features = weight.shape
-
-    def forward(self, images: Float[Tensor, "... in"]) -> Float[Tensor, "... out"]:
-        """The layer's outputs."""
-        if images.shape[-1] != self.shape[1]:
-            raise InputError(
-                f"the input has {images.shape[-1]} features, the layer takes {self.shape[1]}"
-            )
-        weights = self._operands()
-        if not self._computes_natively(images, weights[0]):
-            return functional.linear(images, self.dense_weight(), self.bias)
-        if images.dim() == 2:
-            return sparse_linear(images, *weights)
-        out = sparse_linear(images.reshape(-1, self.shape[1]), *weights)
-        return out.reshape(*images.shape[:-1], self.shape[0])
-
-    def extra_repr(self) -> str:
-        """For print(module)."""
-        return f"in_features={self.shape[1]}, out_features={self.shape[0]}, {_kept(self)}"
-
-
-class SparseConv2d(SparseLayer):
-    """A 2-d convolution that stores and computes the non-zeros of its weight only.
-
-    See `SparseLayer` for the other arguments and attributes; the weight is (out, in, rows,
-    columns).
-
-    Args:
-        stride: along rows, columns.
-        padding: zeros before and after rows, columns.
-
-    Raises:
-        InputError: the weight has not four dimensions.
-    """
-
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-
-    def __init__(
-        self,
-        weight: Float[Tensor, "out in rows columns"],
-        mask: Bool[Tensor, "out in rows columns"],
-        bias: Float[Tensor, " out"] | None,
-        *,
-        stride: Sequence[int] = (1, 1),
-        padding: Sequence[int] = (0, 0),
-    ) -> None:
-        super().__init__(weight, mask, bias)
-        if weight.dim() != 4:
-            raise InputError(f"the weight has {weight.dim()} dimensions; a 2-d convolution's has 4")
-        # All attributes of the layer that it stands for.
-        out_channels, in_channels, rows, columns = weight.shape
-        steps, zeros = (stride[0], stride[1]), (padding[0], padding[1])
-        plain = nn.Conv2d(in_channels, out_channels, (rows, columns), steps, zeros, device="meta")
-        own = vars(self)
-        own.update({name: value for name, value in vars(plain).items() if name not in own})
-
-    def forward(
-        self, images: Float[Tensor, "*batch in rows columns"]
-    ) -> Float[Tensor, "*batch out out_rows out_columns"]:
-        """The layer's outputs."""
-        if images.dim() == 3:
-            return self.forward(images.unsqueeze(0)).squeeze(0)
-        if images.dim() != 4 or images.shape[1] != self.shape[1]:
-            raise InputError(
-                f"the input is {tuple(images.shape)}; the layer takes (batch, {self.shape[1]}, "
-                f"rows, columns) or ({self.shape[1]}, rows, columns)"
-            )
-        values, columns, starts, bias = self._operands()
-        if not self._computes_natively(images, values):
-            return functional.conv2d(
-                images, self.dense_weight(), self.bias, self.stride, self.padding
-            )
-        kernel = self.shape[2:]
-        return sparse_conv2d(
-            images, values, columns, starts, bias, kernel, self.stride, self.padding
-        )
-
-    def extra_repr(self) -> str:
-        """For print(module)."""
-        out_channels, in_channels, *kernel = self.shape
-        return (
-            f"{in_channels}, {out_channels}, kernel_size={tuple(kernel)}, stride={self.stride}, "
-            f"padding={self.padding}, {_kept(self)}"
-        )
-
-
-def _kept(layer: SparseLayer) -> str:
-    return f"{layer.num_weights:,} of {layer.shape.numel():,} weights"
-
-
 def _is_cast(images: Tensor) -> bool:
     """Whether autocast, under which the operators take other numbers, changes images at all."""
     return torch.is_autocast_enabled("cpu") and images.dtype != torch.float64
+
+
+def _native_state(
+    layer: SparseLayer, state: Mapping[str, Any], prefix: str, errors: list[str]
+) -> dict[str, Any]:
+    """A state as the layer has it itself.
+
+    Args:
+        layer: that is to load it.
+        state: with the layer's own entries; or with a weight, dense or masked, of which the entries
+            are taken that the layer keeps.
+        prefix: of the layer's keys.
+        errors: what does not fit is added here, as `load_state_dict` wants it.
+
+    Returns:
+        The state, with values, columns and starts in place of a weight and its mask.
+    """
+    own = dict(state)
+    if (values := own.get(f"{prefix}values")) is not None:
+        if values.dim() == 1:  # as they were stored before they became a column
+            own[f"{prefix}values"] = values.unsqueeze(1)
+        return own
+    found = [own.pop(prefix + name) for name in WEIGHTS if prefix + name in own]
+    if not found:
+        return own
+    mask = own.pop(prefix + MASK, None)
+    kept = layer.values.detach()
+    if problem := _misfit(layer, found[0], mask):
+        errors.append(f"native layer {prefix.removesuffix('.')!r}: {problem}")
+    else:
+        kept = layer.gathered(found[0].to(kept.device))
+    own |= {f"{prefix}values": kept}
+    own |= {f"{prefix}{name}": getattr(layer, name) for name in ("columns", "starts")}
+    return own
+
+
+def _misfit(layer: SparseLayer, weight: Tensor, mask: Tensor | None) -> str:
+    if weight.shape != layer.shape:
+        return f"the state's weight is {tuple(weight.shape)}, the layer's {tuple(layer.shape)}"
+    own = layer.mask()
+    if mask is not None and not torch.equal(mask.to(own.device), own):
+        return (
+            "the state's mask keeps other weights than the layer: call to_masked on the net, load "
+            "the state, and call to_native"
+        )
+    return ""
+
+
+def computed_weight(weight: Tensor) -> Tensor:
+    """The same weight, but that writes to it raise wherever PyTorch allows it.
+
+    Args:
+        weight: made for this one use.
+    """
+    # A compiler sees plain tensors only, and so do torch's function transforms.
+    if torch.compiler.is_compiling() or type(weight) is not Tensor:
+        return weight
+    return weight.as_subclass(ComputedWeight)
+
+
+class ComputedWeight(Tensor):
+    """A weight that a sparse layer makes anew each time: writes to it raise.
+
+    What is computed from it is a plain tensor, so a write through a view of it
+    (`layer.weight.view(-1).zero_()`, `layer.weight.detach().add_(1)`) cannot be told and is lost:
+    write `layer.weight = tensor`.
+    """
+
+    __torch_function__: Any = torch._C._disabled_torch_function_impl
+
+    @property
+    def data(self) -> Tensor:
+        """The same without its history."""
+        return self.detach().as_subclass(ComputedWeight)
+
+    @data.setter
+    def data(self, _: Tensor) -> None:
+        _refuse_to_write(self)
+
+
+def _refuse_to_write(weight: ComputedWeight, *_: object, **__: object) -> None:
+    raise InputError(
+        f"this weight of {tuple(weight.shape)} is computed from what a sparse layer stores, so "
+        "what is written to it would be lost: assign it whole (layer.weight = tensor, of a masked "
+        "layer), call layer.reset_parameters(), or start from wider.to_dense(net)"
+    )
+
+
+for _name in WRITING:
+    setattr(ComputedWeight, _name, _refuse_to_write)

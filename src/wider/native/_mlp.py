@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from numpy.typing import NDArray
 
-from wider.native._library import Job, pointers, whole_numbers
-from wider.native._linear import vectors_for
-from wider.native._threads import run_shares
+from wider.native._runtime import Job, kernel_named, pointers, run_shares, whole_numbers
+from wider.native.linear import vectors_for
 
 MOST_LANES = 16  # of any processor
 
@@ -179,7 +178,7 @@ class SparseMLP:
             hits=ctypes.addressof(hits),
             **job,
         )
-        run_shares("mlp_steps", epoch, 1)
+        run_shares(kernel_named("mlp_steps"), epoch, 1)
         return loss.value, hits.value
 
     def weights(self) -> list[Float32[np.ndarray, "out in"]]:

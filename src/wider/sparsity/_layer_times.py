@@ -121,8 +121,8 @@ def _timed(name: str, layer: nn.Module, shape: torch.Size, arithmetic: int) -> L
     mask = mask_of(layer)
     assert mask is not None
     masked, native = copy.deepcopy(layer), native_layer(layer)
-    contestants = [masked] if native is None else [masked, native]
-    medians = _medians(contestants, shape)
+    peers = [masked] if native is None else [masked, native]
+    medians = _medians(peers, shape)
     return LayerTimes(
         name=name,
         connectivity=int(torch.count_nonzero(mask)) / mask.numel(),

@@ -1,6 +1,11 @@
-"""What a sparse convolution needs to know of its structure and its image size, worked out once."""
+"""A sparse convolution on the CPU: calls of the kernels, and the plan that they are given.
 
+A plan is what they need to know of a layer's structure and its images' size, worked out once.
+"""
+
+import ctypes
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,16 +15,28 @@ from jaxtyping import Int32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wider.native._conv_layouts import (
+from wider.native._runtime import (
+    LANES,
+    Job,
+    address,
+    empty,
+    kernel_named,
+    library,
+    pointers,
+    run_shares,
+    whole_numbers,
+    zeros,
+)
+from wider.native._structure import known_of
+from wider.native.conv._layouts import (
     Geometry,
+    Layout,
     Layouts,
     Taps,
     columns_as_lanes,
     fits_columns,
     images_as_lanes,
 )
-from wider.native._library import LANES
-from wider.native._structures import known_of
 
 MOST_PLANS = 16  # of a layer, for as many image sizes
 
@@ -31,6 +48,29 @@ FEWEST_TOGETHER = 5
 # Non-zeros per channel, of the input or the output, up to which bringing images into lanes would
 # cost more than the slower loads of columns do.
 FEW_NONZEROS = 16
+
+
+class _Layout(Job):
+    _fields_ = (*pointers("places", "holes"), *whole_numbers("num_holes", "row", "plane", "size"))
+
+
+class _Tiling(Job):
+    _fields_ = whole_numbers("rows", "columns", "step", "stride")
+
+
+class _Convolution(Job):
+    _fields_ = (
+        *pointers("result", "images", "gradient", "values", "offsets", "starts", "bias"),
+        *pointers("weight_sums"),
+        *((name, _Layout) for name in ("source", "output", "slopes")),
+        ("tiling", _Tiling),
+        *pointers("grids"),
+        *whole_numbers("num_images", "in_channels", "height", "width"),
+        *whole_numbers("out_channels", "out_height", "out_width"),
+        *whole_numbers("num_groups", "num_classes", "num_values", "num_shares"),
+        *whole_numbers("columns_as_lanes", "as_it_lies", "column_stride"),
+        *whole_numbers("first_position", "position_rows", "position_columns"),
+    )
 
 
 @dataclass(frozen=True)
@@ -60,6 +100,115 @@ class Plan:
     backward_starts: Int64[Tensor, "groups classes in_plus_one"]
 
 
+def forward(
+    images: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    starts: Tensor,
+    bias: Tensor | None,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+) -> Tensor:
+    """The convolution of images; see `sparse_conv2d`."""
+    geometry = _geometry(images, kernel, stride, padding)
+    plan = plan_for(columns, starts, geometry, len(images))
+    layouts = plan.layouts
+    result = empty((len(images), plan.out_channels, *geometry.output))
+    job = _described(plan, len(images))
+    job.result, job.images, job.values = (each.data_ptr() for each in (result, images, values))
+    job.offsets, job.starts = plan.forward_offsets.data_ptr(), plan.forward_starts.data_ptr()
+    job.bias = address(bias)
+    job.source = _in_memory(layouts.source, geometry.in_channels)
+    job.output = _in_memory(layouts.output, plan.out_channels)
+    job.tiling = _Tiling(*layouts.forward)
+    job.num_groups = plan.forward_starts.shape[1] - 1
+    run_shares(kernel_named("convolution_forward"), job, job.num_shares)
+    return result
+
+
+def backward(
+    gradient: Tensor,
+    images: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    starts: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    with_images: bool,
+) -> tuple[Tensor, Tensor]:
+    """The gradients of images and values; see `sparse_conv2d_backward`."""
+    geometry = _geometry(images, kernel, stride, padding)
+    plan = plan_for(columns, starts, geometry, len(images))
+    layouts = plan.layouts
+    result = empty((len(images) if with_images else 0, *images.shape[1:]))
+    job = _described(plan, len(images))
+    count = len(plan.backward_order)
+    ordered = values.reshape(-1)[plan.backward_order]
+    weight_sums = [empty((count, LANES)) for _ in range(job.num_shares)]
+    addresses = (ctypes.c_void_p * job.num_shares)(*(each.data_ptr() for each in weight_sums))
+    job.result = result.data_ptr() if with_images else 0
+    job.images = images.data_ptr()
+    job.gradient, job.values = gradient.data_ptr(), ordered.data_ptr()
+    job.offsets, job.starts = plan.backward_offsets.data_ptr(), plan.backward_starts.data_ptr()
+    job.weight_sums = ctypes.addressof(addresses)
+    job.source = _in_memory(layouts.own, geometry.in_channels)
+    job.slopes = _in_memory(layouts.gradient, plan.out_channels)
+    job.tiling = _Tiling(*layouts.backward)
+    job.grids = layouts.grids.data_ptr()
+    job.num_groups, job.num_classes, _ = plan.backward_starts.shape
+    job.num_values = count
+    run_shares(kernel_named("convolution_backward"), job, job.num_shares)
+    value_gradient = zeros(values.shape)
+    by_order = value_gradient.data_ptr(), plan.backward_order.data_ptr()
+    library().convolution_weight_sums(ctypes.byref(job), *map(ctypes.c_void_p, by_order))
+    return result, value_gradient
+
+
+def _geometry(
+    images: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> Geometry:
+    kernel_, stride_, padding_, image = (
+        (int(pair[0]), int(pair[1])) for pair in (kernel, stride, padding, images.shape[2:])
+    )
+    return Geometry(images.shape[1], kernel_, stride_, padding_, image)
+
+
+def _described(plan: Plan, num_images: int) -> _Convolution:
+    geometry, layouts = plan.geometry, plan.layouts
+    slab = 1 if layouts.columns_as_lanes else LANES
+    return _Convolution(
+        num_images=num_images,
+        in_channels=geometry.in_channels,
+        height=geometry.image[0],
+        width=geometry.image[1],
+        out_channels=plan.out_channels,
+        out_height=geometry.output[0],
+        out_width=geometry.output[1],
+        num_shares=max(1, min(torch.get_num_threads(), -(-num_images // slab))),
+        columns_as_lanes=layouts.columns_as_lanes,
+        as_it_lies=layouts.own.places is None,
+        column_stride=geometry.stride[1],
+        position_rows=layouts.size[0],
+        position_columns=layouts.size[1],
+    )
+
+
+def _in_memory(layout: Layout, num_channels: int) -> _Layout:
+    """Blocks of so many channels; none for what is used as it lies."""
+    if layout.places is None or layout.holes is None:
+        return _Layout(row=layout.row, plane=layout.plane)
+    return _Layout(
+        layout.places.data_ptr(),
+        layout.holes.data_ptr(),
+        len(layout.holes),
+        layout.row,
+        layout.plane,
+        layout.plane * num_channels,
+    )
+
+
 def plan_for(
     columns: Int32[Tensor, " nonzeros"],
     starts: Int64[Tensor, " out_plus_one"],
@@ -74,7 +223,7 @@ def plan_for(
         geometry: of the convolution.
         num_images: of a batch.
     """
-    in_columns = prefers_columns(geometry, len(columns), len(starts) - 1, num_images)
+    in_columns = _prefers_columns(geometry, len(columns), len(starts) - 1, num_images)
     key = geometry, in_columns
     plans: dict[tuple[Geometry, bool], Plan] = known_of(columns, starts).setdefault("plans", {})
     plan = plans.get(key)
@@ -86,7 +235,7 @@ def plan_for(
     return plan
 
 
-def prefers_columns(
+def _prefers_columns(
     geometry: Geometry, num_nonzeros: int, out_channels: int, num_images: int
 ) -> bool:
     """Whether neighbours in a row of one image are the lanes, rather than several images."""

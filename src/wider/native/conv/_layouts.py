@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wider.native._library import LANES, MOST_PAIRS, MOST_SUMS
+from wider.native._runtime import LANES, MOST_PAIRS, MOST_SUMS
 
 
 class Layout(NamedTuple):
