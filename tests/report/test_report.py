@@ -134,7 +134,8 @@ def test_every_claim_has_its_verdict_with_evidence(kept: str):
         if evidence is not None:
             assert evidence.compared[1:] in text
             assert row.interval in text
-        if evidence is not None and row.verdict.claim.unit == "points" and row.has_interval:
+        in_points = row.verdict.claim.unit == "points"
+        if evidence is not None and in_points and all(map(math.isfinite, evidence.effect[1:])):
             ends = "{:+.2f} to {:+.2f}".format(*evidence.effect[1:])
             assert row.interval == ends.replace("-", "\N{MINUS SIGN}")
 
