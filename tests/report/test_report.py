@@ -1,6 +1,7 @@
 import html
 import html.parser
 import json
+import math
 import re
 from dataclasses import replace
 from itertools import pairwise
