@@ -1,6 +1,6 @@
 """What is run and drawn: the paper's figures and tables, and studies of a user's own."""
 
-from wider.study._catalogue import EXPERIMENTS
+from wider.study._experiments import EXPERIMENTS
 from wider.study._claims import Subject
 from wider.study._cost import (
     estimated_core_seconds,
