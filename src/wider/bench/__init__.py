@@ -1,5 +1,9 @@
 """Native against masked execution on this machine, side by side in one process."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.bench import convolution, first_step, inference, layer_costs, linear, mlp, resnet
 from wider.bench._break_even import break_even
 from wider.bench._measure import measure, torch_threads

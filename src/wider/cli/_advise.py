@@ -8,11 +8,11 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from wider.console import console, say
 from wider.data import InMemoryData, Normalisation, Preprocessing, load_for, prepare
 from wider.errors import InputError
 from wider.report import check_picture_file, write_chart
 from wider.study.advice_chart import advice_chart
-from wider.text import console, say
 from wider.theory import Advice, best_width, connectivity_grid
 
 BAR = 30  # characters
@@ -70,7 +70,7 @@ def advise(
     console().print(_table(advice, about))
     grid = connectivity_grid(
         inputs, widths=every, output_connectivities=LAST_LAYER, **GRID_SAMPLE, **family
-    )
+    ).to_frame()
     console().print(_grid_table(grid))
     for sentence in _sentences(advice, grid):
         console().print(sentence, soft_wrap=True)
@@ -98,7 +98,7 @@ def _table(advice: Advice, about: str) -> Table:
     for column in ("width", "connectivity", "last layer", "distance", "±", "theorem 1", ""):
         shown.add_column(column, justify="left" if not column else "right")
     lowest = advice.distances["distance"].min()
-    for row in advice.distances.itertuples():
+    for row in advice.distances.to_frame().itertuples():
         best = row.width == advice.width
         # The longer, the nearer to the infinitely wide net.
         bar = "█" * round(BAR * lowest / cast(float, row.distance)) + (" best" if best else "")

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from wider import bench as benchmarks
 from wider.bench import Case, Suite
+from wider.console import console, say
 from wider.errors import InputError
 from wider.files import write_output
 from wider.report import write_chart
-from wider.text import console, say
 
 
 def bench(

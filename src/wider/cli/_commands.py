@@ -15,6 +15,7 @@ from wider.cli._bench import bench
 from wider.cli._output import print_data, print_experiments, print_summary, said_of_diverged
 from wider.cli._runs import runs
 from wider.cli._sweep import sweep
+from wider.console import console, say
 from wider.data import write_shards
 from wider.errors import InputError
 from wider.own_code import look_in
@@ -31,7 +32,6 @@ from wider.report import (
 )
 from wider.runs import Run, RunSpec, Store, digests_now, train_missing
 from wider.study import EXPERIMENTS, find, runs_table, table_of_store
-from wider.text import console, say
 from wider.training import Precision, is_first_process
 
 ExperimentName = Annotated[str, tyro.conf.Positional]

@@ -16,7 +16,7 @@ from wider.cli import _commands
 from wider.cli._described_flags import RULES
 from wider.cli._refusals import check_text, said_of
 from wider.cli._start import HEARD, INTERRUPTED
-from wider.text import say
+from wider.console import say
 
 # What has been imported stays: the garbage collector need not go through it again and again.
 gc.freeze()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 from rich.table import Table
 
+from wider.console import console
 from wider.report import cells, heading, with_intervals
 from wider.study import (
     Experiment,
@@ -14,7 +15,6 @@ from wider.study import (
     estimated_gigabytes,
     estimated_gpu_hours,
 )
-from wider.text import console
 
 NAMED = 5  # diverged runs that are named on the screen
 

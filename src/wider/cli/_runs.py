@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.table import Table
 
+from wider.console import console
 from wider.errors import InputError
 from wider.runs import Listed, Store, duration, listing
-from wider.text import console
 
 KEY_LENGTH = 10  # characters that find a run's folder in a store
 

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 import tyro
 
 from wider.cli._output import print_summary, said_of_diverged
+from wider.console import console, say
 from wider.own_code import look_in
 from wider.runs import Run, Store, check_nets, read_study, train_missing
 from wider.study import means, of_the_same_images, runs_table
-from wider.text import console, say
 from wider.training import Precision, is_first_process
 
 

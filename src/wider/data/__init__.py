@@ -1,5 +1,9 @@
 """Datasets of images, text and tables: loading them once, and getting them ready for training."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.data import _decode as _decode  # kinds and datasets register themselves
 from wider.data import _digits as _digits
 from wider.data import _python_source as _python_source

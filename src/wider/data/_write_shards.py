@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from rich import progress
 from rich.console import Console
 
+from wider.console import messages
 from wider.data._index import (
     INDEX,
     Index,
@@ -32,7 +33,7 @@ from wider.data._shards import Plan, described, plans, write_shard
 from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
 from wider.files import write_whole
-from wider.text import messages, shown
+from wider.text import shown
 from wider.workers import LostWorkerError, in_workers
 
 if TYPE_CHECKING:

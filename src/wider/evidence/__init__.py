@@ -1,5 +1,9 @@
 """What numbers say about a sentence: intervals, comparisons, claims. Knows no figure."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.evidence._claim import Claim, Measure, Outcome, holm
 from wider.evidence._compare import Contrast, at_best, best_less_best, difference, may_be_best
 from wider.evidence._correlation import Correlation, rank_correlation

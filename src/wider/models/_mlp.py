@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wider.bottleneck import checked_narrowed
 from wider.errors import InputError
 from wider.families import Family
-from wider.models._narrowed import checked_narrowed
 from wider.models._spec import MODELS, ModelSpec
 from wider.registry import bounded
 from wider.tasks import Task

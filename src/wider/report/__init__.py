@@ -1,5 +1,9 @@
 """One offline page out of a store, or of tables that were kept."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.report._format import cells, heading, with_intervals
 from wider.report._page import write_page
 from wider.report._pictures import (

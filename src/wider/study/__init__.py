@@ -1,5 +1,9 @@
 """The paper's figures and tables: each with its runs and its drawing."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.errors import InputError
 from wider.study import (
     advice,
