@@ -9,7 +9,7 @@ from rich.text import Text
 
 from wider.text import shown
 
-PIPED_WIDTH = 200  # a file or a pipe has no width of its own to cut a table to
+PIPED_WIDTH = 200  # of a file or a pipe
 
 
 class TextConsole(Console):
@@ -28,9 +28,14 @@ class TextConsole(Console):
 
 
 def console() -> Console:
-    """Standard output, wide where it is no terminal."""
+    """Standard output, wide where it has no width of its own."""
     found = TextConsole()
-    return found if found.is_terminal else TextConsole(width=PIPED_WIDTH)
+    return found if has_width(found) else TextConsole(width=PIPED_WIDTH)
+
+
+def has_width(output: Console) -> bool:
+    """Whether lines must not be longer than some width: a terminal's, or what `COLUMNS` says."""
+    return output.is_terminal or "COLUMNS" in os.environ
 
 
 def messages() -> Console:

@@ -6,9 +6,7 @@ import pydantic
 
 from wider.data._transformations import TRANSFORMATIONS, TransformationSpec
 from wider.described import FromTable
-from wider.fields import Count, CountOrNone, Seed, Side
-
-Normalisation = Literal["channel", "pixel", "unit"]
+from wider.fields import Count, CountOrNone, Normalisation, Seed, Side
 
 
 class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):

@@ -4,9 +4,10 @@ from wider.extras import need
 
 need("study")
 
-from wider.errors import InputError
+from wider.catalogue import experiment_in
 from wider.study import (
     advice,
+    advice_chart,
     advice_grid,
     allocations,
     demo,
@@ -29,6 +30,7 @@ from wider.study import (
     three_ways,
 )
 from wider.study._cost import (
+    as_listed,
     estimated_core_seconds,
     estimated_gigabytes,
     estimated_gpu_hours,
@@ -49,6 +51,8 @@ __all__ = [
     "Picture",
     "Scale",
     "Verdict",
+    "advice_chart",
+    "as_listed",
     "dataset_title",
     "estimated_core_seconds",
     "estimated_gigabytes",
@@ -99,7 +103,4 @@ def find(name: str) -> Experiment:
     Raises:
         InputError: there is none.
     """
-    if name not in EXPERIMENTS:
-        known = ", ".join(EXPERIMENTS)
-        raise InputError(f"unknown experiment {name!r}; use one of: {known}")
-    return EXPERIMENTS[name]
+    return experiment_in(EXPERIMENTS, name)
