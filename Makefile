@@ -9,7 +9,7 @@ setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt hatch_build.py $(wildcard src/wider/native/kernels/*.[ch])
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
 	touch $@
 
 demo: setup

@@ -58,7 +58,7 @@ def test_the_study_is_the_one_that_is_committed():
 
 
 def test_commands_are_those_of_the_command_line():
-    from wider.cli._commands import COMMANDS
+    from wider.cli import COMMANDS
 
     shown = set(re.findall(r"^wider (\w+)", README, re.MULTILINE))
     assert shown

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from wider.text import TextConsole, quoted, shown
+from wider.console import TextConsole
+from wider.text import aligned, quoted, shown
 
 EVIL = "[bold]a[/x] :smile: \x1b[31mred\x07\r\u202e\udce9\nend"
 PLAIN = r"[bold]a[/x] :smile: \x1b[31mred\x07\r\u202e\udce9\nend"
@@ -43,3 +44,12 @@ def test_long_values_are_cut():
     assert quoted("a") == "'a'"
     assert quoted("a" * 1000) == f"'{'a' * 99}... (1,002 characters)"
     assert quoted(10**5000) == "a number of thousands of digits"
+
+
+def test_numbers_end_at_the_same_place():
+    rows = [("layer", "weights", ""), ("0", "3,970", "native"), ("output", "80", "")]
+    assert aligned(rows, right=[1]) == [
+        "layer   weights",
+        "0         3,970  native",
+        "output       80",
+    ]

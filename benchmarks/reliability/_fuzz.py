@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from tomlkit.exceptions import TOMLKitError
 
-from wider.cli._commands import COMMANDS
+from wider.cli import COMMANDS
 from wider.errors import InputError
 from wider.runs import RunSpec
 from wider.study import EXPERIMENTS

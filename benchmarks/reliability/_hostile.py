@@ -21,7 +21,7 @@ from benchmarks.reliability._child import (
 from benchmarks.reliability._part import Case, Part, Tally, Wrong
 from benchmarks.reliability._studies import SWEEP, TRAIN, Study, check_store, studied, sweep_file
 
-from wider.cli._commands import COMMANDS
+from wider.cli import COMMANDS
 from wider.runs._run_files import CHECKPOINT, HISTORY, MODEL, RESULT, SPEC
 
 NOT_PRINTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # escape sequences begin with one

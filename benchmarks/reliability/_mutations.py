@@ -12,7 +12,7 @@ from benchmarks.reliability._damage import MUTATIONS, check_seal, is_gone
 from benchmarks.reliability._part import Case, Part, Tally, Wrong
 from benchmarks.reliability._studies import Study, check_store, studied
 
-from wider.cli._commands import COMMANDS
+from wider.cli import COMMANDS
 from wider.runs import Store, execute
 from wider.runs._run_files import CHECKPOINT, RESULT
 from wider.study import EXPERIMENTS

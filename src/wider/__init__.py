@@ -4,7 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wider import bottleneck, data, models, native, sparsity, theory
+    from wider import (
+        bench,
+        bottleneck,
+        data,
+        evidence,
+        models,
+        native,
+        report,
+        runs,
+        sparsity,
+        study,
+        theory,
+        training,
+    )
     from wider.errors import InputError
     from wider.families import Family
     from wider.sparsity import (
@@ -26,32 +39,44 @@ __all__ = [
     "Family",
     "InputError",
     "__version__",
+    "bench",
     "bottleneck",
     "connectivity",
     "count_weights",
     "data",
+    "evidence",
     "exclude",
     "load",
     "models",
     "multiply_adds",
     "native",
+    "report",
+    "runs",
     "save",
     "sparsify",
     "sparsity",
+    "study",
     "summary",
     "theory",
     "to_dense",
     "to_masked",
     "to_native",
+    "training",
 ]
 
-_MODULES = ("bottleneck", "data", "models", "native", "sparsity", "theory")
+_MODULES = (
+    *("bottleneck", "models", "native", "sparsity", "theory"),
+    *("bench", "data", "evidence", "report", "runs", "study", "training"),
+)
 _HOMES = {"Family": "families", "InputError": "errors", "__version__": "version"}
 
 
 def __getattr__(name: str) -> object:
-    """Imports what is asked for: PyTorch takes seconds, in which a worker has to watch its parent
-    and the command line to hear Ctrl-C.
+    """Imports what is asked for: PyTorch takes seconds, and the study's packages may not be there.
+
+    Raises:
+        AttributeError: there is no such name.
+        MissingExtraError: it is of the study, which is not installed.
     """
     if name not in __all__:
         raise AttributeError(f"module 'wider' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The one error that a user's input can cause."""
+"""The errors whose message is all that a user has to know."""
 
 
 class InputError(ValueError):
@@ -16,3 +16,15 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.args))
+
+
+class MissingExtraError(ImportError):
+    """A package that an extra brings is not installed; the message says how to install it.
+
+    Args:
+        package: that is missing.
+        extra: that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'wider[{extra}]'", name=package)

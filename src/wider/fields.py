@@ -1,6 +1,6 @@
-"""Whole numbers that describe a run, bounded where no machine holds what they ask for."""
+"""What fields of a run may be: whole numbers within bounds, and words to choose from."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -18,3 +18,9 @@ Side = Annotated[int, Field(ge=1, le=10_000)]
 
 Width = Annotated[int, Field(ge=1, le=10_000_000)]
 """Of a net; the bytes of a ten times wider ResNet-18 are too many for 64 bits."""
+
+Normalisation = Literal["channel", "pixel", "unit"]
+"""How pixels are scaled: by a mean and deviation of each channel, or of each pixel, or to 0..1."""
+
+Precision = Literal["float32", "bfloat16"]
+"""Of products; weights, gradients and statistics are always in float32."""

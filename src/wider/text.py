@@ -1,45 +1,8 @@
 """Text for people: names are shown as they are written, and nothing in them is obeyed."""
 
-import errno
-import os
-from typing import Any
+from collections.abc import Sequence
 
-from rich.console import Console
-from rich.text import Text
-
-PIPED_WIDTH = 200  # a file or a pipe has no width of its own to cut a table to
 LONGEST_VALUE = 100  # characters of a value that a message shows
-
-
-class TextConsole(Console):
-    """A console that shows all strings as text, without markup, those in tables too."""
-
-    def __init__(self, **keywords: Any) -> None:
-        super().__init__(markup=False, emoji=False, highlight=False, **keywords)
-
-    def render_str(self, text: str, **keywords: Any) -> Text:
-        """Shows one string; see `shown`."""
-        return super().render_str(shown(text), **{**keywords, "markup": False, "emoji": False})
-
-    def on_broken_pipe(self) -> None:
-        """Leaves it to the caller, whose exit code tells of it."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-
-def console() -> Console:
-    """Standard output, wide where it is no terminal."""
-    found = TextConsole()
-    return found if found.is_terminal else TextConsole(width=PIPED_WIDTH)
-
-
-def messages() -> Console:
-    """Standard error, whose lines are not broken."""
-    return TextConsole(stderr=True, soft_wrap=True)
-
-
-def say(message: str, *, style: str | None = None) -> None:
-    """Writes one line to standard error."""
-    messages().print(message, style=style)
 
 
 def shown(text: str) -> str:
@@ -67,6 +30,23 @@ def cut(text: str) -> str:
     if len(text) <= LONGEST_VALUE:
         return text
     return f"{text[:LONGEST_VALUE]}... ({len(text):,} characters)"
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
+    """The lines of a table without rules.
+
+    Args:
+        rows: of cells, the headings first.
+        right: columns of numbers, which end at the same place.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _escape(letter: str) -> str:

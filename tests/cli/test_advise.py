@@ -29,7 +29,7 @@ def test_the_advice_is_that_of_the_library(wider, tmp_path: Path):
         num_pairs=2000,
         num_masks=128,
     )
-    best = distances.sort_values("distance").iloc[0]
+    best = distances.to_frame().sort_values("distance").iloc[0]
     assert f"free as well: width {best.width:.0f}, last layer {best.asked:g}." in grid
     assert grid.count(" 1.00 ") == 1
     assert "digits, normalisation pixel; MLP of 296 weights, allocation level" in done.stdout

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wider.cli import main
-from wider.cli._commands import COMMANDS
+from wider.cli import COMMANDS, main
 from wider.runs import Run, Store, train_missing
 
 
@@ -96,7 +96,7 @@ def test_diverged_runs_of_an_experiment_are_named(
             *others,
         ]
 
-    monkeypatch.setattr("wider.cli._commands.train_missing", with_one_diverged)
+    monkeypatch.setattr("wider.runs.train_missing", with_one_diverged)
     monkeypatch.chdir(tmp_path)
     assert main(["run", "demo", "--scale", "smoke"]) == 3
     assert (
@@ -113,11 +113,39 @@ def test_the_precision_is_a_flag(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert result["provenance"]["engine"] == "torch, masked, bfloat16"
 
 
-def test_experiments_lists_names_scales_needs_and_cost(wider):
-    listed = wider("experiments")
-    assert listed.returncode == 0
+def test_experiments_lists_names_scales_needs_and_cost(capsys: pytest.CaptureFixture[str]):
+    assert main(["experiments"]) == 0
+    listed = capsys.readouterr().out
     for word in ("figure-4", "smoke", "laptop", "paper", "mnist", "digits", "core time"):
-        assert word in listed.stdout
+        assert word in listed
+
+
+HELP_AND_REFUSALS = """
+import contextlib, sys
+from wider.cli import COMMANDS, main
+
+commands = [[], ["--version"], ["--help"], ["fly"], ["experiments"], ["run", "figure-99"]]
+commands += [["run", "figure-4", "--scale", "huge"], ["results", "figure-1", "--scale", "none"]]
+commands += [["runs", "--store", "nowhere"], ["advise"]]
+commands += [[name, "--help"] for name in COMMANDS if name != "train"]
+for command in commands:
+    with contextlib.suppress(SystemExit):
+        main(command)
+    slow = {"torch", "pandas", "scipy", "altair", "datasets", "sklearn"} & set(sys.modules)
+    assert not slow, (command, slow)
+"""
+
+
+def test_help_and_refusals_import_nothing_slow():
+    done = subprocess.run(
+        [sys.executable, "-c", HELP_AND_REFUSALS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_told(capfdbinary: pytest.CaptureFixture[bytes]):
+    assert main(["--version"]) == 0
+    assert capfdbinary.readouterr().out == f"{version('wider')}\n".encode()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

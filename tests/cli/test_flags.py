@@ -48,8 +48,8 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise InputError("this far")
 
-    monkeypatch.setattr("wider.cli._commands.train_missing", refuse)
-    monkeypatch.setattr("wider.cli._commands.Store", Path)
+    monkeypatch.setattr("wider.runs.train_missing", refuse)
+    monkeypatch.setattr("wider.runs.Store", Path)
     monkeypatch.chdir(tmp_path)
 
 

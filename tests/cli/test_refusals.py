@@ -212,7 +212,7 @@ def test_memory(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("wider.cli._commands.train_missing", fail)
+    monkeypatch.setattr("wider.runs.train_missing", fail)
     assert main(TRAIN.split()) == 2
     assert words in one_line(capfd)
 
@@ -221,7 +221,7 @@ def test_another_error_is_a_bug(monkeypatch: pytest.MonkeyPatch):
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("wider.cli._commands.train_missing", fail)
+    monkeypatch.setattr("wider.runs.train_missing", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         main(TRAIN.split())
 

@@ -12,8 +12,10 @@ WHILE_IMPORTING = """
 import os, sys
 class Interrupting:
     def find_spec(self, name, *_):
-        if name == "tyro":
-            os.kill(os.getpid(), int(sys.argv[1]))
+        if name == module:
+            os.kill(os.getpid(), int(number))
+_, number, module = sys.argv
+sys.argv[1:] = ["train", "--help"]
 sys.meta_path.insert(0, Interrupting())
 from wider.cli import start
 start()
@@ -41,23 +43,27 @@ start()
 """
 
 
-def started(script, *numbers, prefix=()):
-    command = [*prefix, sys.executable, "-c", script, *(str(int(number)) for number in numbers)]
+def started(script, *arguments):
+    command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_while_importing_ends_in_a_line(name):
-    done = started(WHILE_IMPORTING, number := signal.Signals[name])
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("SIGINT", "tyro"), ("SIGTERM", "tyro"), ("SIGHUP", "tyro"), ("SIGTERM", "torch")],
+)
+def test_a_signal_while_importing_ends_in_a_line(name, module):
+    number = int(signal.Signals[name])
+    done = started(WHILE_IMPORTING, number, module)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", LINE)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_at_work_interrupts_and_the_second_ends_at_once(name):
-    number = signal.Signals[name]
+    number = int(signal.Signals[name])
     done = started(AT_WORK, number)
     assert (done.returncode, done.stderr) == (128 + number, "")
-    done = started(AT_WORK, number, signal.SIGINT)
+    done = started(AT_WORK, number, int(signal.SIGINT))
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 

@@ -1,13 +1,15 @@
 """What each layer costs, and what of it is printed."""
 
 import copy
+import itertools
 import re
+import time
 
+import pytest
 import torch
 from torch import nn
 
 from wider.sparsity import layer_times, sparsify, to_native
-from wider.sparsity._layer_times import LayerTimes, print_table
 
 KEPT = {"0": 30, "2": 0.9, "4": 20, "7": 40}
 
@@ -58,21 +60,27 @@ def test_the_net_is_left_as_it_was():
     assert all(parameter.grad is None for parameter in masked.parameters())
 
 
-def test_the_table_holds_every_number(capsys):
-    rows = [
-        LayerTimes("hidden.0", 1 / 16, 3920, 3920, 2e-3, 1e-4, ""),
-        LayerTimes("output", 1.0, 800, 800, 1e-4, None, "no native Bilinear"),
-    ]
-    print_table(rows)
-    out = capsys.readouterr().out
-    for text in ("hidden.0", "0.0625", "3,920", "2.00", "0.10", "stays masked: no native Bilinear"):
-        assert text in out
-    assert "stays masked" not in out.splitlines()[3]
-
-
-def test_to_native_prints_it_when_it_is_given_inputs(capsys):
+def test_to_native_prints_every_number_when_it_is_given_inputs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    clock = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock) / 500)  # 2 ms at each look
     to_native(net(), inputs=torch.zeros(3, 2, 5, 5))
-    assert "multiply-adds" in capsys.readouterr().out
+    headings, *rows, caption = capsys.readouterr().out.splitlines()
+    assert re.split("  +", headings) == [
+        "layer", "connectivity", "weights", "multiply-adds", "masked", "native",
+    ]  # fmt: skip
+    cells = [re.split("  +", row) for row in rows]
+    assert cells[0][:-1] == ["0", "0.2083", "30", "2,250", "2.00", "2.00"]
+    assert cells[2] == ["4", "0.1389", "20", "1,500", "2.00", "stays masked: groups"]
+    assert [row[0] for row in cells] == list(KEPT)
+    for row, each in zip(cells, layer_times(net(), torch.zeros(3, 2, 5, 5)), strict=True):
+        assert row[-1] == (f"stays masked: {each.stays}" if each.stays else "native")
+    assert len({row.index("2.00") for row in rows}) == 1  # numbers end at the same place
+    assert caption.startswith("milliseconds")
+
+
+def test_to_native_prints_nothing_otherwise(capsys: pytest.CaptureFixture[str]):
     to_native(net())
     assert capsys.readouterr().out == ""
 

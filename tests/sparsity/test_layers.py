@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from wider.errors import InputError
-from wider.sparsity import sparsify, weight_layers
-from wider.sparsity._layers import stored_weight, tied_tensors
+from wider.sparsity import sparsify, stored_weight, tied_tensors, weight_layers
 
 
 def lazy_linear(out_features):

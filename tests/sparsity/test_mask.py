@@ -6,8 +6,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from wider.randomness import default_generator_from, stream
-from wider.sparsity import Mask, count_weights, mask_of, sparsify, weight_layers
-from wider.sparsity._layers import stored_weight
+from wider.sparsity import (
+    Mask,
+    count_weights,
+    mask_of,
+    sparsify,
+    stored_weight,
+    weight_layers,
+)
 
 SGD, LBFGS = torch.optim.SGD, torch.optim.LBFGS
 OPTIMISERS = {

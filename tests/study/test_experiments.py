@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from wider.catalogue import catalogue
 from wider.cli import main
 from wider.data import KNOWN, write_shards
 from wider.errors import InputError
@@ -11,6 +12,7 @@ from wider.runs import Store, runs_table, train_missing
 from wider.study import (
     EXPERIMENTS,
     Experiment,
+    as_listed,
     estimated_core_seconds,
     estimated_gigabytes,
     estimated_gpu_hours,
@@ -133,6 +135,18 @@ def test_what_is_drawn_from_untrained_nets_needs_no_run(name: str, tmp_path: Pat
     assert scale.label in picture.chart.to_json()
     picture.chart.save(str(tmp_path / "chart.png"))
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_catalogue_has_names_scales_and_costs(name: str):
+    """Mended by `python -m benchmarks.catalogue`."""
+    listed, computed = catalogue()[name], as_listed(EXPERIMENTS[name])
+    assert listed == computed
+    assert list(listed.scales) == list(computed.scales)
+
+
+def test_the_catalogue_has_no_others():
+    assert list(catalogue()) == list(EXPERIMENTS)
 
 
 def test_every_figure_and_table_of_the_paper_is_there():

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from wider.theory import (
     connectivity_grid,
     kernel_distance,
 )
-from wider.theory._mean_distance import draw_pairs, standard_error
 
 SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SMALL: dict[str, Any] = {"base_width": 4, "widths": [4, 8, 16, 32, 64], "num_classes": 10}
@@ -30,13 +30,39 @@ def digits():
     ).train_images
 
 
+def matchings(indices: list[int]) -> Iterator[list[tuple[int, int]]]:
+    """All ways to make pairs of an even number of things, each used once."""
+    if not indices:
+        yield []
+        return
+    first, *others = indices
+    for other in others:
+        for rest in matchings([index for index in others if index != other]):
+            yield [(first, other), *rest]
+
+
+def pairs_of(images: torch.Tensor, distance: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The only pairs of all images whose mean distance at width 4, where nets are dense, is so."""
+    found = []
+    for matching in matchings(list(range(len(images)))):
+        x, y = (images[list(rows)].flatten(1) for rows in zip(*matching, strict=True))
+        mean = kernel_distance(x, y, width=4, connectivity=1.0).distances.mean().item()
+        if mean == pytest.approx(distance, rel=1e-9):
+            found.append((x, y))
+    (pairs,) = found
+    return pairs
+
+
 def test_distances_are_means_of_kernel_distance_at_the_connectivities_of_the_allocation():
     # Few enough features for all masks, so that nothing is sampled but the pairs.
-    images = torch.randn(40, 2, 4, generator=torch.Generator().manual_seed(0))
-    advice = best_width(images, **SMALL, num_pairs=15)
-    x, y = draw_pairs(images, 15, seed=0)
+    images = torch.randn(6, 2, 4, generator=torch.Generator().manual_seed(0))
+    advice = best_width(images, **SMALL)
+    assert advice.num_pairs == 3
+    x, y = pairs_of(images, advice.distances["distance"][0])
     assert list(advice.distances["width"]) == SMALL["widths"]
-    for row in advice.distances.to_dict("records"):
+    table = advice.distances.to_frame()
+    assert list(table.columns) == list(advice.distances)
+    for row in table.to_dict("records"):
         width = row["width"]
         kept = allocate({"hidden.0": width * 8, "output": width * 10}, 4 * 18)
         connectivity = kept["hidden.0"] / (width * 8)
@@ -56,21 +82,22 @@ def test_distances_are_means_of_kernel_distance_at_the_connectivities_of_the_all
         assert row["equation_6"] == approximate_kernel_distance(
             8, width=width, connectivity=connectivity
         )
-        assert row["standard_error"] == pytest.approx(ours.distances.std().item() / math.sqrt(15))
-    assert advice.width == advice.distances.set_index("width")["distance"].idxmin()
-    assert advice.num_pairs == 15
+        assert row["standard_error"] == pytest.approx(ours.distances.std().item() / math.sqrt(3))
+    assert advice.width == table.set_index("width")["distance"].idxmin()
 
 
 def test_sampled_masks_agree_with_kernel_distance(digits):
-    advice = best_width(digits, **SMALL, num_pairs=300, num_masks=1024)
-    x, y = draw_pairs(digits, 300, seed=0)
-    for row in advice.distances.to_dict("records")[1:]:
+    images = digits[:8]
+    advice = best_width(images, **SMALL, num_masks=16 * 1024)
+    x, y = pairs_of(images, advice.distances["distance"][0])
+    for row in advice.distances.to_frame().to_dict("records")[1:]:
         result = kernel_distance(
             x,
             y,
             width=row["width"],
             connectivity=row["hidden_connectivity"],
             output_connectivity=row["output_connectivity"],
+            num_masks=16 * 1024,
             seed=1,
         )
         assert result.distances.mean().item() == pytest.approx(row["distance"], rel=0.05)
@@ -99,16 +126,21 @@ def test_standard_error_is_that_of_other_pairs_and_masks(digits):
     assert (reported < 1.6 * spread).all()  # errs on the large side
 
 
-def test_crossed_standard_error_of_additive_effects():
-    generator = np.random.default_rng(0)
-    means, reported = [], []
-    for _ in range(400):
-        pairs, batches = generator.normal(size=(30, 1)), 0.5 * generator.normal(size=(1, 16))
-        samples = pairs + batches
-        means.append(samples.mean())
-        reported.append(standard_error(samples) ** 2)
-    assert np.mean(reported) == pytest.approx(1 / 30 + 0.25 / 16, rel=0.05)
-    assert np.var(means) == pytest.approx(1 / 30 + 0.25 / 16, rel=0.25)
+@pytest.mark.parametrize("part", ["pairs", "masks"])
+def test_standard_error_counts_pairs_and_masks(part: str):
+    generator = torch.Generator().manual_seed(0)
+    # Of 8 features all masks are taken. Of 14 they are drawn; pairs of equal images do not differ.
+    images = torch.randn(400, 8, generator=generator)
+    if part == "masks":
+        images = torch.randn(1, 14, generator=generator).expand(40, -1)
+    family: dict[str, Any] = {"base_width": 4, "widths": [16], "num_classes": 10}
+    runs = [
+        best_width(images, **family, num_pairs=10, num_masks=32, seed=seed).distances
+        for seed in range(200)
+    ]
+    found = np.var([run["distance"] for run in runs])
+    assert found > 0
+    assert np.mean([run["standard_error"] ** 2 for run in runs]) == pytest.approx(found, rel=0.25)
 
 
 def test_true_best_width_is_among_the_indistinguishable(digits):
@@ -128,11 +160,21 @@ def test_true_best_width_is_among_the_indistinguishable(digits):
 
 
 def test_pairs_are_distinct_images_and_no_more_than_there_are():
-    images = torch.arange(11.0)[:, None]
-    x, y = draw_pairs(images, 100, seed=0)
-    assert len(x) == len(y) == 5
-    assert len(torch.cat([x, y]).unique()) == 10
+    images = torch.arange(1.0, 12.0)[:, None]
     assert best_width(images, base_width=1, widths=[1], num_classes=2).num_pairs == 5
+    # Of a dense unit and one feature the distance is 5/4 (x y)^2: all pairings of six, by hand.
+    squares = [
+        5 / 4 * np.mean([((x + 1) * (y + 1)) ** 2 for x, y in matching])
+        for matching in matchings(list(range(6)))
+    ]
+    drawn = {
+        squares.index(pytest.approx(float(distance)))
+        for seed in range(40)
+        for distance in best_width(
+            images[:6], base_width=1, widths=[1], num_classes=2, seed=seed
+        ).distances["distance"]
+    }
+    assert len(drawn) > 10
 
 
 def test_allocation_decides(digits):
@@ -141,13 +183,13 @@ def test_allocation_decides(digits):
         for allocation in ("level", "proportional", "erdos_renyi")
     )
     rows = level["width"] == 16
-    assert level[rows]["output_connectivity"].item() > 0.9
-    assert proportional[rows]["output_connectivity"].item() == pytest.approx(0.25, abs=0.01)
+    assert level["output_connectivity"][rows].item() > 0.9
+    assert proportional["output_connectivity"][rows].item() == pytest.approx(0.25, abs=0.01)
     # 296 weights in proportion to 16 + 64 and 10 + 16.
-    assert erdos_renyi[rows]["output_connectivity"].item() == pytest.approx(
+    assert erdos_renyi["output_connectivity"][rows].item() == pytest.approx(
         296 * 26 / 106 / 160, abs=0.01
     )
-    assert level[rows]["distance"].item() < proportional[rows]["distance"].item()
+    assert level["distance"][rows].item() < proportional["distance"][rows].item()
 
 
 def test_grid_holds_the_cells_that_exist(digits):

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from scipy.integrate import dblquad
 
 from wider.errors import InputError
-from wider.theory import relu_kernel
-from wider.theory._arc_cosine import arc_cosine
+from wider.theory import kernel_distance, relu_kernel
 
 F64 = torch.float64
 
@@ -66,9 +65,12 @@ def test_integrals_against_quadrature(angle):
 
     # relu(u.x) relu(u.y) is above 0 for directions within 90 degrees of both.
     low, high = angle - math.pi / 2, math.pi / 2
-    expected = [dblquad(integrand, 0, 15, low, high, args=(power,))[0] for power in (1, 2)]
-    sums = (torch.tensor(v, dtype=F64) for v in (4.0, 2.25, x[0] * y[0]))
-    assert [value.item() for value in arc_cosine(*sums)] == pytest.approx(expected, rel=1e-7)
+    second, fourth = (dblquad(integrand, 0, 15, low, high, args=(power,))[0] for power in (1, 2))
+    first, other = torch.tensor([x], dtype=F64), torch.tensor([y], dtype=F64)
+    assert relu_kernel(first, other).item() == pytest.approx(second / 2, rel=1e-7)
+    # The variance of a dense unit's kernel is what is left of the fourth moment.
+    variance = kernel_distance(first, other, width=1, connectivity=1.0).variances.item()
+    assert variance == pytest.approx((fourth - second**2) / 4, rel=1e-7)
 
 
 @given(st.integers(0, 1000), st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))

@@ -1,5 +1,9 @@
 """Native against masked execution on this machine, side by side in one process."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.bench import convolution, first_step, inference, layer_costs, linear, mlp, resnet
 from wider.bench._memory import MemorySuite, training_memory
 from wider.bench._peers import both_passes, random_images, random_weight

@@ -1,19 +1,21 @@
 """The command line."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wider.cli._start import start
 
 if TYPE_CHECKING:
+    from wider.cli._commands import COMMANDS
     from wider.cli._main import main
 
-__all__ = ["main", "start"]
+__all__ = ["COMMANDS", "main", "start"]
+
+_HOMES = {"COMMANDS": "_commands", "main": "_main"}
 
 
 def __getattr__(name: str) -> object:
-    """Imports `main` when it is asked for: `start` hears signals meanwhile."""
-    if name != "main":
+    """Imports what is asked for: `start` hears signals meanwhile."""
+    if name not in _HOMES:
         raise AttributeError(f"module 'wider.cli' has no attribute {name!r}")
-    from wider.cli._main import main  # noqa: PLC0415
-
-    return main
+    return getattr(import_module(f"wider.cli.{_HOMES[name]}"), name)

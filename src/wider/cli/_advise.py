@@ -2,18 +2,20 @@
 
 import math
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import pandas as pd
-from rich.table import Table
 from rich.text import Text
 
-from wider.data import InMemoryData, Normalisation, Preprocessing, load_for, prepare
+import wider
+from wider.cli._tables import Columns
+from wider.console import console, say
 from wider.errors import InputError
-from wider.report import check_picture_file, write_chart
-from wider.study.kernel.advice_chart import advice_chart
-from wider.text import console, say
-from wider.theory import Advice, best_width, connectivity_grid
+from wider.fields import Normalisation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from wider.theory import Advice
 
 BAR = 30  # characters
 DOUBLINGS = 8  # widths that are tried by default
@@ -47,12 +49,14 @@ def advise(
         picture: a PNG, SVG, PDF or HTML file for the curve.
         seed: of the pairs of images and the masks.
     """
+    if (base_width is None) == (num_weights is None):
+        raise InputError("say how many weights there are: either --base-width or --num-weights")
     if picture is not None:
-        check_picture_file(picture)
-    preprocessing = Preprocessing(dataset=dataset, normalisation=normalisation)
-    loaded = load_for(preprocessing, data_dir=data_dir)
-    data = prepare(loaded, preprocessing)
-    if not isinstance(data, InMemoryData) or data.task.input == "tokens":
+        wider.report.check_picture_file(picture)
+    preprocessing = wider.data.Preprocessing(dataset=dataset, normalisation=normalisation)
+    loaded = wider.data.load_for(preprocessing, data_dir=data_dir)
+    data = wider.data.prepare(loaded, preprocessing)
+    if not isinstance(data, wider.data.InMemoryData) or data.task.input == "tokens":
         raise InputError(
             f"{dataset} is of {loaded.kind}: the advice is for MLPs on images of one size and on "
             "tables"
@@ -62,26 +66,25 @@ def advise(
     inputs = data.part("train")[0].flatten(1)
     every = widths or tuple(base * 2**power for power in range(DOUBLINGS))
     family = {"base_width": base, "num_classes": data.task.num_outputs, "seed": seed}
-    advice = best_width(inputs, widths=every, allocation=allocation, **family)
+    advice = wider.theory.best_width(inputs, widths=every, allocation=allocation, **family)
     about = (
         f"{dataset}, normalisation {normalisation}; MLP of "
         f"{base * a_unit:,} weights, allocation {allocation}"
     )
-    console().print(_table(advice, about))
-    grid = connectivity_grid(
+    _print_distances(advice, about)
+    grid = wider.theory.connectivity_grid(
         inputs, widths=every, output_connectivities=LAST_LAYER, **GRID_SAMPLE, **family
-    )
-    console().print(_grid_table(grid))
+    ).to_frame()
+    _print_grid(grid)
     for sentence in _sentences(advice, grid):
         console().print(sentence, soft_wrap=True)
     if picture is not None:
-        write_chart(advice_chart(advice, [about]), picture)
+        chart = wider.study.advice_chart(advice, [about])
+        wider.report.write_chart(chart, picture)
         say(f"picture written to {picture}")
 
 
 def _base_width(base_width: int | None, num_weights: int | None, a_unit: int, dataset: str) -> int:
-    if (base_width is None) == (num_weights is None):
-        raise InputError("say how many weights there are: either --base-width or --num-weights")
     if base_width is not None:
         return base_width
     found = cast(int, num_weights) // a_unit
@@ -93,16 +96,20 @@ def _base_width(base_width: int | None, num_weights: int | None, a_unit: int, da
     return found
 
 
-def _table(advice: Advice, about: str) -> Table:
-    shown = Table(title=about, caption="distance: mean squared, over pairs of training images")
-    for column in ("width", "connectivity", "last layer", "distance", "±", "theorem 1", ""):
-        shown.add_column(column, justify="left" if not column else "right")
+def _print_distances(advice: "Advice", about: str) -> None:
+    shown = Columns(
+        ("width", "connectivity", "last layer", "distance", "±", "theorem 1", "nearness"),
+        expendable=("nearness", "theorem 1", "±", "last layer"),
+        texts=("nearness",),
+        title=about,
+        caption="distance: mean squared, over pairs of training images",
+    )
     lowest = advice.distances["distance"].min()
-    for row in advice.distances.itertuples():
+    for row in advice.distances.to_frame().itertuples():
         best = row.width == advice.width
         # The longer, the nearer to the infinitely wide net.
         bar = "█" * round(BAR * lowest / cast(float, row.distance)) + (" best" if best else "")
-        shown.add_row(
+        cells = (
             f"{row.width:,}",
             f"{row.hidden_connectivity:.3g}",
             f"{row.output_connectivity:.3g}",
@@ -110,27 +117,25 @@ def _table(advice: Advice, about: str) -> Table:
             f"{row.standard_error:.0e}",
             f"{row.theorem_1:.3e}",
             bar,
-            style="bold" if best else None,
         )
-    return shown
+        shown.add(cells, style="bold" if best else None)
+    shown.print()
 
 
-def _grid_table(grid: pd.DataFrame) -> Table:
-    shown = Table(
+def _print_grid(grid: "pd.DataFrame") -> None:
+    shown = Columns(
+        ("width", *(f"{last_layer:g}" for last_layer in LAST_LAYER)),
         title="distance as a multiple of the smallest, by connectivity of the last layer",
         caption="-: no such net",
     )
     relative = (grid["distance"] / grid["distance"].min()).rename("relative")
     by = grid.assign(relative=relative).pivot(index="width", columns="asked", values="relative")
-    shown.add_column("width", justify="right")
-    for last_layer in LAST_LAYER:
-        shown.add_column(f"{last_layer:g}", justify="right")
     for width in by.index:
         cells = [
             by[last_layer].get(width) if last_layer in by else None for last_layer in LAST_LAYER
         ]
-        shown.add_row(f"{width:,}", *map(_multiple, cells))
-    return shown
+        shown.add((f"{width:,}", *map(_multiple, cells)))
+    shown.print()
 
 
 def _multiple(value: float | None) -> Text:
@@ -139,7 +144,7 @@ def _multiple(value: float | None) -> Text:
     return Text(f"{value:.2f}", style="bold" if value == 1 else "")
 
 
-def _sentences(advice: Advice, grid: pd.DataFrame) -> list[str]:
+def _sentences(advice: "Advice", grid: "pd.DataFrame") -> list[str]:
     widths = advice.distances["width"].tolist()
     sentences = [
         f"Advised width: {advice.width}. Within 5% of its distance: "

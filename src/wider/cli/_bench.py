@@ -2,18 +2,20 @@
 
 from numbers import Integral
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import tyro
-from rich.table import Table
 
-from wider import bench as benchmarks
-from wider.bench import Case, Suite
+import wider
+from wider.cli._tables import Columns
+from wider.console import console, say
 from wider.errors import InputError
 from wider.files import write_output
-from wider.report import write_chart
-from wider.text import console, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from wider.bench import Case, Suite
 
 
 def bench(
@@ -31,12 +33,12 @@ def bench(
         repetitions: timed calls of each peer, after one that is not timed.
         output: a folder for each suite's table and chart, bench-SUITE.csv and .png.
     """
-    chosen = [benchmarks.find(name) for name in suites or benchmarks.SUITES]
+    chosen = [wider.bench.find(name) for name in suites or wider.bench.SUITES]
     if output is not None:
         _make_folder(output)  # before anything is measured: that takes a while
     for suite in chosen:
         say(f"{suite.name}: {suite.details}")
-        table = benchmarks.run_suite(
+        table = wider.bench.run_suite(
             suite, threads=threads, repetitions=repetitions, on_case=_say_case
         )
         _print(suite, table)
@@ -44,21 +46,21 @@ def bench(
             _write(suite, table, output)
 
 
-def _print(suite: Suite, table: pd.DataFrame) -> None:
+def _print(suite: "Suite", table: "pd.DataFrame") -> None:
     columns = list(table.columns[1 : table.columns.get_loc("peer")])
     cells = suite.cells(table)
-    shown = Table(
+    shown = Columns(
+        [column.replace("_", " ") for column in (*columns, *cells.columns)],
+        expendable=("threads", "quartiles", "median"),
         title=f"{suite.name}: {suite.title}",
         caption=f"{suite.caption(table)}; {table['machine'].iloc[0]}",
     )
-    for column in (*columns, *cells.columns):
-        shown.add_column(column.replace("_", " "), justify="right")
     for _, case in table.groupby(columns, sort=False):
         case_cells = [_text(case[column].iloc[0]) for column in columns]
         for row in cells.loc[case.index].itertuples(index=False):
-            shown.add_row(*case_cells, *row)
-        shown.add_section()
-    console().print(shown)
+            shown.add((*case_cells, *row))
+        shown.end_section()
+    shown.print()
     for remark in suite.remarks(table):
         console().print(remark)
 
@@ -78,14 +80,14 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _write(suite: Suite, table: pd.DataFrame, folder: Path) -> None:
+def _write(suite: "Suite", table: "pd.DataFrame", folder: Path) -> None:
     path = folder / f"bench-{suite.name}.csv"
     write_output(path, table.to_csv(index=False, lineterminator="\n").encode())
     picture = path.with_suffix(".png")
-    write_chart(suite.draw(table), picture)
+    wider.report.write_chart(suite.draw(table), picture)
     say(f"written to {path} and {picture}")
 
 
-def _say_case(case: Case) -> None:
+def _say_case(case: "Case") -> None:
     columns = case.columns.items()
     say(", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in columns))

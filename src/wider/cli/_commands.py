@@ -1,38 +1,35 @@
-"""The commands. Those that train return what to say of runs that diverged, or None."""
+"""The commands. Those that train return what to say of runs that diverged, or None.
 
+Help and refusals come at once: rooms that take seconds to load are touched as `wider.ROOM`, in the
+commands' bodies and in the types of flags that have to know them.
+"""
+
+import gc
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
-import torch
 import tyro
 from rich.table import Table
 
+import wider
+from wider.catalogue import ListedExperiment, catalogue, scale_in
 from wider.cli._advise import advise
 from wider.cli._bench import bench
 from wider.cli._output import print_data, print_experiments, print_summary, said_of_diverged
 from wider.cli._runs import runs
 from wider.cli._sweep import sweep
-from wider.data import write_shards
+from wider.console import console, say
 from wider.errors import InputError
+from wider.fields import Precision
 from wider.own_code import look_in
-from wider.report import (
-    Section,
-    check_picture_file,
-    merged,
-    runs_in_results,
-    runs_in_store,
-    section_of,
-    write_page,
-    write_picture_files,
-    write_pictures,
-)
-from wider.runs import Run, RunSpec, Store, digests_now, runs_table, table_of_store, train_missing
-from wider.study import EXPERIMENTS
-from wider.text import console, say
-from wider.training import Precision, is_first_process
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from wider.report import Section
+    from wider.runs import Run, RunSpec
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 """An experiment's name."""
@@ -51,9 +48,10 @@ def demo(
         output: the page to write.
         jobs: worker processes; to start one takes as long as to train the nets.
     """
-    section = _run("demo", "laptop", Store(store), data_dir=None, device="cpu", jobs=jobs)
+    section = _run("demo", "laptop", store, data_dir=None, device="cpu", jobs=jobs)
     print_summary(section.summary)
-    write_page(runs_in_store(store), output, experiments=[EXPERIMENTS["demo"]])
+    found = wider.report.runs_in_store(store)
+    wider.report.write_page(found, output, experiments=[wider.study.EXPERIMENTS["demo"]])
     say(section.pictures[0].caption)
     say(f"page written to {output}")
     return _diverged(section, store)
@@ -61,7 +59,13 @@ def demo(
 
 def experiments() -> None:
     """What can be run, what it needs, and what it costs at each scale."""
-    print_experiments(EXPERIMENTS.values())
+    print_experiments(
+        {
+            # Those of other packages cost what they say.
+            name: each if isinstance(each, ListedExperiment) else wider.study.as_listed(each)
+            for name, each in catalogue().items()
+        }
+    )
 
 
 def run(
@@ -94,16 +98,17 @@ def run(
         picture: a PNG, SVG, PDF or HTML file for the picture; where there are several, each has its
             name added.
     """
+    _check_asked(experiment, scale, datasets)
     if picture is not None:
-        check_picture_file(picture)  # before anything is trained: that takes a while
+        wider.report.check_picture_file(picture)  # before anything is trained: that takes a while
     where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
-    section = _run(experiment, scale, Store(store), datasets, known, **where)
-    if is_first_process():
+    section = _run(experiment, scale, store, datasets, known, **where)
+    if wider.training.is_first_process():
         print_summary(section.summary)
         for drawn in section.pictures:
             say(drawn.caption)
         if picture is not None:
-            for path in write_picture_files(section.pictures, picture):
+            for path in wider.report.write_picture_files(section.pictures, picture):
                 say(f"picture written to {path}")
         if section.num_runs:
             say(f"all of it as a page: wider report --store {shlex.quote(str(store))}")
@@ -130,6 +135,7 @@ def results(
         format: table shows means over seeds; json and csv give every run with its provenance, or
             the table where nothing is run.
     """
+    _check_asked(experiment, scale)
     section = _finished(experiment, scale, store, known)
     if len(section.table) < section.num_runs:
         say(f"{len(section.table)} of {section.num_runs} runs are there")
@@ -157,18 +163,24 @@ def report(
         results: instead of a store, a folder of tables that `wider results --format csv` wrote,
             each named EXPERIMENT-SCALE.csv.
     """
-    # What is computed is small: a second thread would mostly wait for the first.
-    torch.set_num_threads(1)
-    table = runs_in_store(store, say) if results is None else runs_in_results(results, say)
-    sections = write_page(table, output)
-    say(f"page written to {output}")
-    if pictures is not None:
-        for path in write_pictures(sections, pictures):
-            say(f"picture written to {path}")
+    page = wider.report
+    # What has been imported stays: the collector need not go through it again and again. And what
+    # is computed is small: a second thread would mostly wait for the first.
+    gc.freeze()
+    with wider.bench.torch_threads(1):
+        if results is None:
+            table = page.runs_in_store(store, say)
+        else:
+            table = page.runs_in_results(results, say)
+        sections = page.write_page(table, output)
+        say(f"page written to {output}")
+        if pictures is not None:
+            for path in page.write_pictures(sections, pictures):
+                say(f"picture written to {path}")
 
 
 def train(
-    spec: Annotated[RunSpec, tyro.conf.arg(name="")],
+    spec: Annotated["wider.runs.RunSpec", tyro.conf.arg(name="")],
     store: Path = Path("runs"),
     data_dir: Path | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
@@ -185,9 +197,11 @@ def train(
         precision: of products; see `wider run --help`.
     """
     look_in(Path())
-    opened = Store(store)
-    (run,) = train_missing([spec], opened, data_dir=data_dir, device=device, precision=precision)
-    if is_first_process():
+    opened = wider.runs.Store(store)
+    (run,) = wider.runs.train_missing(
+        [spec], opened, data_dir=data_dir, device=device, precision=precision
+    )
+    if wider.training.is_first_process():
         _print_run(run, opened.folder(spec))
     return said_of_diverged(
         [spec.title] if run.result.status == "diverged" else [],
@@ -209,7 +223,7 @@ def prepare(
             (or val) or in the Hugging Face layout; without it they are fetched from the hub.
         jobs: worker processes.
     """
-    index = write_shards(name, output, data_dir=data_dir, jobs=jobs)
+    index = wider.data.write_shards(name, output, data_dir=data_dir, jobs=jobs)
     for split, count in index.counts.items():
         say(f"{split}: {count:,} images of {len(index.classes):,} classes")
     if index.skipped:
@@ -232,38 +246,44 @@ COMMANDS = {
 }
 
 
-def _run(
-    name: str,
-    scale_name: str | None,
-    store: Store,
-    datasets: tuple[str, ...] = (),
-    known: Path | None = None,
-    **where: Any,
-) -> Section:
-    experiment = EXPERIMENTS.find(name)
-    scale = experiment.scale(scale_name)
+def _check_asked(name: str, scale_name: str | None, datasets: Sequence[str] = ()) -> None:
+    """Refuses what there is not, before anything is loaded."""
+    scale = scale_in(catalogue().find(name).scales, scale_name, experiment=name)
     if unknown := sorted(set(datasets) - set(scale.datasets)):
         raise InputError(
             f"{name} at scale {scale.name} has no dataset {', '.join(unknown)}; it has: "
             f"{', '.join(scale.datasets) or 'none'}"
         )
+
+
+def _run(
+    name: str,
+    scale_name: str | None,
+    store: Path,
+    datasets: Sequence[str] = (),
+    known: Path | None = None,
+    **where: Any,
+) -> "Section":
+    opened = wider.runs.Store(store)
+    experiment = wider.study.EXPERIMENTS.find(name)
+    scale = experiment.scale(scale_name)
     wanted = [spec for spec in scale.specs() if spec.data.dataset in (datasets or scale.datasets)]
     there = _of_data_now(_known_runs(known), wanted, where["data_dir"])
     missing = [spec for spec in wanted if spec.key not in set(there.get("key", []))]
-    trained = runs_table(train_missing(missing, store, **where))
-    return section_of(experiment, scale, merged(there, trained, say=say))
+    trained = wider.runs.runs_table(wider.runs.train_missing(missing, opened, **where))
+    return wider.report.section_of(experiment, scale, wider.report.merged(there, trained, say=say))
 
 
 def _of_data_now(
-    table: pd.DataFrame, specs: Sequence[RunSpec], data_dir: Path | None
-) -> pd.DataFrame:
+    table: "pd.DataFrame", specs: Sequence["RunSpec"], data_dir: Path | None
+) -> "pd.DataFrame":
     """Without the runs whose data were others than they are now, of those that are wanted."""
     if "data_digest" not in table:
         return table
     told = table.dropna(subset="data_digest")
     before = dict(zip(told["key"], told["data_digest"], strict=True))
     known = [spec for spec in specs if spec.key in before]
-    digests = digests_now(known, data_dir=data_dir)
+    digests = wider.runs.digests_now(known, data_dir=data_dir)
     others = [
         spec.key
         for spec in known
@@ -274,16 +294,17 @@ def _of_data_now(
     return table[~table["key"].isin(others)]
 
 
-def _finished(name: str, scale_name: str | None, store: Path, known: Path | None) -> Section:
-    experiment = EXPERIMENTS.find(name)
+def _finished(name: str, scale_name: str | None, store: Path, known: Path | None) -> "Section":
+    experiment = wider.study.EXPERIMENTS.find(name)
     scale = experiment.scale(scale_name)
     if not scale.specs():
-        return section_of(experiment, scale, runs_table([]))
+        return wider.report.section_of(experiment, scale, wider.runs.runs_table([]))
     if known is None:
-        found = runs_in_store(store, say)
+        found = wider.report.runs_in_store(store, say)
     else:
-        found = merged(_known_runs(known), table_of_store(Store(store), say), say=say)
-    section = section_of(experiment, scale, found)
+        in_store = wider.runs.table_of_store(wider.runs.Store(store), say)
+        found = wider.report.merged(_known_runs(known), in_store, say=say)
+    section = wider.report.section_of(experiment, scale, found)
     if section.table.empty:
         raise InputError(
             f"the store {str(store)!r} holds no run of {name} at scale {scale.name}: train them "
@@ -292,11 +313,13 @@ def _finished(name: str, scale_name: str | None, store: Path, known: Path | None
     return section
 
 
-def _known_runs(folder: Path | None) -> pd.DataFrame:
-    return runs_table([]) if folder is None else runs_in_results(folder, say)
+def _known_runs(folder: Path | None) -> "pd.DataFrame":
+    if folder is None:
+        return wider.runs.runs_table([])
+    return wider.report.runs_in_results(folder, say)
 
 
-def _diverged(section: Section, store: Path) -> str | None:
+def _diverged(section: "Section", store: Path) -> str | None:
     if not section.num_runs:
         return None
     keys = set(section.table.loc[section.table["status"] == "diverged", "key"])
@@ -309,7 +332,7 @@ def _diverged(section: Section, store: Path) -> str | None:
     )
 
 
-def _print_run(run: Run, folder: Path) -> None:
+def _print_run(run: "Run", folder: Path) -> None:
     result = run.result
     table = Table(title=run.spec.title, show_header=False)
     table.add_row("status", result.status)
@@ -322,5 +345,5 @@ def _print_run(run: Run, folder: Path) -> None:
         label = f"{metric}, best validated epoch ({validated.epoch})"
         table.add_row(label, result.told(validated))
     table.add_row("seconds", f"{result.seconds:.1f}")
-    table.add_row("folder", str(folder))
-    console().print(table, soft_wrap=True)
+    console().print(table)
+    console().print(f"folder: {folder}", soft_wrap=True)

@@ -1,25 +1,23 @@
 """Where the command line starts, and what its exit codes mean."""
 
-import gc
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import TextIO
 
 import tyro
 
-from wider.cli import _commands
+import wider
+from wider.cli._commands import COMMANDS
 from wider.cli._described_flags import RULES
+from wider.cli._output import print_data
 from wider.cli._refusals import check_text, said_of
 from wider.cli._start import HEARD, INTERRUPTED
-from wider.text import say
-
-# What has been imported stays: the garbage collector need not go through it again and again.
-gc.freeze()
+from wider.console import say
 
 DONE, BAD_INPUT, DIVERGED, NO_READER = 0, 2, 3, 141
 
@@ -28,7 +26,7 @@ DESCRIPTION = """Are wider nets better given the same number of weights?
 Results go to standard output, messages to standard error. Exit codes: 0 done, 2 bad input, or the
 system refused a file (the message says what to change), 3 a trained run diverged, 141 whoever read
 the output has gone; interrupted (the same command goes on) 130 by Ctrl-C, 143 by SIGTERM, 129 by
-SIGHUP."""
+SIGHUP. `wider --version` says which version this is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,12 +88,31 @@ class _Warnings:
 
 def _answer(arguments: Sequence[str]) -> int:
     check_text(arguments)
+    if list(arguments) == ["--version"]:
+        print_data(f"{wider.__version__}\n")
+        return DONE
     diverged = tyro.extras.subcommand_cli_from_dict(
-        _commands.COMMANDS, prog="wider", description=DESCRIPTION, args=arguments, registry=RULES
+        {
+            name: command if name in arguments[:1] else _without_flags(command)
+            for name, command in COMMANDS.items()
+        },
+        prog="wider",
+        description=DESCRIPTION,
+        args=arguments,
+        registry=RULES,
     )
     if diverged:
         say(f"wider: {diverged}", style="red")
     return DIVERGED if diverged else DONE
+
+
+def _without_flags(command: Callable[..., object]) -> Callable[[], None]:
+    """What stands for a command in the list of all: to find its flags may take seconds."""
+
+    def named() -> None: ...
+
+    named.__doc__ = command.__doc__
+    return named
 
 
 def _silence_if_full(stream: TextIO) -> None:

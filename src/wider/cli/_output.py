@@ -1,22 +1,31 @@
-"""Tables on standard output."""
+"""What the commands print, and say."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from rich.table import Table
+import wider
+from wider.catalogue import ListedExperiment, ListedScale
+from wider.cli._tables import Columns
 
-from wider.report import cells, heading, with_intervals
-from wider.study import (
-    Experiment,
-    Scale,
-    estimated_core_seconds,
-    estimated_gigabytes,
-    estimated_gpu_hours,
-)
-from wider.text import console
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAMED = 5  # diverged runs that are named on the screen
+# Columns of a summary that are left out first where there is no room; then those at its end.
+LEAST = (
+    "num_effective_weights",
+    "multiply_adds",
+    "diverged",
+    "final_train_accuracy",
+    "final_train_metric",
+    "seeds",
+    "num_weights",
+    "connectivity",
+    "final_test_accuracy",
+    "final_test_metric",
+)
+MOST = 4  # columns at its start that say of which net a row is
 
 
 def print_data(text: str) -> None:
@@ -25,34 +34,40 @@ def print_data(text: str) -> None:
     sys.stdout.buffer.write(text.encode())
 
 
-def print_summary(table: pd.DataFrame) -> None:
+def print_summary(table: "pd.DataFrame") -> None:
     """Prints the summary of an experiment; ± is half of the 95% interval over seeds."""
     has_intervals = any(name.endswith("_interval") for name in table.columns)
     in_points = any("accuracy" in name for name in table.columns)
     caption = f"mean over seeds ± half of its 95% interval{', in points' if in_points else ''}"
-    shown = Table(caption=caption if has_intervals else None)
-    compact = with_intervals(table)
-    for column in compact.columns:
-        shown.add_column(heading(column), justify="right")
-    for row in cells(compact):
-        shown.add_row(*row)
-    console().print(shown)
+    compact = wider.report.with_intervals(table)
+    names = list(compact.columns)
+    last = [name for name in reversed(names[MOST:]) if name not in LEAST]
+    shown = Columns(
+        [wider.report.heading(name) for name in names],
+        expendable=[wider.report.heading(name) for name in (*LEAST, *last) if name in names],
+        caption=caption if has_intervals else None,
+    )
+    for row in wider.report.cells(compact):
+        shown.add(row)
+    shown.print()
 
 
-def print_experiments(experiments: Iterable[Experiment]) -> None:
+def print_experiments(listed: Mapping[str, ListedExperiment]) -> None:
     """Prints what can be run and what it costs."""
-    shown = Table(
+    shown = Columns(
+        ("experiment", "scale", "needs", "disk", "runs", "core time", "GPU time", "what"),
+        expendable=("disk", "GPU time", "needs", "runs"),
+        texts=("experiment", "scale", "needs", "disk", "what"),
         caption="core time: estimated for one core, native engine where it applies. GPU time: one "
         "H200, from counted multiply-adds, zeros included, fitted to ResNet-18 on CIFAR-10. "
-        "Disk: the dataset as downloaded and as prepared"
+        "Disk: the dataset as downloaded and as prepared",
     )
-    for column in ("experiment", "scale", "needs", "disk", "runs", "core time", "GPU time", "what"):
-        shown.add_column(column)
-    for experiment in experiments:
-        for scale in experiment.scales.values():
-            shown.add_row(experiment.name, scale.name, *_costs(scale), scale.description)
-        shown.add_row(*[""] * 7, experiment.title, end_section=True)
-    console().print(shown)
+    for name, experiment in listed.items():
+        for scale_name, scale in experiment.scales.items():
+            shown.add((name, scale_name, *_costs(scale), scale.description))
+        shown.add((*[""] * 7, experiment.title))
+        shown.end_section()
+    shown.print()
 
 
 def said_of_diverged(titles: Sequence[str], *, num_runs: int, listed_by: str) -> str | None:
@@ -73,21 +88,21 @@ def said_of_diverged(titles: Sequence[str], *, num_runs: int, listed_by: str) ->
     return f"{how_many}: {'; '.join(titles[:NAMED])}{more}. All of them, by status: {listed_by}"
 
 
-def _costs(scale: Scale) -> list[str]:
-    specs = scale.specs()
-    if not specs:
+def _costs(scale: ListedScale) -> list[str]:
+    if not scale.num_runs:
         return ["-"] * 5
-    gigabytes = estimated_gigabytes(specs)
     return [
         ", ".join(scale.datasets),
-        f"{gigabytes} GB" if gigabytes else "-",
-        str(len(specs)),
-        _duration(estimated_core_seconds(specs)),
-        _duration(3600 * estimated_gpu_hours(specs)),
+        f"{scale.gigabytes} GB" if scale.gigabytes else "-",
+        str(scale.num_runs),
+        _duration(scale.core_seconds),
+        _duration(scale.gpu_seconds),
     ]
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
     if seconds < 60:
         return "seconds"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from wider.errors import InputError
+from wider.errors import InputError, MissingExtraError
 from wider.text import quoted
 
 GO_ON = "the same command then goes on from what is finished"
@@ -53,6 +53,8 @@ def said_of(error: Exception) -> list[str]:
     """What to say of an error, line by line; nothing of one that is a bug."""
     if isinstance(error, InputError):
         return list(error.args)
+    if isinstance(error, MissingExtraError):
+        return [str(error)]
     if isinstance(error, ValidationError):
         return [_said_of_field(problem) for problem in error.errors()]
     if isinstance(error, OSError):

@@ -4,12 +4,15 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.table import Table
-
+import wider
+from wider.cli._tables import Columns
+from wider.console import console
 from wider.errors import InputError
-from wider.runs import Listed, Store, duration, listing
-from wider.text import console
+
+if TYPE_CHECKING:
+    from wider.runs import Listed, Store
 
 KEY_LENGTH = 10  # characters that find a run's folder in a store
 
@@ -24,18 +27,17 @@ def runs(store: Path = Path("runs")) -> None:
     """
     if not store.is_dir():
         raise InputError(f"there is no store {str(store)!r}: name one with --store")
-    opened = Store(store)
-    listed = listing(opened)
-    shown = Table()
-    for heading in ("status", "run", "epochs", "key", "remark"):
-        shown.add_column(heading)
+    opened = wider.runs.Store(store)
+    listed = wider.runs.listing(opened)
+    headings = ("status", "run", "epochs", "key", "remark")
+    shown = Columns(headings, expendable=("key",), texts=("status", "run", "key", "remark"))
     for row in _rows(listed):
-        shown.add_row(*row)
-    console().print(shown)
+        shown.add(row)
+    shown.print()
     console().print(", ".join([_counted(listed), *_set_aside(opened)]))
 
 
-def _rows(listed: Iterable[Listed]) -> Iterable[tuple[str, ...]]:
+def _rows(listed: Iterable["Listed"]) -> Iterable[tuple[str, ...]]:
     for status, runs in groupby(listed, key=lambda run: run.status):
         if status == "finished":
             yield from _nets(list(runs))
@@ -46,7 +48,7 @@ def _rows(listed: Iterable[Listed]) -> Iterable[tuple[str, ...]]:
             yield status, title, f"{_number(run.epochs)}{asked}", run.key[:KEY_LENGTH], _remark(run)
 
 
-def _nets(finished: Sequence[Listed]) -> Iterable[tuple[str, ...]]:
+def _nets(finished: Sequence["Listed"]) -> Iterable[tuple[str, ...]]:
     """The seeds of each net in one row."""
     nets: dict[str, list[Listed]] = {}
     for run in finished:
@@ -66,12 +68,13 @@ def _number(epochs: float) -> str:
     return f"{epochs:,.1f}".removesuffix(".0")
 
 
-def _remark(run: Listed) -> str:
+def _remark(run: "Listed") -> str:
     if run.status == "damaged":
         return run.reason
     if run.status == "running":
         left = run.seconds_left
-        time_left = "time left not known yet" if left is None else f"about {duration(left)} left"
+        told = "not known yet" if left is None else f"about {wider.runs.duration(left)}"
+        time_left = f"time left {told}" if left is None else f"{told} left"
         return time_left if run.claim is None else f"{time_left}; {run.claim.who}"
     if run.status == "abandoned":
         was = "" if run.claim is None else f"; {run.claim.who}, was killed"
@@ -79,12 +82,12 @@ def _remark(run: Listed) -> str:
     return ""
 
 
-def _set_aside(store: Store) -> list[str]:
+def _set_aside(store: "Store") -> list[str]:
     aside = store.set_aside_runs()
     return [f"{len(aside):,} set aside in {aside[0].parent}"] if aside else []
 
 
-def _counted(listed: Sequence[Listed]) -> str:
+def _counted(listed: Sequence["Listed"]) -> str:
     counts = {status: len(list(runs)) for status, runs in groupby(listed, lambda run: run.status)}
     made = time.strftime("%Y-%m-%d %H:%M")
     every = ", ".join(f"{count:,} {status}" for status, count in counts.items()) or "none"

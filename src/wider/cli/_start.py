@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from wider.errors import MissingExtraError
+from wider.extras import need
+
 INTERRUPTIONS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
@@ -19,6 +22,11 @@ def start() -> NoReturn:
     The second signal ends it at once.
     """
     _on_interruption(_end)  # nothing has been done yet
+    try:
+        need("study")
+    except MissingExtraError as error:
+        sys.stderr.write(f"wider: {error}\n")
+        sys.exit(2)
     from wider.cli._main import main  # noqa: PLC0415 - takes seconds, in which signals are heard
 
     try:

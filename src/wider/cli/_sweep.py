@@ -2,24 +2,18 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+import wider
 from wider.cli._output import print_summary, said_of_diverged
+from wider.console import console, say
+from wider.fields import Precision
 from wider.own_code import look_in
-from wider.runs import (
-    Run,
-    Store,
-    check_nets,
-    of_the_same_images,
-    read_study,
-    runs_table,
-    train_missing,
-)
-from wider.study import means
-from wider.text import console, say
-from wider.training import Precision, is_first_process
+
+if TYPE_CHECKING:
+    from wider.runs import Run
 
 
 def sweep(
@@ -43,15 +37,16 @@ def sweep(
         jobs: worker processes; see `wider run --help`.
     """
     look_in(study.parent)
-    asked = read_study(study)
-    check_nets(asked.specs, data_dir=data_dir)
+    asked = wider.runs.read_study(study)
+    wider.runs.check_nets(asked.specs, data_dir=data_dir)
     where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
-    runs = train_missing(asked.specs, Store(store), **where)
-    if is_first_process():
+    runs = wider.runs.train_missing(asked.specs, wider.runs.Store(store), **where)
+    if wider.training.is_first_process():
         console().print(asked.title)
         for words in dict.fromkeys(_metric_of(run) for run in runs):
             console().print(f"compared by {words}")
-        print_summary(means(of_the_same_images(runs_table(runs), say)))
+        table = wider.runs.of_the_same_images(wider.runs.runs_table(runs), say)
+        print_summary(wider.study.means(table))
     return said_of_diverged(
         [run.spec.title for run in runs if run.result.status == "diverged"],
         num_runs=len(runs),
@@ -59,6 +54,6 @@ def sweep(
     )
 
 
-def _metric_of(run: Run) -> str:
+def _metric_of(run: "Run") -> str:
     better = "higher" if run.result.higher_is_better else "lower"
     return f"{run.result.words} ({better} is better)"

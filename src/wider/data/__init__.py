@@ -1,5 +1,9 @@
 """Datasets of images, text and tables: loading them once, and getting them ready for training."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.data import _bundled as _bundled  # datasets and kinds register themselves
 from wider.data._arrays import from_arrays
 from wider.data._dataset import Dataset, Normalisation, Preprocessing

@@ -13,10 +13,8 @@ from wider.columns import Column, Role, column_in
 from wider.data._transformations import TRANSFORMATIONS, TransformationSpec
 from wider.described import FromTable
 from wider.errors import InputError
-from wider.fields import Count, CountOrNone, Seed, Side
+from wider.fields import Count, CountOrNone, Normalisation, Seed, Side
 from wider.tasks import Task
-
-Normalisation = Literal["channel", "pixel", "unit"]
 
 
 class Preprocessing(pydantic.BaseModel, frozen=True, extra="forbid"):

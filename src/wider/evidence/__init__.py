@@ -1,5 +1,9 @@
 """What numbers say about a sentence: intervals, comparisons, claims. Knows no figure."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.evidence._claim import Claim, Measure, Outcome, holm
 from wider.evidence._correlation import Correlation, rank_correlation
 from wider.evidence._fraction import fraction_of_gain

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
+from wider.bottleneck import checked_narrowed
 from wider.errors import InputError
-from wider.models._narrowed import checked_narrowed
 
 Widened = Literal["num_heads", "head_size", "mlp"]
 

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wider.bottleneck import checked_narrowed
 from wider.columns import Column, Role
 from wider.errors import InputError
 from wider.families import Family
-from wider.models._narrowed import checked_narrowed
 from wider.models._spec import MODELS, ModelSpec
 from wider.registry import bounded
 from wider.tasks import Task

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wider.bottleneck import checked_narrowed
 from wider.errors import InputError
 from wider.families import Family
-from wider.models._narrowed import checked_narrowed
 from wider.models._spec import MODELS, ModelSpec
 from wider.native import BatchNormReLU
 from wider.tasks import Task

@@ -1,5 +1,9 @@
 """One offline page out of a store, or of tables that were kept."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.report._answer import GAINS, answer
 from wider.report._interactive import interactive_spec, javascript, shows_something
 from wider.report._page import limits, write_page

@@ -1,5 +1,9 @@
 """From the description of a run to its results on disk, trained only where they are missing."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.runs._arithmetic import (
     family_weights,
     multiply_adds_per_example,

@@ -12,7 +12,14 @@ from torch import nn
 
 from wider.models import ModelSpec
 from wider.runs._spec import Method, RunSpec
-from wider.sparsity import BudgetWarning, WeightLayer, allocate, multiply_adds, weight_layers
+from wider.sparsity import (
+    BudgetWarning,
+    WeightLayer,
+    allocate,
+    count_weights,
+    multiply_adds,
+    weight_layers,
+)
 from wider.tasks import Task
 
 NARROW = 4
@@ -33,12 +40,12 @@ class _Net(NamedTuple):
     Attributes:
         multiply_adds: of each layer and one example.
         shapes: of the weights of each layer that is counted.
-        family_weights: weights of the family's baseline.
+        num_weights: of all of them.
     """
 
     multiply_adds: dict[str, int]
     shapes: dict[str, tuple[int, ...]]
-    family_weights: int
+    num_weights: int
 
 
 def multiply_adds_per_example(
@@ -59,7 +66,7 @@ def multiply_adds_per_example(
         return _by_making_it(_without_seed(spec), task)
     net = _stored(spec, task)
     if connectivity is None:
-        connectivity = _allocated(spec, net)
+        connectivity = _allocated(spec, task, net)
     kept = {name: connectivity[name] for name in net.shapes}
     # A layer that is excluded has all of its weights.
     return round(sum(count * kept.get(name, 1.0) for name, count in net.multiply_adds.items()))
@@ -79,7 +86,10 @@ def family_weights(spec: RunSpec, task: Task) -> int:
     """The number of weights of the family's baseline; see `Family.num_weights`."""
     if not spec.model.same_uses:
         return spec.family(task).num_weights
-    return _stored(spec, task).family_weights
+    base_width = spec.widening.base_width
+    return _built(
+        spec.model, _Member("dense", base_width, base_width, spec.widening.exclude), task
+    ).num_weights
 
 
 def _without_seed(spec: RunSpec) -> RunSpec:
@@ -106,11 +116,11 @@ def _built(model: ModelSpec, member: _Member, task: Task) -> _Net:
     # Shapes without numbers: wide nets have hundreds of megabytes.
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore", BudgetWarning)
-        net, num_weights = getattr(family, member.method)(member.width), family.num_weights
+        net = getattr(family, member.method)(member.width)
     shapes = {name: tuple(layer.weight.shape) for name, layer in weight_layers(net).items()}
     uses = _uses(model, member.method, member.exclude, task)
     arithmetic = {name: size * uses[name] for name, size in _sizes(net).items()}
-    return _Net(arithmetic, shapes, num_weights)
+    return _Net(arithmetic, shapes, count_weights(net))
 
 
 @cache
@@ -136,8 +146,8 @@ def _sizes(net: nn.Module) -> dict[str, int]:
     }
 
 
-def _allocated(spec: RunSpec, net: _Net) -> dict[str, float]:
+def _allocated(spec: RunSpec, task: Task, net: _Net) -> dict[str, float]:
     if spec.widening.method != "sparse":
         return dict.fromkeys(net.shapes, 1.0)
-    counts = allocate(net.shapes, net.family_weights, spec.widening.allocation)
+    counts = allocate(net.shapes, family_weights(spec, task), spec.widening.allocation)
     return {name: count / math.prod(net.shapes[name]) for name, count in counts.items()}

@@ -11,6 +11,7 @@ from typing import cast
 from filelock import Timeout
 from rich.console import Console
 
+from wider.console import messages
 from wider.data import Dataset, Preprocessing, at_hand
 from wider.errors import InputError
 from wider.runs._cost import estimated_seconds
@@ -20,7 +21,6 @@ from wider.runs._progress import Progress
 from wider.runs._run_files import Run
 from wider.runs._spec import RunSpec
 from wider.runs._store import Store
-from wider.text import messages
 from wider.training import Precision, Processes, joined_processes
 from wider.workers import in_workers
 

@@ -1,27 +1,32 @@
 """Static sparsity: how many weights each layer keeps, which ones, and a module that obeys."""
 
 from wider.sparsity._allocation import ALLOCATIONS, Allocation, AllocationRule, allocate
-from wider.sparsity._convert import has_native_form, make_native, to_masked, to_native
-from wider.sparsity._count import connectivity, count_weights
-from wider.sparsity._dense import to_dense
+from wider.sparsity._convert import has_native_form, make_native, to_dense, to_masked, to_native
 from wider.sparsity._files import load, save
-from wider.sparsity._layer_times import LayerTimes, layer_shapes, layer_times
-from wider.sparsity._layers import WeightLayer, stored_weight, tied_tensors, weight_layers
-from wider.sparsity._mask import Mask
+from wider.sparsity._mask import Mask, mask_of
 from wider.sparsity._matrices import (
     Matrix,
-    Piece,
     all_matrices,
     exclude,
-    mask_of,
     matrices,
-    register,
+    stored_weight,
+    tied_tensors,
+    weight_layers,
 )
 from wider.sparsity._multiply_adds import multiply_adds
-from wider.sparsity._native import WORTH, native_layer
+from wider.sparsity._native import WORTH, LayerTimes, layer_shapes, layer_times, native_layer
 from wider.sparsity._pattern import PATTERNS, Pattern, PatternRule, draw_mask
+from wider.sparsity._rules import Piece, WeightLayer, register
 from wider.sparsity._sparsify import BudgetWarning, UncountedWarning, sparsify
-from wider.sparsity._summary import Summary, TensorSummary, num_embedded, summary, uncounted
+from wider.sparsity._summary import (
+    Summary,
+    TensorSummary,
+    connectivity,
+    count_weights,
+    num_embedded,
+    summary,
+    uncounted,
+)
 
 __all__ = [
     "ALLOCATIONS",

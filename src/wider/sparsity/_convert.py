@@ -1,5 +1,7 @@
-"""From masked to native execution and back."""
+"""From masked to native execution and back, and to a plain net."""
 
+import copy
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
@@ -15,11 +17,16 @@ from wider.native import (
     NativeConv2d,
     SparseLayer,
 )
-from wider.sparsity._layer_times import layer_shapes, layer_times, print_table
-from wider.sparsity._mask import Mask
-from wider.sparsity._masked import drop_masks_hooks, put_mask
-from wider.sparsity._matrices import mask_of, stored_parameter
-from wider.sparsity._native import native_layer, reason_to_stay
+from wider.sparsity._mask import Mask, mask_of, stored_parameter
+from wider.sparsity._masked import (
+    drop_masks_hooks,
+    has_another_parametrisation,
+    masked_parameters,
+    put_mask,
+    remove_masks,
+)
+from wider.sparsity._matrices import EXCLUDED
+from wider.sparsity._native import layer_shapes, layer_times, native_layer, reason_to_stay, table_of
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -61,7 +68,7 @@ def to_native(module: AnyModule, *, inputs: Inputs | None = None) -> AnyModule:
     """
     if inputs is None:
         return make_native(module, {})
-    print_table(layer_times(module, inputs))
+    sys.stdout.write(table_of(layer_times(module, inputs)) + "\n")
     return make_native(module, layer_shapes(module, inputs))
 
 
@@ -127,6 +134,34 @@ def to_masked(module: AnyModule) -> AnyModule:
             key = id(part.values)
             shared[key] = _make_masked(part, shared.get(key))
     return module
+
+
+def to_dense(module: AnyModule) -> AnyModule:
+    """A copy of a net without masks or native layers: zeros are stored where weights were removed.
+
+    For tools that know plain modules only (quantisation, ONNX, `save_pretrained`). Parameters have
+    their ordinary names, in their ordinary order. Trained further, it fills its zeros.
+
+    Args:
+        module: any net, which is left as it is.
+
+    Returns:
+        A net of the same outputs that shares no tensor with it.
+
+    Raises:
+        InputError: a layer has a mask and another parametrisation.
+    """
+    for name, part in module.named_modules():
+        if has_another_parametrisation(part):
+            raise InputError(
+                f"layer {name!r} has a mask and another parametrisation: remove the other one first"
+            )
+    plain = to_masked(copy.deepcopy(module))
+    for part in list(plain.modules()):
+        if masked_parameters(part):
+            remove_masks(part)
+        part.__dict__.pop(EXCLUDED, None)
+    return plain
 
 
 def _make_native(layer: Any, values: nn.Parameter | None) -> nn.Parameter:

@@ -1,29 +1,13 @@
-"""The parametrisation that keeps removed weights at exactly zero."""
+"""The parametrisation that keeps removed weights at exactly zero, and what stands behind it."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from wider.native import computed_weight
-
-
-def is_sharded(tensor: Tensor) -> bool:
-    """Whether it is a DTensor, of which each process has a part, as FSDP makes of parameters."""
-    return hasattr(tensor, "placements")
-
-
-def in_shards(whole: Tensor, like: Tensor) -> Tensor:
-    """A tensor that every process has whole, in shards where another tensor is in shards."""
-    if is_sharded(whole) or not is_sharded(like):
-        return whole
-    from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415 (takes a second)
-
-    sharded: Any = like
-    return distribute_tensor(
-        whole.to(like.device), sharded.device_mesh, sharded.placements, src_data_rank=None
-    )
 
 
 class Mask(nn.Module):
@@ -52,3 +36,51 @@ class Mask(nn.Module):
     def right_inverse(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """What is stored when a weight is assigned: nothing of the removed entries."""
         return torch.where(in_shards(self.mask, weight), weight, 0.0)
+
+
+def stored_parameter(module: nn.Module, parameter: str) -> nn.Parameter:
+    """The (first) parameter behind an attribute, before any parametrisation."""
+    if parametrize.is_parametrized(module, parameter):
+        return next(parametrizations_of(module, parameter).parameters())
+    return cast(nn.Parameter, getattr(module, parameter))
+
+
+def parametrizations_of(
+    module: nn.Module, parameter: str = "weight"
+) -> parametrize.ParametrizationList:
+    """The parametrisations of a parametrised tensor."""
+    steps = cast(nn.ModuleDict, module.parametrizations)[parameter]
+    return cast(parametrize.ParametrizationList, steps)
+
+
+def mask_of(module: nn.Module, parameter: str = "weight") -> Bool[Tensor, "..."] | None:
+    """The mask on a parameter.
+
+    Args:
+        module: any module.
+        parameter: of it.
+
+    Returns:
+        The mask, shaped like the parameter, or None where it is not sparse.
+    """
+    if not parametrize.is_parametrized(module, parameter):
+        return None
+    steps = (step for step in parametrizations_of(module, parameter) if isinstance(step, Mask))
+    return next((step.mask for step in steps), None)
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether it is a DTensor, of which each process has a part, as FSDP makes of parameters."""
+    return hasattr(tensor, "placements")
+
+
+def in_shards(whole: Tensor, like: Tensor) -> Tensor:
+    """A tensor that every process has whole, in shards where another tensor is in shards."""
+    if is_sharded(whole) or not is_sharded(like):
+        return whole
+    from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415 (takes a second)
+
+    sharded: Any = like
+    return distribute_tensor(
+        whole.to(like.device), sharded.device_mesh, sharded.placements, src_data_rank=None
+    )

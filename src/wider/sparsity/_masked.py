@@ -10,9 +10,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wider.errors import InputError
-from wider.sparsity._mask import Mask, in_shards, is_sharded
-from wider.sparsity._matrices import Matrix, every_matrix, parametrizations_of, stored_parameter
-from wider.sparsity._recurrent import read_weights_anew, read_weights_once
+from wider.sparsity._mask import (
+    Mask,
+    in_shards,
+    is_sharded,
+    parametrizations_of,
+    stored_parameter,
+)
+from wider.sparsity._matrices import Matrix, every_matrix
 
 ORDER = "_parameters_before_masks"  # attribute of a module
 
@@ -36,7 +41,7 @@ def put_mask(module: nn.Module, parameter: str, mask: Mask) -> None:
     parametrize.register_parametrization(module, parameter, mask)
     _adapt_class(module)
     if isinstance(module, nn.RNNBase):
-        read_weights_anew(module)
+        _read_weights_anew(module)
 
 
 def masked_parameters(module: nn.Module) -> dict[str, Mask]:
@@ -79,7 +84,7 @@ def remove_masks(module: nn.Module) -> None:
     module._parameters = {name: parameters[name] for name in [*order, *parameters]}
     drop_masks_hooks(module)
     if isinstance(module, nn.RNNBase):
-        read_weights_once(module)
+        _read_weights_once(module)
 
 
 def drop_masks_hooks(module: nn.Module) -> None:
@@ -210,3 +215,39 @@ def _reset_parameters(module: Any) -> None:
     for matrix in every_matrix(module):
         if matrix.module is module and (mask := matrix.mask) is not None:
             scale_up(matrix, mask, scaled)
+
+
+def _read_weights_anew(layer: nn.RNNBase) -> None:
+    """Has the layer read its masked weights in each forward, not once and for all.
+
+    Args:
+        layer: of which some weights were given a mask.
+    """
+    _put_stored(layer)
+    if _put_masked not in layer._forward_pre_hooks.values():
+        layer.register_forward_pre_hook(_put_masked)
+        layer.register_forward_hook(_put_stored)
+
+
+def _read_weights_once(layer: nn.RNNBase) -> None:
+    """Has the layer keep its weights, as it does without masks.
+
+    Args:
+        layer: that was told to read them anew.
+    """
+    for hooks in (layer._forward_pre_hooks, layer._forward_hooks):
+        for key, hook in list(hooks.items()):
+            if hook in (_put_masked, _put_stored):
+                del hooks[key]
+    _put_stored(layer)
+
+
+def _put_masked(layer: nn.RNNBase, *_: Any) -> None:
+    names: Any = layer._flat_weights_names
+    layer._flat_weights = [getattr(layer, name) for name in names]
+
+
+def _put_stored(layer: nn.RNNBase, *_: Any) -> None:
+    # Tensors with a history cannot be copied with the layer.
+    names: Any = layer._flat_weights_names
+    layer._flat_weights = [stored_parameter(layer, name) for name in names]

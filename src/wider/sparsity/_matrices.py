@@ -1,58 +1,23 @@
-"""What a weight is: the matrices of a net, found through a registry of rules."""
+"""What a weight is: the matrices of a net, which its budget counts."""
 
 import fnmatch
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import cast
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.nn.utils import parametrize
 
 from wider.errors import InputError
 from wider.native import SparseLayer
-from wider.sparsity._kind import kind_of
-from wider.sparsity._linear_in_weight import is_linear_in_weight
-from wider.sparsity._mask import Mask
+from wider.sparsity._mask import mask_of, stored_parameter
+from wider.sparsity._rules import RULES, Piece, WeightLayer, is_linear_in_weight, kind_of, pieces_of
 
-WeightLayer = (
-    nn.Linear
-    | nn.Conv1d
-    | nn.Conv2d
-    | nn.Conv3d
-    | nn.ConvTranspose1d
-    | nn.ConvTranspose2d
-    | nn.ConvTranspose3d
-)
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 EXCLUDED = "_excluded_weights"  # attribute of a module: what of it is left out by name
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One matrix of a module, as a rule tells it.
-
-    Attributes:
-        parameter: that holds it, such as "weight".
-        suffix: of its name after the module's; empty where the module has one matrix only.
-        first: of the parameter's first dimension, where the matrix begins,
-        last: and where it ends; None for the whole parameter.
-        bias: the parameter that is scaled with it, in the same rows; None where there is none.
-        shape: output and input dimensions first, then the kernel's; None for the tensor's own.
-    """
-
-    parameter: str
-    suffix: str = ""
-    first: int = 0
-    last: int | None = None
-    bias: str | None = None
-    shape: tuple[int, ...] | None = None
-
-
-Rule = Callable[[Any], Iterable[Piece]]
 
 
 @dataclass(frozen=True)
@@ -164,8 +129,45 @@ def every_matrix(module: nn.Module) -> Iterator[Matrix]:
 def all_matrices(module: nn.Module) -> Iterator[Matrix]:
     """The matrices of all modules that a rule covers, counted or not, refused ones among them."""
     for name, part in module.named_modules():
-        for piece in (rule_of(part) or _no_pieces)(part):
+        for piece in pieces_of(part):
             yield Matrix(".".join(filter(None, (name, piece.suffix))), part, piece)
+
+
+def weight_layers(module: nn.Module) -> dict[str, WeightLayer]:
+    """The linear and (transposed) convolutional layers of a net among what its budget counts.
+
+    Args:
+        module: any module.
+
+    Returns:
+        {qualified name: layer} in the order of the module; see `matrices` for what is left out.
+
+    Raises:
+        InputError: as `matrices`.
+    """
+    return {
+        name: cast(WeightLayer, matrix.module)
+        for name, matrix in matrices(module).items()
+        if isinstance(matrix.module, WeightLayer)
+    }
+
+
+def stored_weight(layer: WeightLayer) -> Tensor:
+    """The (first) parameter behind a layer's weight, before any parametrisation."""
+    return stored_parameter(layer, "weight")
+
+
+def tied_tensors(module: nn.Module) -> list[tuple[str, str]]:
+    """Pairs of parameter names under which two different layers share one tensor."""
+    first_name: dict[int, str] = {}
+    pairs = []
+    for module_name, part in module.named_modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            full_name = f"{module_name}.{name}" if module_name else name
+            if id(parameter) in first_name:
+                pairs.append((first_name[id(parameter)], full_name))
+            first_name.setdefault(id(parameter), full_name)
+    return pairs
 
 
 def exclude(module: nn.Module, patterns: Sequence[str]) -> None:
@@ -199,7 +201,7 @@ def exclude(module: nn.Module, patterns: Sequence[str]) -> None:
 def _other_tensors(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Tensors of two or more dimensions that no rule covers, those beside a matrix, too."""
     for name, part in module.named_modules():
-        covered = {piece.parameter for piece in (rule_of(part) or _no_pieces)(part)}
+        covered = {piece.parameter for piece in pieces_of(part)}
         if isinstance(part, SparseLayer):
             continue
         for own, parameter in part.named_parameters(recurse=False):
@@ -215,66 +217,6 @@ def is_excluded(matrix: Matrix) -> bool:
 def is_left_out(module: nn.Module, mark: str) -> bool:
     """Whether `exclude` left out a matrix of that suffix, or a tensor of that name."""
     return mark in getattr(module, EXCLUDED, frozenset())
-
-
-def stored_parameter(module: nn.Module, parameter: str) -> nn.Parameter:
-    """The (first) parameter behind an attribute, before any parametrisation."""
-    if parametrize.is_parametrized(module, parameter):
-        return next(parametrizations_of(module, parameter).parameters())
-    return cast(nn.Parameter, getattr(module, parameter))
-
-
-def parametrizations_of(
-    module: nn.Module, parameter: str = "weight"
-) -> parametrize.ParametrizationList:
-    """The parametrisations of a parametrised tensor."""
-    steps = cast(nn.ModuleDict, module.parametrizations)[parameter]
-    return cast(parametrize.ParametrizationList, steps)
-
-
-def mask_of(module: nn.Module, parameter: str = "weight") -> Bool[Tensor, "..."] | None:
-    """The mask on a parameter.
-
-    Args:
-        module: any module.
-        parameter: of it.
-
-    Returns:
-        The mask, shaped like the parameter, or None where it is not sparse.
-    """
-    if not parametrize.is_parametrized(module, parameter):
-        return None
-    steps = (step for step in parametrizations_of(module, parameter) if isinstance(step, Mask))
-    return next((step.mask for step in steps), None)
-
-
-def register(kind: type[nn.Module], rule: Rule) -> None:
-    """Says what the matrices of a kind of module are.
-
-    Args:
-        kind: of module; its subclasses that keep its `forward` follow it.
-        rule: from such a module to its pieces.
-
-    Example:
-        >>> register(Factors, lambda layer: [Piece("left", "left"), Piece("right", "right")])
-    """
-    RULES[kind] = rule
-
-
-def rule_of(module: nn.Module) -> Rule | None:
-    """What tells the matrices of a module; None where nothing does."""
-    kind = kind_of(module)
-    known = next((base for base in kind.__mro__ if base in RULES), None)
-    return RULES[known] if known else _rule_by_name(kind)
-
-
-def _rule_by_name(kind: type) -> Rule | None:
-    """Of modules of transformers, which is not imported for it."""
-    if not kind.__module__.startswith("transformers."):
-        return None
-    return next(
-        (rule for ending, rule in TRANSFORMERS.items() if kind.__name__.endswith(ending)), None
-    )
 
 
 def _check(matrix: Matrix) -> None:
@@ -305,84 +247,3 @@ def _check(matrix: Matrix) -> None:
 
 def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}.*")
-
-
-def _no_pieces(_: nn.Module) -> Iterable[Piece]:
-    return ()
-
-
-def _whole(module: Any) -> Iterable[Piece]:
-    yield Piece("weight", bias=None if module.bias is None else "bias")
-
-
-def _bilinear(module: nn.Bilinear) -> Iterable[Piece]:
-    shape = (module.out_features, module.in1_features * module.in2_features)
-    yield Piece("weight", bias=None if module.bias is None else "bias", shape=shape)
-
-
-def _attention(module: nn.MultiheadAttention) -> Iterable[Piece]:
-    size = module.embed_dim
-    bias = None if module.in_proj_bias is None else "in_proj_bias"
-    for number, name in enumerate("qkv"):
-        if module.in_proj_weight is not None:
-            yield Piece("in_proj_weight", name, number * size, (number + 1) * size, bias)
-        else:
-            yield Piece(f"{name}_proj_weight", name)
-
-
-def _recurrent(module: nn.RNNBase | nn.RNNCellBase) -> Iterable[Piece]:
-    """Each gate's matrices."""
-    kind = kind_of(module).__name__
-    gates = GATES.get(str(getattr(module, "mode", kind)), ("",))
-    for parameter, _ in _parameters_before(module):
-        if not parameter.startswith("weight"):
-            continue
-        bias = parameter.replace("weight", "bias", 1)
-        bias = bias if hasattr(module, bias) and getattr(module, "bias", True) else None
-        if "_hr_" in parameter:  # a projection, which has no gates
-            yield Piece(parameter, parameter)
-            continue
-        size = module.hidden_size
-        for number, gate in enumerate(gates):
-            suffix = ".".join(filter(None, (parameter, gate)))
-            yield Piece(parameter, suffix, number * size, (number + 1) * size, bias)
-
-
-def _parameters_before(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Its own parameters by the names that they had before any parametrisation."""
-    own = dict(module.named_parameters(recurse=False))
-    parametrized = list(getattr(module, "parametrizations", {}))
-    for name in [*own, *parametrized]:
-        yield name, stored_parameter(module, name)
-
-
-def _stacked(module: nn.Module) -> Iterable[Piece]:
-    """Experts: a matrix for each in tensors of three dimensions."""
-    for name, tensor in _parameters_before(module):
-        if tensor.dim() == 3:
-            shape = tuple(tensor.shape[1:])
-            for number in range(len(tensor)):
-                yield Piece(name, f"{name}.{number}", number, number + 1, shape=shape)
-
-
-def _router(module: nn.Module) -> Iterable[Piece]:
-    weight = dict(_parameters_before(module)).get("weight")
-    if weight is not None and weight.dim() == 2:
-        yield Piece("weight")
-
-
-GATES = {
-    "LSTM": ("i", "f", "g", "o"),
-    "GRU": ("r", "z", "n"),
-    "LSTMCell": ("i", "f", "g", "o"),
-    "GRUCell": ("r", "z", "n"),
-}
-RULES: dict[type, Rule] = {
-    **dict.fromkeys(get_args(WeightLayer), _whole),
-    nn.Bilinear: _bilinear,
-    nn.MultiheadAttention: _attention,
-    **dict.fromkeys((nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell), _recurrent),
-}
-BUILT_IN_RULES = tuple(RULES.values())
-# By the end of the name of a class.
-TRANSFORMERS: dict[str, Rule] = {"Conv1D": _whole, "Experts": _stacked, "Router": _router}

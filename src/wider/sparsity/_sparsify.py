@@ -15,14 +15,12 @@ from wider.errors import InputError
 from wider.native import SparseLayer
 from wider.randomness import stream
 from wider.sparsity._allocation import Allocation, allocate
-from wider.sparsity._count import count_weights
-from wider.sparsity._layers import tied_tensors
 from wider.sparsity._mask import Mask
 from wider.sparsity._masked import put_mask, scale_up, scaled_tensors
-from wider.sparsity._matrices import EXCLUDED, Matrix, every_matrix, matrices
+from wider.sparsity._matrices import EXCLUDED, Matrix, every_matrix, matrices, tied_tensors
 from wider.sparsity._matrices import exclude as leave_out
 from wider.sparsity._pattern import Pattern, draw_mask
-from wider.sparsity._summary import uncounted
+from wider.sparsity._summary import count_weights, uncounted
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 LITTLE = 0.01  # of a net that may be uncounted without a word

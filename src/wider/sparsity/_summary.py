@@ -1,27 +1,28 @@
-"""Every trainable tensor of a net: counted, or why not."""
+"""Exact numbers of weights, and every trainable tensor of a net: counted, or why not."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import nn
 from torch.nn.utils import parametrize
 
+from wider.errors import InputError
 from wider.inputs import Inputs
 from wider.native import SparseLayer
+from wider.sparsity._mask import mask_of, parametrizations_of
 from wider.sparsity._matrices import (
     Matrix,
     embeddings,
     every_matrix,
     is_excluded,
     is_left_out,
-    mask_of,
     matrices,
-    parametrizations_of,
 )
 from wider.sparsity._multiply_adds import arithmetic
 from wider.sparsity._weights_in_memory import Place
+from wider.text import aligned
 
 Kind = Literal["weights", "excluded", "embedding", "not known"]
 WORDS: dict[Kind, str] = {
@@ -35,6 +36,44 @@ BESIDE: dict[Kind, str] = {
     "excluded": "left out by name",
     "not known": "in tensors that no rule covers",
 }
+
+
+def count_weights(module: nn.Module) -> int:
+    """The exact number of weights that are trainable and not masked.
+
+    Weights are the entries of matrices: of linear, bilinear and (transposed) convolutional layers,
+    of attention's projections, of recurrent layers' gates; see `wider.sparsity.matrices`. Biases,
+    normalisation parameters and embeddings are not counted, nor is what was excluded. Tied weights
+    count once. Masked and native layers are counted alike.
+
+    Args:
+        module: any module.
+
+    Returns:
+        The number of weights.
+    """
+    return sum(layer.kept for layer in _counted(module).values())
+
+
+def connectivity(module: nn.Module) -> dict[str, float]:
+    """The part of its weights that each layer keeps.
+
+    Args:
+        module: any module with at least one weight layer.
+
+    Returns:
+        {name of the matrix, which is its layer's where that has one: kept weights / weights of the
+        dense one}, with the whole net's under "".
+
+    Raises:
+        InputError: the net has no weight layer.
+    """
+    layers = _counted(module)
+    if not layers:
+        raise InputError("the net has no trainable weights to speak of")
+    kept = sum(layer.kept for layer in layers.values())
+    size = sum(layer.size for layer in layers.values())
+    return {name: layer.kept / layer.size for name, layer in layers.items()} | {"": kept / size}
 
 
 @dataclass(frozen=True)
@@ -93,11 +132,7 @@ class Summary:
 
     def __str__(self) -> str:
         rows = [self._header(), *map(self._row, self.tensors)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = aligned(rows)
         beside = [
             f"{self.total(kind):,} {words}" for kind, words in BESIDE.items() if self.total(kind)
         ]
@@ -262,4 +297,27 @@ def _bare_tensors(module: nn.Module) -> dict[str, list[tuple[Place, TensorSummar
             size = parameter.numel()
             bare = TensorSummary(full, kind, shape, size, size, "dense")
             found.setdefault(name, []).append(((id(parameter), 0), bare))
+    return found
+
+
+class _Counted(NamedTuple):
+    kept: int
+    size: int
+
+
+def _counted(module: nn.Module) -> dict[str, _Counted]:
+    """The layers with trainable weights in the order of the module; tied ones once."""
+    by_module: dict[nn.Module, list[Matrix]] = {}
+    for matrix in matrices(module).values():
+        by_module.setdefault(matrix.module, []).append(matrix)
+    found = {}
+    for name, part in module.named_modules():
+        if (
+            isinstance(part, SparseLayer)
+            and part.values.requires_grad
+            and not is_left_out(part, "")
+        ):
+            found[name] = _Counted(part.num_weights, part.shape.numel())
+        for matrix in by_module.get(part, ()):
+            found[matrix.name] = _Counted(matrix.kept, matrix.size)
     return found

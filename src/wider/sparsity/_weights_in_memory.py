@@ -8,7 +8,8 @@ from jaxtyping import Int32
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from wider.sparsity._matrices import Matrix, all_matrices, stored_parameter
+from wider.sparsity._mask import stored_parameter
+from wider.sparsity._matrices import Matrix, all_matrices
 
 Place = tuple[int, int]
 """Of a matrix or a parameter; see `Matrix.place`."""

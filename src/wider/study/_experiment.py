@@ -6,8 +6,8 @@ from functools import cached_property
 
 import pandas as pd
 
+from wider.catalogue import scale_in
 from wider.drawing import Drawing
-from wider.errors import InputError
 from wider.evidence import Claim
 from wider.runs import RunSpec
 
@@ -94,9 +94,4 @@ class Experiment:
         Raises:
             InputError: the experiment does not have it.
         """
-        if name is None:
-            name = next(iter(self.scales)) if len(self.scales) == 1 else "laptop"
-        if name not in self.scales:
-            known = ", ".join(self.scales)
-            raise InputError(f"{self.name} has no scale {name!r}; use one of: {known}")
-        return self.scales[name]
+        return scale_in(self.scales, name, experiment=self.name)

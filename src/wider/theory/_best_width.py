@@ -1,19 +1,21 @@
-"""The best width, predicted from the data alone."""
+"""The best width, and the best connectivity of the last layer, predicted from the data alone."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Num
 from scipy.special import stdtrit
 from torch import Tensor
 
 from wider.errors import InputError
 from wider.sparsity import Allocation
-from wider.theory._check import check_at_least
+from wider.theory._check import check_at_least, check_connectivity
 from wider.theory._mean_distance import (
     MASK_BATCHES,
+    Cell,
+    Distances,
     MeanDistance,
     cell,
     draw_pairs,
@@ -32,9 +34,10 @@ class Advice:
     Attributes:
         width: with the smallest mean distance. The first or the last of the widths asked for is
             no minimum: the best one may lie beyond.
-        distances: one row per width. `hidden_connectivity` and `output_connectivity` are the
-            layers' own. `distance` is the mean over the pairs and the sum of `variance` and
-            `squared_bias`; `standard_error` is its own, over the choice of pairs and of masks.
+        distances: an entry for each width in every column. `hidden_connectivity` and
+            `output_connectivity` are the layers' own. `distance` is the mean over the pairs and the
+            sum of `variance` and `squared_bias`; `standard_error` is its own, over the choice of
+            pairs and of masks.
             `theorem_1` is the distance as the paper has it, the last layer's mask integrated out,
             and `equation_6` the paper's closed form, which takes independent N(0, 1) inputs for
             granted.
@@ -46,7 +49,7 @@ class Advice:
     """
 
     width: int
-    distances: pd.DataFrame
+    distances: Distances
     indistinguishable: tuple[int, ...]
     within_5_percent: tuple[int, ...]
     num_pairs: int
@@ -104,8 +107,73 @@ def best_width(
     return _advice(mean_distances(first, second, cells, num_masks=num_masks, seed=seed))
 
 
+def connectivity_grid(
+    x: Num[Tensor, "images *features"],
+    *,
+    base_width: int,
+    widths: Sequence[int],
+    output_connectivities: Sequence[float],
+    num_classes: int,
+    num_pairs: int = 5000,
+    num_masks: int = 512,
+    seed: int = 0,
+) -> Distances:
+    """The mean distance at every width and last layer's connectivity, as Figure 4 has accuracies.
+
+    All nets have the number of weights of the base width; the hidden layer gets what the last
+    layer leaves.
+
+    Args:
+        x: images or other inputs, scaled as they will be for training.
+        base_width: width of the dense net with the same number of weights.
+        widths: of the hidden layer.
+        output_connectivities: of the last layer.
+        num_classes: outputs of the net.
+        num_pairs: as in `best_width`.
+        num_masks: as in `best_width`.
+        seed: of pairs and masks.
+
+    Returns:
+        An entry for each net that the number of weights allows, with the columns of
+        `Advice.distances` and, first, `asked`: the last layer's connectivity as asked for, which
+        whole weights can miss a little.
+
+    Raises:
+        InputError: a number is out of range or not finite, or no net is possible.
+    """
+    check_at_least(1, base_width=base_width, num_classes=num_classes)
+    first, second = draw_pairs(x, num_pairs, seed=seed)
+    cells: dict[tuple[float, int], Cell] = {}
+    for width, asked in itertools.product(widths, output_connectivities):
+        check_at_least(1, width=width)
+        check_connectivity(output_connectivity=asked)
+        try:
+            cells[asked, width] = cell(
+                width,
+                base_width=base_width,
+                num_features=first.shape[1],
+                num_classes=num_classes,
+                allocation={"output": float(asked)},
+            )
+        except InputError:  # a corner of the grid that the budget does not allow
+            continue
+    if not cells:
+        raise InputError(
+            f"no width of {list(widths)} can have the weights of base width {base_width} with the "
+            f"last layer at any connectivity of {list(output_connectivities)}: use widths from the "
+            "base width up, and 1.0 for the base width"
+        )
+    estimates = mean_distances(first, second, list(cells.values()), num_masks=num_masks, seed=seed)
+    return Distances(
+        [
+            {"asked": asked, **estimate.row}
+            for (asked, _), estimate in zip(cells, estimates, strict=True)
+        ]
+    )
+
+
 def _advice(estimates: list[MeanDistance]) -> Advice:
-    table = pd.DataFrame([estimate.row for estimate in estimates])
+    table = Distances([estimate.row for estimate in estimates])
     best = int(table["distance"].argmin())
     # One degree of freedom less than batches, for all the error: more than enough.
     quantile = stdtrit(MASK_BATCHES - 1, (1 + CONFIDENCE) / 2)

@@ -11,8 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from wider.errors import InputError
 from wider.inputs import Inputs, attention_by_modules, described, with_tensors
-from wider.theory._examples import Examples
-from wider.theory._rows import Rows, feature_rows, jacobian_rows, output_of
+from wider.theory._rows import Examples, Rows, feature_rows, jacobian_rows, output_of
 
 KernelKind = Literal["conjugate", "tangent"]
 

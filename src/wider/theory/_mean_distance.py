@@ -1,8 +1,8 @@
 """Mean distances over random pairs of images, for nets of one number of weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,14 +10,48 @@ from jaxtyping import Float64, Num
 from torch import Tensor
 
 from wider.errors import InputError
+from wider.extras import imported
 from wider.randomness import stream
 from wider.sparsity import Allocation, allocate
 from wider.theory._approximate import approximate_kernel_distance
 from wider.theory._check import check_at_least, check_vectors
-from wider.theory._kernel_distance import distance_of
-from wider.theory._mask_moments import mask_moments
+from wider.theory._kernel_distance import distance_of, mask_moments
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MASK_BATCHES = 16
+
+
+class Distances(Mapping[str, Num[np.ndarray, " nets"]]):
+    """Mean distances of several nets: columns by name, with an entry for each net.
+
+    Args:
+        rows: of each net, its entries by column.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    def __getitem__(self, column: str) -> Num[np.ndarray, " nets"]:
+        return self._columns[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __repr__(self) -> str:
+        return f"Distances({self._columns})"
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The same as a table of pandas, with a row for each net.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return imported("pandas", extra="study").DataFrame(self._columns)
 
 
 @dataclass(frozen=True)

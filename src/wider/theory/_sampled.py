@@ -10,8 +10,8 @@ from torch import Generator, Tensor
 
 from wider.errors import InputError
 from wider.randomness import stream
-from wider.theory._arc_cosine import arc_cosine
 from wider.theory._check import check_at_least, check_connectivity, check_pairs
+from wider.theory._infinite_width import arc_cosine
 
 TILE_ROWS = 1024  # pairs and hidden units that are worked on at once
 

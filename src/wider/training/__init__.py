@@ -1,5 +1,9 @@
 """From a model, data and a recipe to a history."""
 
+from wider.extras import need
+
+need("study")
+
 from wider.training._choice import pays_natively, trainer_for
 from wider.training._distributed import ALONE, Processes, is_first_process, joined_processes
 from wider.training._engine import Engine

@@ -1,16 +1,13 @@
 """A net with its loss."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from wider.fields import Precision
 from wider.tasks import Task
 from wider.training._metrics import ACCURACY, Metric, Outcome, num_recognised
 from wider.training._objectives import Objective
-
-Precision = Literal["float32", "bfloat16"]
 
 Sums = tuple[Float[Tensor, ""], ...]
 """Over some examples: the loss; how many are recognised, NaN where nothing is; and the metric,

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from rich import progress
 from rich.console import Console
 
+from wider.console import messages
 from wider.data._columns import SPLITS
 from wider.data._names import KNOWN, check_name
 from wider.data._sources import Source, folder_source, hub_source
@@ -41,7 +42,7 @@ from wider.data.images._shards import (
 )
 from wider.errors import InputError
 from wider.files import write_whole
-from wider.text import messages, shown
+from wider.text import shown
 from wider.workers import LostWorkerError, in_workers
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ def advice_chart(advice: Advice, subtitle: list[str]) -> Drawing:
         advice: what is drawn.
         subtitle: data, normalisation and number of weights.
     """
-    distances = advice.distances
+    distances = advice.distances.to_frame()
     widths = distances["width"].tolist()
     long = distances.melt(
         id_vars=["width"], value_vars=list(LINES), var_name="kind", value_name="value"

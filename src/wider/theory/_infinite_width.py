@@ -1,12 +1,41 @@
-"""Kernels of dense, infinitely wide ReLU nets of any depth."""
+"""Kernels of dense, infinitely wide ReLU nets, in closed form."""
 
 import math
 from typing import NamedTuple
 
-from jaxtyping import Float, Float64
+import torch
+from jaxtyping import Float, Float64, Num
 from torch import Tensor
 
 from wider.errors import InputError
+from wider.theory._check import check_vectors
+
+
+def relu_kernel(
+    x: Num[Tensor, "rows features"], y: Num[Tensor, "columns features"]
+) -> Float64[Tensor, "rows columns"]:
+    """The Gaussian-process kernel of an infinitely wide, dense ReLU net with one hidden layer.
+
+    K_inf(x, y) = E[relu(u.x) relu(u.y)] / d with u ~ N(0, I), in NTK parametrisation without
+    biases; K_inf(x, x) = |x|^2 / (2 d).
+
+    Args:
+        x: input vectors.
+        y: input vectors of the same length d.
+
+    Returns:
+        The kernel of each row of x with each row of y, in 64 bits.
+
+    Raises:
+        InputError: the vectors differ in length, or a number is not finite.
+
+    Source:
+        Cho & Saul 2009, Section 2.1; Golubeva et al. 2021, Section 3.
+    """
+    check_vectors(x=x, y=y)
+    x, y = x.to(torch.float64), y.to(torch.float64)
+    squares_x, squares_y = x.square().sum(dim=1), y.square().sum(dim=1)
+    return arc_cosine(squares_x[:, None], squares_y, x @ y.T).second / x.shape[1]
 
 
 class DeepKernels(NamedTuple):
@@ -77,6 +106,49 @@ def deep_relu_kernels(
         conjugate = scale * cosine
         tangent = conjugate + weight_variance * (math.pi - angle) / (2 * math.pi) * tangent
     return DeepKernels(conjugate, tangent)
+
+
+class ArcCosine(NamedTuple):
+    """Means over u ~ N(0, I) for each pair of vectors x, y; both are 0 where a vector is 0.
+
+    Attributes:
+        second: E[relu(u.x) relu(u.y)].
+        fourth: E[relu(u.x)^2 relu(u.y)^2].
+    """
+
+    second: Float64[Tensor, "*pairs"]
+    fourth: Float64[Tensor, "*pairs"]
+
+
+def arc_cosine(
+    xx: Float64[Tensor, "*pairs"], yy: Float64[Tensor, "*pairs"], xy: Float64[Tensor, "*pairs"]
+) -> ArcCosine:
+    """The integrals in closed form: with t the angle between x and y,
+
+        second = |x| |y|     / (2 pi) (sin t + (pi - t) cos t)
+        fourth = |x|^2 |y|^2 / (2 pi) (3 sin t cos t + (pi - t) (1 + 2 cos^2 t))
+
+    Args:
+        xx: |x|^2.
+        yy: |y|^2; broadcast against the others.
+        xy: x.y.
+
+    Returns:
+        The means, accurate to rounding relative to |x| |y| and its square. The angle alone is not
+        near 0 and pi, but there its errors cancel, as the sine comes from the same cosine.
+
+    Source:
+        Cho & Saul 2009, Section 2.1; theirs are twice as large.
+    """
+    norms = xx.sqrt() * yy.sqrt()
+    # 0 / 0 where a vector is 0, where the angle does not matter; rounding can exceed 1.
+    cosine = (xy / norms).nan_to_num_(0.0).clamp_(-1, 1)
+    sine = (1 - cosine).mul_(1 + cosine).sqrt_()
+    rest = cosine.neg().acos_()  # pi - t, without the cancellation
+    second = (rest * cosine).add_(sine).clamp_min_(0).mul_(norms).div_(2 * math.pi)
+    fourth = rest.mul_((cosine * cosine).mul_(2).add_(1)).add_(sine.mul_(cosine), alpha=3)
+    fourth.clamp_min_(0).mul_(norms.square_()).div_(2 * math.pi)
+    return ArcCosine(second, fourth)
 
 
 def _check(x: Tensor, y: Tensor, depth: int, weight_variance: float) -> None:
