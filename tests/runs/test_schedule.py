@@ -236,7 +236,7 @@ def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, mon
             (folder / ".ipynb_checkpoints").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wider.runs._schedule._outcomes", interrupted)
+    monkeypatch.setattr("wider.runs._dispatch._all_trained", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_missing(specs, store, console=console)
     left = {path.name for path in store.path.glob("*/.*")}
@@ -246,5 +246,5 @@ def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, mon
 def test_the_processes_of_torchrun_are_the_jobs(store, spec, monkeypatch):
     two = nullcontext(Processes(rank=0, count=2))
     monkeypatch.setattr("wider.runs._schedule.joined_processes", lambda _: two)
-    with pytest.raises(InputError, match=r"jobs is 2, but torchrun's 2 processes .*: use 1"):
+    with pytest.raises(InputError, match=r"jobs is 2, but torchrun's 2 processes .*: use 'serial' and 1"):
         train_missing([spec], store, jobs=2)

@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from wider.workers import in_workers
+from wider.executors import in_workers
 
 Findings = dict[str, float]
 

@@ -22,6 +22,8 @@ def sweep(
     device: Literal["cpu", "cuda"] = "cpu",
     precision: Precision = "float32",
     jobs: int = 1,
+    executor: str | None = None,
+    address: str | None = None,
 ) -> str | None:
     """Trains what the store lacks of a study of your own, and prints its means over seeds.
 
@@ -32,13 +34,23 @@ def sweep(
         data_dir: folder of datasets; see `wider run --help`.
         device: where to train.
         precision: of products; see `wider run --help`.
-        jobs: worker processes; see `wider run --help`.
+        jobs: runs at a time; see `wider run --help`.
+        executor: that runs them; see `wider run --help`.
+        address: of the cluster; see `wider run --help`.
     """
     look_in(study.parent)
     asked = read_study(study)
     check_nets(asked.specs, data_dir=data_dir)
-    where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
-    runs = train_missing(asked.specs, Store(store), **where)
+    runs = train_missing(
+        asked.specs,
+        Store(store),
+        data_dir=data_dir,
+        device=device,
+        precision=precision,
+        jobs=jobs,
+        executor=executor,
+        address=address,
+    )
     if is_first_process():
         console().print(asked.title)
         for words in dict.fromkeys(_judged(run) for run in runs):

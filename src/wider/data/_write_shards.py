@@ -31,9 +31,9 @@ from wider.data._reencode import ENCODING, RULE
 from wider.data._shards import Plan, described, plans, write_shard
 from wider.data._sources import Source, folder_source, hub_source
 from wider.errors import InputError
+from wider.executors import LostWorkerError, in_workers
 from wider.files import write_whole
 from wider.text import messages, shown
-from wider.workers import LostWorkerError, in_workers
 
 if TYPE_CHECKING:
     from datasets import Dataset
