@@ -246,5 +246,7 @@ def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, mon
 def test_the_processes_of_torchrun_are_the_jobs(store, spec, monkeypatch):
     two = nullcontext(Processes(rank=0, count=2))
     monkeypatch.setattr("wider.runs._schedule.joined_processes", lambda _: two)
-    with pytest.raises(InputError, match=r"jobs is 2, but torchrun's 2 processes .*: use 'serial' and 1"):
+    with pytest.raises(
+        InputError, match=r"jobs is 2, but torchrun's 2 processes .*: use 'serial' and 1"
+    ):
         train_missing([spec], store, jobs=2)
