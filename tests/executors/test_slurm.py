@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from tests.executors import fake_slurm
 from tests.executors.contract import Contract, Make
+from tests.executors.training import assert_same_as_serial, spec, trained
 
 from wider.errors import InputError
 from wider.executors import EXECUTORS, LostWorkerError
+from wider.runs import Store
 
 submitit = pytest.importorskip("submitit")
 
@@ -91,3 +93,11 @@ def test_where_there_is_no_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="no SLURM here"):
         EXECUTORS.find("slurm")()
+
+
+def test_runs_are_those_of_one_process(commands: Path, tmp_path: Path):
+    specs, store = [spec(seed) for seed in (2, 0)], Store(tmp_path / "store")
+    runs = trained(specs, store, executor="slurm", jobs=2)
+    assert_same_as_serial(specs, store, runs, tmp_path)
+    assert {run.result.provenance.executor for run in runs} == {"slurm"}
+    assert not list(store.path.glob("slurm-*"))
