@@ -1,9 +1,12 @@
 """What holds of every executor. Tasks are expressions, so that nothing slow is imported."""
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
+import psutil
 import pytest
 
 from wider.executors import Executor
@@ -19,12 +22,20 @@ class Contract:
         assert sorted(found) == [1, 1, 2, 6, 24]
         assert list(make(1).map(math.factorial, [])) == []
 
-    def test_tasks_are_taken_as_they_are_needed_and_closed_all_ends(self, make: Make):
-        taken = []
-        tasks = (taken.append(number) or number for number in range(9))
-        with closing(make(2).map(math.factorial, tasks)) as found:
-            assert next(found) in (1, 2)
-        assert len(taken) <= 4
+    def test_closed_early_nothing_runs_on(self, make: Make, tmp_path: Path):
+        told = tmp_path / "process"
+        write = f"__import__('pathlib').Path({str(told)!r}).write_text"
+        long = f"{write}(str(__import__('os').getpid())) and __import__('time').sleep(600)"
+        with closing(make(2).map(eval, ["1", long])) as found:
+            assert next(found) == 1
+            self.wait_for(lambda: told.exists() and told.read_text())
+        self.wait_for(lambda: not psutil.pid_exists(int(told.read_text())))
+
+    def wait_for(self, condition: Callable[[], object]):
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def test_an_error_comes_back_with_its_place(self, make: Make):
         with pytest.raises(ZeroDivisionError) as caught:

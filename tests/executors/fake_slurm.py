@@ -47,7 +47,6 @@ def controller(folder: Path, job: str, script: str) -> None:
                 (folder / f"{name}.state").write_text(state)
                 del running[name]
         time.sleep(0.02)
-    (folder / f"{job}.done").touch()
 
 
 def _started(name: str, script: str) -> subprocess.Popen[bytes]:

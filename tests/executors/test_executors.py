@@ -1,6 +1,8 @@
 """What is asked of executors by name, and the two of every machine."""
 
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tests.executors.contract import Contract, Make
@@ -14,6 +16,13 @@ class TestSerial(Contract):
     @pytest.fixture
     def make(self) -> Make:
         return lambda _: Serial()
+
+    def test_closed_early_nothing_runs_on(self, make: Make, tmp_path: Path):  # noqa: ARG002
+        """The next task has not begun."""
+        begun = []
+        with closing(make(1).map(begun.append, [1, 2])) as found:
+            next(found)
+        assert begun == [1]
 
     def test_an_error_comes_back_with_its_place(self, make: Make):
         with pytest.raises(ZeroDivisionError):

@@ -36,7 +36,6 @@ class Ray(Executor):
 
     The address is that of a cluster to which this machine belongs: HOST:PORT of its head, or "auto"
     for the one that runs here. Without an address a Ray is started for these tasks, and ended.
-    Where the program has connected to one before, that is used, and left.
     """
 
     has_address = True
@@ -66,27 +65,26 @@ class Ray(Executor):
                 max_retries=RETRIES,
                 runtime_env={"env_vars": ONE_THREAD},
             )(answer)
-            running = set()
-            try:
-                for task in chain(first, islice(waiting, self.jobs - 1)):
+            running = {
+                remote.remote(packed(function, task))
+                for task in chain(first, islice(waiting, self.jobs - 1))
+            }
+            while running:
+                (done,), _ = ray.wait(list(running), num_returns=1)
+                running.remove(done)
+                result = opened(_got(ray, done))
+                for task in islice(waiting, 1):
                     running.add(remote.remote(packed(function, task)))
-                while running:
-                    (done,), _ = ray.wait(list(running), num_returns=1)
-                    result = opened(_got(ray, done))
-                    running.remove(done)
-                    for task in islice(waiting, 1):
-                        running.add(remote.remote(packed(function, task)))
-                    yield result
-            finally:
-                for reference in running:
-                    ray.cancel(reference, force=True)
+                yield result
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         ray = _ray()
         if ray.is_initialized():
-            yield ray
-            return
+            raise InputError(
+                "this program is connected to Ray already, and what it runs there could not be "
+                "told from the tasks here: call ray.shutdown() before"
+            )
         where: dict[str, Any] = {"address": self.address}
         if self.address is None:
             where = {"address": "local", "num_cpus": self.jobs, "include_dashboard": False}
@@ -97,6 +95,7 @@ class Ray(Executor):
                 _connect(ray, where)
             yield ray
         finally:
+            # Tasks end with it. To cancel one that ends by itself aborts this process (Ray 2.60).
             ray.shutdown()
 
 
