@@ -70,6 +70,12 @@ class TestContract(Contract):
             list(make(1).map(eval, [KILL]))
 
 
+def test_a_cluster_without_a_gpu_is_told_of(cluster: Any):
+    executor = EXECUTORS.find("ray")(address=cluster.address, needs_gpu=True)
+    with pytest.raises(UserWarning, match="no GPU now: runs wait"):  # an error, in tests
+        list(executor.map(abs, [1]))
+
+
 def test_a_node_that_is_killed_loses_nothing(cluster: Any, tmp_path: Path):
     specs, store = [spec(seed, epochs=100) for seed in range(6)], Store(tmp_path / "store")
     first: dict[Path, int] = {}

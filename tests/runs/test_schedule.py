@@ -92,6 +92,8 @@ def test_two_workers_give_the_numbers_of_one(tmp_path, make_spec, console, numbe
     assert [run.spec for run in together] == specs
     assert [numbers(two, run) for run in together] == [numbers(one, run) for run in alone]
     assert {run.result.provenance.threads for run in together} == {1}
+    assert {run.result.provenance.executor for run in alone} == {"serial"}
+    assert {run.result.provenance.executor for run in together} == {"processes"}
     lines = written(console).splitlines()
     assert len(lines) == 4
     assert {line.split(": ")[0][5:] for line in lines[1:]} == {spec.title for spec in specs}

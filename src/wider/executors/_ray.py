@@ -3,9 +3,11 @@
 import logging
 import signal
 import socket
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from itertools import chain, islice
 from typing import Any
 
@@ -93,7 +95,10 @@ class Ray(Executor):
         try:
             with _own_sigterm():
                 _connect(ray, where)
-            yield ray
+            if self.needs_gpu and not ray.cluster_resources().get("GPU"):
+                warnings.warn("Ray has no GPU now: runs wait until it has", stacklevel=2)
+            with redirect_stdout(sys.stderr):  # Ray prints there what becomes of its nodes
+                yield ray
         finally:
             # Tasks end with it. To cancel one that ends by itself aborts this process (Ray 2.60).
             ray.shutdown()
