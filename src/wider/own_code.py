@@ -84,6 +84,24 @@ def source_digest(names: Sequence[str]) -> str | None:
     return digest.hexdigest()
 
 
+def source_files(names: Sequence[str]) -> dict[str, bytes]:
+    """The files that `source_digest` covers, but for compiled ones and installed packages.
+
+    Args:
+        names: each `module:name`.
+
+    Returns:
+        Their contents, by their names from the folder that they are imported from.
+    """
+    modules = sorted({_parts(name)[0] for name in names})
+    return {
+        relative: path.read_bytes()
+        for module in modules
+        for relative, path in _sources(module).items()
+        if relative.endswith(".py")
+    }
+
+
 def _parts(name: str) -> tuple[str, str]:
     module, _, attribute = name.partition(SEPARATOR)
     parts = [*module.split("."), *attribute.split(".")]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tyro
 
-from wider import workers
+from wider import executors
 from wider.bench import SUITES, read_table
 from wider.cli._bench import bench
 from wider.errors import InputError
@@ -17,7 +17,7 @@ from .tiny import TINY, in_this_process
 def tiny_suites(monkeypatch: pytest.MonkeyPatch) -> None:
     for suite in TINY:
         monkeypatch.setitem(SUITES, suite.name, suite)
-    monkeypatch.setattr(workers, "in_workers", in_this_process)
+    monkeypatch.setattr(executors, "in_workers", in_this_process)
 
 
 def call(*arguments: object) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from wider import workers
+from wider import executors
 from wider.bench import Case, Peer, first_step, run_suite
 
 from .tiny import TINY, small_net
@@ -34,7 +34,7 @@ def test_each_net_is_measured_in_processes_of_its_own(monkeypatch: pytest.Monkey
         assert (len(threads), jobs) == (1, 2)  # one job would be done in this process
         return map(run, threads)
 
-    monkeypatch.setattr(workers, "in_workers", in_workers)
+    monkeypatch.setattr(executors, "in_workers", in_workers)
     peers = [peer("native", 1.0), peer("masked PyTorch", 3.0)]
     suite = replace(SUITE, cases=[Case({"net": "small"}, lambda: peers)])
     table = run_suite(suite, threads=2, repetitions=7)

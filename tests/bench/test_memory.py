@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from wider import workers
+from wider import executors
 from wider.bench import Case, MemorySuite, Peer, resnet, run_suite, training_memory
 
 from .tiny import SMALL, in_this_process
@@ -66,7 +66,7 @@ def test_a_process_for_each_peer_and_repetition_up_to_three(monkeypatch: pytest.
     def in_workers(_, threads: list[int], *, jobs: int) -> list[dict[str, float]]:
         return [{"peak_bytes": next(peaks), "used": number} for number in threads]
 
-    monkeypatch.setattr(workers, "in_workers", in_workers)
+    monkeypatch.setattr(executors, "in_workers", in_workers)
     suite = suite_of(Peer("native", where), Peer("masked PyTorch", where, max_threads=1))
     rows = suite.rows(*suite.cases, threads=2, repetitions=7)
     assert [row["repetitions"] for row in rows] == [3, 3]
@@ -76,7 +76,7 @@ def test_a_process_for_each_peer_and_repetition_up_to_three(monkeypatch: pytest.
 
 
 def test_a_native_net_is_smaller_in_memory_and_on_disk(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(workers, "in_workers", in_this_process)
+    monkeypatch.setattr(executors, "in_workers", in_this_process)
     table = run_suite(resnet.memory_suite(widths=(4,), **SMALL), threads=1, repetitions=1)
     assert table["peer"].tolist() == ["native", "masked PyTorch"]
     sizes = {"parameter_bytes", "optimiser_bytes", "file_bytes"}

@@ -30,7 +30,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children() if "wider.workers" in " ".join(child.cmdline())]
+    return [child for child in process.children() if "wider.executors" in " ".join(child.cmdline())]
 
 
 def is_alive(process: psutil.Process) -> bool:

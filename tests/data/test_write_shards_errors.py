@@ -14,7 +14,7 @@ import pytest
 
 from wider.data import KNOWN, load, load_large, write_shards
 from wider.errors import InputError
-from wider.workers import LostWorkerError
+from wider.executors import LostWorkerError
 
 
 class Usage(NamedTuple):

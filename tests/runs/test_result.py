@@ -3,7 +3,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from wider.runs import BestEpoch, RunResult, summary_of
+from wider.runs import BestEpoch, Provenance, RunResult, summary_of
 from wider.training import Epoch, History
 
 NAN = math.nan
@@ -86,3 +86,12 @@ def test_frozen_and_closed():
         best(1, 0.5).epoch = 2  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(ValidationError, match="train_accuracy"):
         BestEpoch.model_validate({"epoch": 1, "test_accuracy": 0.5, "train_accuracy": 0.5})
+
+
+def test_a_result_of_before_executors_is_written_as_it_was(finished):
+    document = finished[1].result.provenance.model_dump()
+    assert document["executor"] == "serial"
+    del document["executor"]
+    before = Provenance.model_validate(document)
+    assert before.executor is None
+    assert before.model_dump() == document

@@ -91,6 +91,8 @@ def test_two_workers_give_the_numbers_of_one(tmp_path, make_spec, console, numbe
     assert [run.spec for run in together] == specs
     assert [numbers(two, run) for run in together] == [numbers(one, run) for run in alone]
     assert {run.result.provenance.threads for run in together} == {1}
+    assert {run.result.provenance.executor for run in alone} == {"serial"}
+    assert {run.result.provenance.executor for run in together} == {"processes"}
     lines = written(console).splitlines()
     assert len(lines) == 4
     assert {line.split(": ")[0][5:] for line in lines[1:]} == {spec.title for spec in specs}
@@ -235,7 +237,7 @@ def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, mon
             (folder / ".ipynb_checkpoints").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wider.runs._schedule._outcomes", interrupted)
+    monkeypatch.setattr("wider.runs._dispatch._all_trained", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_missing(specs, store, console=console)
     left = {path.name for path in store.path.glob("*/.*")}
@@ -245,5 +247,7 @@ def test_an_interrupt_leaves_no_unfinished_writes(store, make_spec, console, mon
 def test_the_processes_of_torchrun_are_the_jobs(store, spec, monkeypatch):
     two = nullcontext(Processes(rank=0, count=2))
     monkeypatch.setattr("wider.runs._schedule.joined_processes", lambda _: two)
-    with pytest.raises(InputError, match=r"jobs is 2, but torchrun's 2 processes .*: use 1"):
+    with pytest.raises(
+        InputError, match=r"jobs is 2, but torchrun's 2 processes .*: use 'serial' and 1"
+    ):
         train_missing([spec], store, jobs=2)

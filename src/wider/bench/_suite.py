@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from wider import native, workers
+from wider import executors, native
 from wider.drawing import Drawing
 from wider.errors import InputError
 from wider.runs import provenance
@@ -184,7 +184,7 @@ def in_fresh_process(run: Callable[[], dict[str, float]], threads: int) -> dict[
     For what can be measured only where nothing has happened yet.
     """
     # Two jobs, as one would be done in this process.
-    (findings,) = workers.in_workers(partial(_on_threads, run), [threads], jobs=2)
+    (findings,) = executors.in_workers(partial(_on_threads, run), [threads], jobs=2)
     return findings
 
 

@@ -77,6 +77,8 @@ def run(
     device: Literal["cpu", "cuda"] = "cpu",
     precision: Precision = "float32",
     jobs: int = 1,
+    executor: str | None = None,
+    address: str | None = None,
     datasets: tuple[str, ...] = (),
     known: Path | None = None,
     picture: Path | None = None,
@@ -91,7 +93,11 @@ def run(
             without it they are fetched from the Hugging Face hub.
         device: where to train.
         precision: of products; bfloat16 is faster on a GPU, and the weights stay float32.
-        jobs: worker processes; with more than one, each computes on one thread. Under torchrun, 1.
+        jobs: runs at a time; with more than one, each computes on one thread. Under torchrun, 1.
+        executor: that runs them: serial (this process), processes (of this machine), ray, slurm; by
+            default processes where there are several jobs, else serial.
+        address: of Ray, HOST:PORT of its head, or auto; without it a Ray is started here. Of SLURM,
+            the partition.
         datasets: those of the experiment to train on, if not all.
         known: folder of tables that `wider results --format csv` wrote; runs that they have are not
             trained again.
@@ -101,7 +107,14 @@ def run(
     _check_asked(experiment, scale, datasets)
     if picture is not None:
         wider.report.check_picture_file(picture)  # before anything is trained: that takes a while
-    where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
+    where = {
+        "data_dir": data_dir,
+        "device": device,
+        "precision": precision,
+        "jobs": jobs,
+        "executor": executor,
+        "address": address,
+    }
     section = _run(experiment, scale, store, datasets, known, **where)
     if wider.training.is_first_process():
         print_summary(section.summary)

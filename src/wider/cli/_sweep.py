@@ -24,6 +24,8 @@ def sweep(
     device: Literal["cpu", "cuda"] = "cpu",
     precision: Precision = "float32",
     jobs: int = 1,
+    executor: str | None = None,
+    address: str | None = None,
 ) -> str | None:
     """Trains what the store lacks of a study of your own, and prints its means over seeds.
 
@@ -34,13 +36,23 @@ def sweep(
         data_dir: folder of datasets; see `wider run --help`.
         device: where to train.
         precision: of products; see `wider run --help`.
-        jobs: worker processes; see `wider run --help`.
+        jobs: runs at a time; see `wider run --help`.
+        executor: that runs them; see `wider run --help`.
+        address: of the cluster; see `wider run --help`.
     """
     look_in(study.parent)
     asked = wider.runs.read_study(study)
     wider.runs.check_nets(asked.specs, data_dir=data_dir)
-    where = {"data_dir": data_dir, "device": device, "precision": precision, "jobs": jobs}
-    runs = wider.runs.train_missing(asked.specs, wider.runs.Store(store), **where)
+    runs = wider.runs.train_missing(
+        asked.specs,
+        wider.runs.Store(store),
+        data_dir=data_dir,
+        device=device,
+        precision=precision,
+        jobs=jobs,
+        executor=executor,
+        address=address,
+    )
     if wider.training.is_first_process():
         console().print(asked.title)
         for words in dict.fromkeys(_metric_of(run) for run in runs):

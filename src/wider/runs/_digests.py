@@ -36,7 +36,7 @@ class Digests(NamedTuple):
         Raises:
             InputError: the data are there, and cannot be read.
         """
-        return cls(digest_at_hand(spec.data, data_dir=data_dir), _code_now(spec))
+        return cls(digest_at_hand(spec.data, data_dir=data_dir), code_now(spec))
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Self:
@@ -73,8 +73,9 @@ class Digests(NamedTuple):
         ]
 
 
-def _code_now(spec: RunSpec) -> str | None:
+def code_now(spec: RunSpec) -> str | None:
+    """The digest of the user's own code; None where there is none, or not on this machine."""
     try:
         return source_digest(spec.own_code)
-    except InputError:  # it is not on this machine
+    except InputError:
         return None

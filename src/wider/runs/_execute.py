@@ -39,6 +39,7 @@ def execute(
     device: str = "cpu",
     precision: Precision = "float32",
     processes: Processes = ALONE,
+    executor: str = "serial",
     on_epoch: Callable[[Epoch], None] = lambda _: None,
     on_damage: Callable[[str], None] = lambda _: None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -60,6 +61,7 @@ def execute(
             a run that is there is found whatever it was trained in.
         processes: that train this run together. Each of them calls this; the first one writes, and
             all must see the store.
+        executor: that runs this, for the provenance; see `train_missing`.
         on_epoch: called after each epoch.
         on_damage: called with a sentence for each damaged run that is set aside, and each whose
             data or code were others than they are now.
@@ -75,8 +77,8 @@ def execute(
         filelock.Timeout: another process is training this run, and `wait` is False.
     """
     place = usable_device(device)
-    claimed = _claimed(spec, store, data_dir, processes=processes, say=on_damage, wait=wait)
-    with claimed as (run, checkpoint):
+    claim = claimed(spec, store, data_dir, processes=processes, say=on_damage, wait=wait)
+    with claim as (run, checkpoint):
         if run is not None:
             return run
         dataset = at_hand(spec.data, data_dir=data_dir)
@@ -102,7 +104,9 @@ def execute(
             **before,
             "measured": _together(measured_before, _measured(spec, model, data, "after")),
             "peak_memory": provenance.peak_memory(place),
-            "provenance": _provenance_of(dataset, digests, trainer, place, started),
+            "provenance": _provenance_of(
+                dataset, digests, trainer, place, started=started, executor=executor
+            ),
         }
         trained = Run(spec, _result_of(trainer, found), trainer.history)
         if processes.is_first:
@@ -149,25 +153,31 @@ def _together(before: dict[str, Numbers], after: dict[str, Numbers]) -> dict[str
 
 
 @contextmanager
-def _claimed(
+def claimed(
     spec: RunSpec,
     store: Store,
     data_dir: Path | None,
     *,
-    processes: Processes,
+    processes: Processes = ALONE,
     say: Callable[[str], None],
     wait: bool,
 ) -> Iterator[tuple[Run | None, dict[str, Tensor] | None]]:
-    """Keeps other commands off a run; gives the run where it is there, and its checkpoint."""
+    """Keeps other commands off a run; gives the run where it is there, and its checkpoint.
+
+    Arguments as in `execute`.
+
+    Raises:
+        filelock.Timeout: another process is training this run, and `wait` is False.
+    """
     if not processes.is_first:
         if not processes.told_by_first():
             raise Timeout(store.lock(spec).lock_file)
         yield store.read(spec), store.read_checkpoint(spec)
         return
     store.ensure_writable()
-    with ExitStack() as claimed:
+    with ExitStack() as claims:
         try:
-            claimed.enter_context(store.claimed(spec, wait=wait))
+            claims.enter_context(store.claimed(spec, wait=wait))
         except Timeout:
             processes.told_by_first(False)
             raise
@@ -250,7 +260,13 @@ def _prepared(dataset: Dataset, preprocessing: Preprocessing, device: torch.devi
 
 
 def _provenance_of(
-    dataset: Dataset, digests: Digests, trainer: Engine, device: torch.device, started: str
+    dataset: Dataset,
+    digests: Digests,
+    trainer: Engine,
+    device: torch.device,
+    *,
+    started: str,
+    executor: str,
 ) -> Provenance:
     return Provenance(
         started=started,
@@ -263,4 +279,5 @@ def _provenance_of(
         data_digest=dataset.digest,
         data_encoding=dataset.encoding,
         code_digest=digests.code,
+        executor=executor,
     )

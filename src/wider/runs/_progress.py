@@ -20,7 +20,8 @@ class Progress:
     """A bar with the time left on a terminal; one line per finished run elsewhere.
 
     What unfinished runs have done is read from their checkpoints in the store, so it needs no
-    channel to the workers, wherever they are.
+    channel to the workers, wherever they are; of machines that do not see the store, nothing is
+    known before a run is finished.
 
     Args:
         costs: {run: estimated seconds}, for the time left.

@@ -67,9 +67,10 @@ class Provenance(_Grown):
         data_digest: SHA-256 of the examples and what is to be said of them.
         data_encoding: file format of the stored examples.
         code_digest: SHA-256 of the source of the user's own code; None where there was none.
+        executor: by which it was run, such as "serial"; None where an earlier version did not say.
     """
 
-    later = ("code_digest",)
+    later = ("code_digest", "executor")
 
     started: str
     commit: str | None
@@ -81,6 +82,7 @@ class Provenance(_Grown):
     data_digest: str
     data_encoding: str
     code_digest: str | None = None
+    executor: str | None = None
 
 
 class RunResult(_Grown):

@@ -110,7 +110,6 @@ def read_spec(folder: Path, key: str) -> RunSpec | None:
 
 def write_run(folder: Path, run: Run, model: nn.Module) -> None:
     """Writes a finished run; arguments as in `Store.write`."""
-    check_folder(folder)
     spec, history = run.spec, run.history
     table = io.BytesIO()
     history.to_table().to_parquet(table, index=False)
@@ -121,15 +120,29 @@ def write_run(folder: Path, run: Run, model: nn.Module) -> None:
             {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
         ),
     }
-    for name, content in contents.items():
-        write_whole(folder / name, content)
     document = {
         "result": run.result.model_dump(mode="json"),
         "files": {name: digest(content) for name, content in contents.items()},
     }
     sealed = {**document, "seal": digest(json_bytes(document))}
-    write_whole(folder / RESULT, json_bytes(sealed))
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    write_files(folder, {**contents, RESULT: json_bytes(sealed)})
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """What is there of a run, finished or not, by the names of its files."""
+    check_folder(folder)
+    names = [name for name in (*FILES, CHECKPOINT, RESULT) if os.path.lexists(folder / name)]
+    return {name: _read(folder / name) for name in names}
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Writes what `files_of` gave, the result last; a finished run has no checkpoint."""
+    check_folder(folder)
+    for name in (*FILES, CHECKPOINT, RESULT):
+        if name in contents:
+            write_whole(folder / name, contents[name])
+    if RESULT in contents:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def write_checkpoint(

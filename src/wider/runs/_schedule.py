@@ -1,10 +1,7 @@
-"""Many runs, on several processes, with progress."""
+"""Many runs, by an executor, with progress."""
 
-import itertools
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,15 +11,16 @@ from rich.console import Console
 from wider.console import messages
 from wider.data import Dataset, Preprocessing, at_hand
 from wider.errors import InputError
+from wider.executors import EXECUTORS, Executor, default_executor
 from wider.runs._cost import estimated_seconds
 from wider.runs._digests import Digests
-from wider.runs._execute import execute, usable_device
+from wider.runs._dispatch import Conditions, outcomes
+from wider.runs._execute import usable_device
 from wider.runs._progress import Progress
 from wider.runs._run_files import Run
 from wider.runs._spec import RunSpec
 from wider.runs._store import Store
 from wider.training import Precision, Processes, joined_processes
-from wider.workers import in_workers
 
 TRIES = 3  # at training runs that vanish or are damaged meanwhile
 
@@ -35,6 +33,8 @@ def train_missing(
     device: str = "cpu",
     precision: Precision = "float32",
     jobs: int = 1,
+    executor: str | None = None,
+    address: str | None = None,
     console: Console | None = None,
 ) -> list[Run]:
     """Trains the runs that a store lacks, and returns all of them.
@@ -50,28 +50,36 @@ def train_missing(
         data_dir: the folder of datasets; see `wider.data.load`.
         device: "cpu" or "cuda".
         precision: of products; see `execute`.
-        jobs: worker processes; where there is more than one, each computes on one thread. One under
-            `torchrun`.
+        jobs: runs at a time; where it is not this process that trains them, each has one thread.
+            One under `torchrun`.
+        executor: that runs them: "serial" (in this process), "processes" (of this machine), "ray",
+            "slurm", or one of your own. By default processes where there are several jobs.
+        address: of the cluster, where the executor has one: HOST:PORT of Ray, without which a Ray
+            is started here; a partition of SLURM.
         console: where progress goes; standard error by default.
 
     Returns:
         The finished runs, in the order of `specs`.
 
     Raises:
-        InputError: the data, a net or the device do not exist, or a worker was killed.
+        InputError: the data, a net or the device do not exist, a worker was killed, or the executor
+            is not to be had.
     """
-    if jobs < 1:
-        raise InputError(f"jobs is {jobs}; use at least 1 worker process")
-    usable_device(device)
+    name = executor or default_executor(jobs)
+    runner = EXECUTORS.find(name)(
+        jobs=jobs, address=address, needs_gpu=device == "cuda", folder=store.path
+    )
+    if runner.is_here:
+        usable_device(device)
     with joined_processes(device) as processes:
-        if jobs > 1 and processes.count > 1:
+        if name != "serial" and processes.count > 1:
             raise InputError(
-                f"jobs is {jobs}, but torchrun's {processes.count} processes train each run "
-                "together: use 1, or leave torchrun out"
+                f"the executor is {name!r} and jobs is {jobs}, but torchrun's {processes.count} "
+                "processes train each run together: use 'serial' and 1, or leave torchrun out"
             )
         console = console or messages()
         shown = console if processes.is_first else Console(stderr=True, quiet=True)
-        arguments = _Arguments(store.path, data_dir, device, precision, processes)
+        conditions = Conditions(data_dir, device, precision, processes, name)
         wanted = _unique(specs)
         found, tries = _there(wanted, store, data_dir, processes), 0
         while missing := [spec for spec in wanted if spec.key not in found]:
@@ -81,7 +89,7 @@ def train_missing(
                     f"and are not in the store {store.path}: something removes or damages them, or "
                     "changes their data or code. Stop that and run the same command again"
                 )
-            _train_all(missing, store, arguments, jobs, console=shown, present=len(found))
+            _train_all(missing, store, conditions, runner, console=shown, present=len(found))
             found, tries = _there(wanted, store, data_dir, processes), tries + 1
     return [found[spec.key] for spec in specs]
 
@@ -123,51 +131,36 @@ def _there(
 def _train_all(
     missing: Sequence[RunSpec],
     store: Store,
-    arguments: "_Arguments",
-    jobs: int,
+    conditions: Conditions,
+    executor: Executor,
     *,
     console: Console,
     present: int,
 ) -> None:
-    if arguments.processes.is_first:
+    if conditions.processes.is_first:
         store.ensure_writable()  # before anything is trained
         store.discard_stale_locks()
-    costs = _costs(missing, arguments.data_dir, console)
+    costs = _costs(missing, conditions.data_dir, console)
     with Progress(costs, store, console=console, present=present) as progress:
-        elsewhere = _train(missing, arguments, jobs, progress, wait=False)
-        if elsewhere:
-            progress.say(_waiting(elsewhere, store))
-        # Other commands may have finished these by now; what they left is trained here.
-        _train(elsewhere, arguments, jobs, progress, wait=True)
-
-
-@dataclass(frozen=True)
-class _Arguments:
-    """What every worker needs, small enough to send."""
-
-    store_path: Path
-    data_dir: Path | None
-    device: str
-    precision: Precision
-    processes: Processes
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    spec: RunSpec
-    run: Run | None  # None: another process is training it
-    messages: tuple[str, ...]
+        while missing := _train(missing, store, conditions, executor, progress):
+            progress.say(_waiting(missing, store))
+            if conditions.processes.is_first:
+                with store.claimed(missing[0], wait=True):
+                    pass  # what others leave of these is trained here
 
 
 def _train(
-    specs: Sequence[RunSpec], arguments: _Arguments, jobs: int, progress: Progress, *, wait: bool
+    specs: Sequence[RunSpec],
+    store: Store,
+    conditions: Conditions,
+    executor: Executor,
+    progress: Progress,
 ) -> list[RunSpec]:
     """Trains specs and returns those that another process was training."""
     elsewhere = []
-    together = _in_one_worker(specs, arguments.device)
     try:
-        with closing(in_workers(partial(_outcomes, arguments, wait), together, jobs=jobs)) as found:
-            for outcome in itertools.chain.from_iterable(found):
+        with closing(outcomes(specs, store, conditions, executor)) as found:
+            for outcome in found:
                 for message in outcome.messages:
                     progress.say(message)
                 if outcome.run is None:
@@ -175,7 +168,7 @@ def _train(
                 else:
                     progress.finish(outcome.run)
     except BaseException:
-        _tidy(specs, Store(arguments.store_path))
+        _tidy(specs, store)
         raise
     return elsewhere
 
@@ -188,16 +181,6 @@ def _waiting(specs: Sequence[RunSpec], store: Store) -> str:
     return f"waiting for {specs[0].title}, which {who} trains{others}"
 
 
-def _in_one_worker(specs: Sequence[RunSpec], device: str) -> list[list[RunSpec]]:
-    """What goes to one worker at a time: on a GPU the seeds of a net, which is compiled once."""
-    if device == "cpu":
-        return [[spec] for spec in specs]
-    together: dict[str, list[RunSpec]] = {}
-    for spec in specs:
-        together.setdefault(spec.key_of_all_seeds, []).append(spec)
-    return list(together.values())
-
-
 def _tidy(specs: Sequence[RunSpec], store: Store) -> None:
     """Removes what workers that were killed in the middle of a write left."""
     for spec in specs:
@@ -207,28 +190,6 @@ def _tidy(specs: Sequence[RunSpec], store: Store) -> None:
                 store.claimed(spec, wait=False),
             ):  # unless another command writes
                 store.discard_unfinished_writes(spec)
-
-
-def _outcomes(arguments: _Arguments, wait: bool, specs: Sequence[RunSpec]) -> list[_Outcome]:
-    return [_outcome(spec, arguments, wait) for spec in specs]
-
-
-def _outcome(spec: RunSpec, arguments: _Arguments, wait: bool) -> _Outcome:
-    messages: list[str] = []
-    try:
-        run = execute(
-            spec,
-            Store(arguments.store_path),
-            data_dir=arguments.data_dir,
-            device=arguments.device,
-            precision=arguments.precision,
-            processes=arguments.processes,
-            on_damage=messages.append,
-            wait=wait,
-        )
-    except Timeout:
-        run = None
-    return _Outcome(spec, run, tuple(messages))
 
 
 def _costs(

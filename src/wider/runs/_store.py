@@ -212,6 +212,23 @@ class Store:
         """
         run_files.write_run(self.folder(run.spec), run, model)
 
+    def files(self, spec: RunSpec) -> dict[str, bytes]:
+        """What is there of a run, finished or not, to be sent to another store.
+
+        Raises:
+            DamagedRun: a file of it is no file.
+        """
+        return run_files.files_of(self.folder(spec))
+
+    def write_files(self, spec: RunSpec, contents: Mapping[str, bytes]) -> None:
+        """Adds what another store has of a run.
+
+        Args:
+            spec: the run.
+            contents: from `files`.
+        """
+        run_files.write_files(self.folder(spec), contents)
+
     def load_model(self, run: Run) -> nn.Module:
         """The trained net of a finished run, on the CPU."""
         model = run.spec.build(run.result.task)

@@ -41,9 +41,9 @@ from wider.data.images._shards import (
     write_shard,
 )
 from wider.errors import InputError
+from wider.executors import LostWorkerError, in_workers
 from wider.files import write_whole
 from wider.text import shown
-from wider.workers import LostWorkerError, in_workers
 
 if TYPE_CHECKING:
     from datasets import Dataset

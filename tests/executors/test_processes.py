@@ -14,13 +14,13 @@ import psutil
 import pytest
 
 from wider.errors import InputError
-from wider.workers import LostWorkerError, in_workers
+from wider.executors import LostWorkerError, in_workers
 
 PID = "__import__('os').getpid()"
 SLEEP = "__import__('time').sleep(600)"
 
 PARENT = f"""
-from wider.workers import in_workers
+from wider.executors import in_workers
 tasks = ["{PID}", "{PID}", "{SLEEP}", "exec('while True: pass')"]
 for pid in in_workers(eval, tasks, jobs=2):
     print(pid, flush=True)

@@ -1,78 +1,80 @@
-"""One function on many tasks, in several processes."""
+"""Processes of this machine, which live and die with the one that started them."""
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
 from wider.errors import InputError
-
-# Read by the libraries that compute when they are imported.
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+from wider.executors._executor import (
+    EXECUTORS,
+    GOES_ON,
+    ONE_THREAD,
+    Executor,
+    LostWorkerError,
+    Result,
+    Serial,
+    Task,
+    answer,
+    opened,
+    packed,
 )
+
 SIZE = 8  # bytes, in front of each message
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
+@EXECUTORS.register("processes")
+class WorkerProcesses(Executor):
+    """Worker processes that are kept from task to task.
 
-class LostWorkerError(InputError):
-    """A worker process was killed; the machine is to blame, not the tasks."""
+    Each computes on one thread. It ends with this process, however that ends; Ctrl-C does not reach
+    it.
+    """
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Generator[Result, None, None]:
+        """See `Executor`."""
+        waiting = iter(tasks)
+        answers: _Answers = SimpleQueue()
+        workers: list[_Worker] = []
+        try:
+            for task in islice(waiting, self.jobs):
+                workers.append(_Worker(answers))
+                workers[-1].give(function, task)
+            busy = len(workers)
+            while busy:
+                worker, sent = answers.get()
+                busy -= 1
+                result = worker.opened(sent)
+                for task in islice(waiting, 1):
+                    worker.give(function, task)
+                    busy += 1
+                yield result
+        finally:
+            for worker in workers:
+                worker.kill()
+            for worker in workers:
+                worker.close()
 
 
 def in_workers(
     function: Callable[[Task], Result], tasks: Iterable[Task], *, jobs: int
-) -> Generator[Result]:
-    """Calls a function on each task, in worker processes that are kept from task to task.
-
-    Each worker computes on one thread. It ends with this process, however that ends, and when the
-    generator is closed; Ctrl-C does not reach it.
+) -> Generator[Result, None, None]:
+    """Calls a function on each task on this machine; see `Executor.map`.
 
     Args:
-        function: what a module can be asked for by name, as are the classes of tasks and results.
-        tasks: taken one by one, as workers get free.
+        function: see there.
+        tasks: the same.
         jobs: worker processes; with 1, all is done in this process.
-
-    Yields:
-        Results, as they come.
-
-    Raises:
-        LostWorkerError: a worker was killed.
-        InputError: a worker cannot be started.
     """
-    waiting = iter(tasks)
-    if jobs == 1:
-        yield from map(function, waiting)
-        return
-    answers: _Answers = SimpleQueue()
-    workers: list[_Worker] = []
-    try:
-        for task in islice(waiting, jobs):
-            workers.append(_Worker(answers))
-            workers[-1].give(function, task)
-        busy = len(workers)
-        while busy:
-            worker, answer = answers.get()
-            busy -= 1
-            result = worker.opened(answer)
-            for task in islice(waiting, 1):
-                worker.give(function, task)
-                busy += 1
-            yield result
-    finally:
-        for worker in workers:
-            worker.kill()
-        for worker in workers:
-            worker.close()
+    return (WorkerProcesses(jobs) if jobs > 1 else Serial()).map(function, tasks)
 
 
 class _Worker:
@@ -83,7 +85,8 @@ class _Worker:
 
     def __init__(self, answers: "_Answers") -> None:
         # Not by multiprocessing, which would import the user's script once more in each worker.
-        code = f"import sys; sys.path[:] = {sys.path!r}; from wider.workers import serve; serve()"
+        find = f"import sys; sys.path[:] = {sys.path!r}"
+        code = f"{find}; from wider.executors._processes import serve; serve()"
         try:
             with _no_ctrl_c():
                 self._process = subprocess.Popen(
@@ -104,16 +107,13 @@ class _Worker:
     def give(self, function: Callable[[Any], object], task: object) -> None:
         """Sends a task; the answer comes with this worker's name on it."""
         with suppress(BrokenPipeError):  # it has been killed: that is the answer
-            _send(self._tasks, pickle.dumps((function, task)))
+            _send(self._tasks, packed(function, task))
 
-    def opened(self, answer: bytes | None) -> Any:
+    def opened(self, sent: bytes | None) -> Any:
         """The result in an answer."""
-        if answer is None:
+        if sent is None:
             raise LostWorkerError(self._how_it_ended())
-        result, error = pickle.loads(answer)  # noqa: S301 - from a process of our own
-        if error is not None:
-            raise error
-        return result
+        return opened(sent)
 
     def kill(self) -> None:
         """Ends it at once, whatever it does."""
@@ -134,14 +134,13 @@ class _Worker:
 
     def _how_it_ended(self) -> str:
         code = self._process.wait()
-        goes_on = "the same command goes on from what is finished"
         if code == -signal.SIGKILL:
             return (
                 "a worker process was killed (SIGKILL), mostly for want of memory: use fewer jobs; "
-                f"{goes_on}"
+                f"{GOES_ON}"
             )
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        return f"a worker process ended {how}; {goes_on}"
+        return f"a worker process ended {how}; {GOES_ON}"
 
 
 _Answers = SimpleQueue[tuple[_Worker, bytes | None]]  # no answer: the worker has ended
@@ -160,9 +159,9 @@ def serve() -> None:
     received: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive, args=[tasks, received], daemon=True).start()
     while True:
-        answer = _answer(received.get())
+        sent = answer(received.get())
         with suppress(BrokenPipeError):  # nobody waits any more, and `_receive` ends this process
-            _send(answers, answer)
+            _send(answers, sent)
 
 
 def _receive(tasks: BinaryIO, received: "SimpleQueue[bytes]") -> None:
@@ -170,21 +169,6 @@ def _receive(tasks: BinaryIO, received: "SimpleQueue[bytes]") -> None:
     for message in _messages(tasks):
         received.put(message)
     os._exit(0)
-
-
-def _answer(message: bytes) -> bytes:
-    try:
-        function, task = pickle.loads(message)  # noqa: S301 - from a process of our own
-        return pickle.dumps((function(task), None))
-    except Exception as error:
-        told = f"in a worker process:\n{traceback.format_exc()}"
-        error.add_note(told)
-        try:
-            answer = pickle.dumps((None, error))
-            pickle.loads(answer)  # noqa: S301 - not every exception can be sent
-        except Exception:
-            return pickle.dumps((None, RuntimeError(told)))
-        return answer
 
 
 def _send(pipe: BinaryIO, message: bytes) -> None:
