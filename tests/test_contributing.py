@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 IMPORTS = """
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -30,6 +31,7 @@ from wider.drawing import single_mark
 from wider.evidence import (
     Claim, Contrast, Evidence, difference, means_over_seeds, over_seeds,
 )
+from wider.executors import EXECUTORS, Executor
 from wider.models import MODELS, MLPSpec, ModelSpec
 from wider.randomness import stream
 from wider.registry import bounded
@@ -75,8 +77,10 @@ for document in (digits, rings, numbers):
     run = execute(RunSpec.model_validate(document), store)
     told.append(run.result.model_dump(mode="json") | {"title": run.spec.title})
 Path("told.json").write_text(json.dumps(told))
-main(["run", "depth", "--store", "store"])
+main(["run", "depth", "--store", "store", "--executor", "threads"])
 main(["report", "--store", "store", "--output", "page.html"])
+assert main(["results", "added:DEPTH", "--store", "store"]) == 0
+assert main(["results", "added:DEEPER", "--store", "store"]) == 2
 main(["train", "--help"])
 """
 
@@ -85,7 +89,7 @@ def test_each_example_can_be_added_and_used(tmp_path: Path):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = text[text.index("## A new model, optimiser, dataset") :]
     blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    assert len(blocks) == 12
+    assert len(blocks) == 13
     assert all(len(block.splitlines()) <= 48 for block in blocks)
     (tmp_path / "added.py").write_text("\n\n".join([IMPORTS, *blocks]))
     (tmp_path / "use.py").write_text(RUN)
@@ -111,6 +115,7 @@ def test_each_example_can_be_added_and_used(tmp_path: Path):
     assert rings["best_test"]["test_accuracy"] > 0.8  # two circles, which no line divides
     assert numbers["metric"] == "loss"
     assert numbers["best_test"]["test_metric"] < 1
+    assert "name an Experiment of wider.study" in done.stderr
     page = (tmp_path / "page.html").read_text()
     assert "Digits: one hidden layer or two</h3>" in page
     assert 'id="depth-gain"' in page

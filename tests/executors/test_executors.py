@@ -8,7 +8,7 @@ import pytest
 from tests.executors.contract import Contract, Make
 
 from wider.cli import main
-from wider.errors import InputError
+from wider.errors import InputError, MissingExtraError
 from wider.executors import EXECUTORS, Serial, WorkerProcesses
 
 
@@ -58,7 +58,7 @@ def test_names():
 def test_what_is_refused(name: str, options: dict, words: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises((InputError, MissingExtraError), match=words):
         EXECUTORS.find(name)(**options)
 
 
@@ -71,5 +71,5 @@ def test_the_command_line_says_so_before_anything_is_trained(
     (tmp_path / "study.toml").write_text("data.dataset = 'digits'\ngrid.seed = [0]\n")
     assert main([*command.split(), "--executor", "ray"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("wider: the package ray")
+    assert line == "wider: ray is not installed: pip install 'wider[ray]'"
     assert not (tmp_path / "runs").exists()

@@ -6,7 +6,8 @@ commands' bodies and in the types of flags that have to know them.
 
 import gc
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -54,7 +55,7 @@ def demo(
     wider.report.write_page(found, output, experiments=[wider.study.EXPERIMENTS["demo"]])
     say(section.pictures[0].caption)
     say(f"page written to {output}")
-    return _diverged(section, store)
+    return _diverged(section, store, "demo")
 
 
 def experiments() -> None:
@@ -86,7 +87,8 @@ def run(
     """Trains what the store lacks of an experiment and prints its results.
 
     Args:
-        experiment: its name; `wider experiments` lists them.
+        experiment: its name; `wider experiments` lists them. MODULE:NAME for one of your own, which
+            is found in the working folder, too.
         scale: smoke, laptop, gpu or paper; laptop by default, or the only one that there is.
         store: folder of the runs; the same one can serve all experiments.
         data_dir: folder of datasets, each in the Hugging Face layout (mnist/train.parquet);
@@ -104,6 +106,7 @@ def run(
         picture: a PNG, SVG, PDF or HTML file for the picture; where there are several, each has its
             name added.
     """
+    look_in(Path())
     _check_asked(experiment, scale, datasets)
     if picture is not None:
         wider.report.check_picture_file(picture)  # before anything is trained: that takes a while
@@ -127,7 +130,7 @@ def run(
             say(f"all of it as a page: wider report --store {shlex.quote(str(store))}")
         elif picture is None:
             say(f"to see it: wider run {experiment} --picture FILE")
-    return _diverged(section, store)
+    return _diverged(section, store, experiment)
 
 
 def results(
@@ -148,6 +151,7 @@ def results(
         format: table shows means over seeds; json and csv give every run with its provenance, or
             the table where nothing is run.
     """
+    look_in(Path())
     _check_asked(experiment, scale)
     section = _finished(experiment, scale, store, known)
     if len(section.table) < section.num_runs:
@@ -261,12 +265,20 @@ COMMANDS = {
 
 def _check_asked(name: str, scale_name: str | None, datasets: Sequence[str] = ()) -> None:
     """Refuses what there is not, before anything is loaded."""
-    scale = scale_in(catalogue().find(name).scales, scale_name, experiment=name)
+    # Where the experiments are loaded, there may be more of them than are listed.
+    known = wider.study.EXPERIMENTS if "wider.study" in sys.modules else catalogue()
+    scale = scale_in(_scales(known.find(name), name), scale_name, experiment=name)
     if unknown := sorted(set(datasets) - set(scale.datasets)):
         raise InputError(
             f"{name} at scale {scale.name} has no dataset {', '.join(unknown)}; it has: "
             f"{', '.join(scale.datasets) or 'none'}"
         )
+
+
+def _scales(found: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(found, ListedExperiment) and not isinstance(found, wider.study.Experiment):
+        raise InputError(f"{name} is {found!r}: name an Experiment of wider.study")
+    return found.scales
 
 
 def _run(
@@ -332,16 +344,16 @@ def _known_runs(folder: Path | None) -> "pd.DataFrame":
     return wider.report.runs_in_results(folder, say)
 
 
-def _diverged(section: "Section", store: Path) -> str | None:
+def _diverged(section: "Section", store: Path, name: str) -> str | None:
     if not section.num_runs:
         return None
     keys = set(section.table.loc[section.table["status"] == "diverged", "key"])
-    scale = EXPERIMENTS[section.name].scale(section.scale_name)
+    scale = wider.study.EXPERIMENTS.find(name).scale(section.scale_name)
     return said_of_diverged(
         [spec.title for spec in scale.specs() if spec.key in keys],
         num_runs=len(section.table),
-        listed_by=f"wider results {section.name} --scale {scale.name} "
-        f"--store {shlex.quote(str(store))} --format csv",
+        listed_by=f"wider results {name} --scale {scale.name} --store {shlex.quote(str(store))} "
+        "--format csv",
     )
 
 
