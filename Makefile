@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint format notebook bench clean
+.PHONY: setup demo test lint format notebook bench wheel-test clean
 
 setup: .venv/.ready
 
@@ -33,6 +33,9 @@ notebook: setup
 
 bench: setup
 	$(BIN)/wider bench --output bench-results
+
+wheel-test:
+	PYTHON=$(PYTHON) .ci/wheel.sh
 
 clean:
 	rm -f src/wider/native/kernels/*.so src/wider/native/kernels/*.dylib

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from wider.bench import SUITES, mlp
-from wider.cli import _commands, _main, main
+from wider.cli import COMMANDS, _main, main
 from wider.runs import Store
 
 STUDY = """
@@ -288,7 +288,7 @@ def test_an_interrupt_of_which_a_library_made_an_error_is_one(
     def broken_off() -> None:
         raise RuntimeError("error calling a function: KeyboardInterrupt: 15")
 
-    monkeypatch.setitem(_commands.COMMANDS, "runs", broken_off)
+    monkeypatch.setitem(COMMANDS, "runs", broken_off)
     monkeypatch.setattr(_main, "HEARD", [15])
     assert main(["runs"]) == 143
     assert "interrupted; the same command goes on" in capfd.readouterr().err

@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from wider.errors import InputError
-from wider.theory import _mask_moments as mask_moments_file
 from wider.theory import averaged_kernel_distance, kernel_distance, relu_kernel
 
 F64 = torch.float64
@@ -68,12 +68,16 @@ def test_theorem_1_against_a_plain_implementation(features, connectivity, output
     assert not result.standard_errors.any()
 
 
-def sample_always(monkeypatch):
-    monkeypatch.setattr(mask_moments_file, "LARGEST_EXACT", 0)
+def with_zeros(x):
+    """The same kernels by 13 features, of more masks than are all taken: zeros are added, and the
+    others scaled for their number.
+    """
+    count, features = x.shape
+    return torch.cat([x, x.new_zeros(count, 13 - features)], 1) * math.sqrt(13 / features)
 
 
 @pytest.mark.parametrize("output_connectivity", [1.0, 0.4])
-def test_sampled_masks_against_all_masks(monkeypatch, output_connectivity):
+def test_sampled_masks_against_all_masks(output_connectivity):
     x, y = pairs_of(20, 12)
     settings: dict[str, Any] = {
         "width": 30,
@@ -81,21 +85,20 @@ def test_sampled_masks_against_all_masks(monkeypatch, output_connectivity):
         "output_connectivity": output_connectivity,
     }
     exact = kernel_distance(x, y, **settings)
-    sample_always(monkeypatch)
-    sampled = kernel_distance(x, y, **settings, num_masks=40_000)
+    sampled = kernel_distance(with_zeros(x), with_zeros(y), **settings, num_masks=40_000)
     assert sampled.distances.mean().item() == pytest.approx(exact.distances.mean().item(), rel=0.01)
     errors = (sampled.distances - exact.distances) / sampled.standard_errors
     assert errors.abs().max() < 4
 
 
 @pytest.mark.parametrize("width", [5, 1000])
-def test_few_masks_give_no_bias_and_honest_standard_errors(monkeypatch, width):
+def test_few_masks_give_no_bias_and_honest_standard_errors(width):
     # The distance of the wide net is nearly all squared bias: the plug-in estimate, which leaves
     # the variance of the sampled mean in, would be off by dozens of standard errors.
     x, y = pairs_of(3, 10)
     settings: dict[str, Any] = {"width": width, "connectivity": 0.4}
     exact = kernel_distance(x, y, **settings)
-    sample_always(monkeypatch)
+    x, y = with_zeros(x), with_zeros(y)
     runs = [kernel_distance(x, y, **settings, num_masks=64, seed=seed) for seed in range(1000)]
     for part in ("distances", "variances", "squared_biases"):
         values = torch.stack([getattr(run, part) for run in runs])
@@ -111,10 +114,9 @@ def test_few_masks_give_no_bias_and_honest_standard_errors(monkeypatch, width):
     assert covered.min() > 0.9  # 64 masks of a skewed distribution; 0.95 for many masks
 
 
-def test_standard_error_where_the_bias_vanishes(monkeypatch):
+def test_standard_error_where_the_bias_vanishes():
     # x = y has no bias: then the distance is quadratic in the error of the sampled mean.
-    x, _ = pairs_of(3, 10)
-    sample_always(monkeypatch)
+    x = with_zeros(pairs_of(3, 10)[0])
     settings: dict[str, Any] = {"width": 10**9, "connectivity": 0.5, "num_masks": 200}
     runs = [kernel_distance(x, x, **settings, seed=seed) for seed in range(400)]
     distances = torch.stack([run.distances for run in runs])
@@ -230,35 +232,37 @@ def test_dense_identical_vectors_against_the_closed_form():
     torch.testing.assert_close(result.distances, 1.25 * (x.square().sum(dim=1) / 30) ** 2 / 3)
 
 
-@pytest.mark.parametrize(("rows", "numbers"), [(3, 2**22), (512, 90), (512, 1)])
-def test_tiles_of_any_size_give_the_same_numbers(monkeypatch, rows, numbers):
-    x, y = pairs_of(7, 20)
-    arguments: dict[str, Any] = {"width": 9, "connectivity": 0.3, "num_masks": 41}
+@pytest.mark.parametrize(("pairs", "features", "masks"), [(600, 20, 600), (40, 200_000, 12)])
+def test_pairs_in_one_call_or_in_several_give_the_same_numbers(pairs, features, masks):
+    # More than are worked on at once: pairs and masks, or the numbers of their features.
+    x, y = pairs_of(pairs, features)
+    arguments: dict[str, Any] = {"width": 9, "connectivity": 0.3, "num_masks": masks}
     whole = kernel_distance(x, y, **arguments)
-    monkeypatch.setattr(mask_moments_file, "TILE_ROWS", rows)
-    monkeypatch.setattr(mask_moments_file, "TILE_NUMBERS", numbers)
-    tiled = kernel_distance(x, y, **arguments)
-    for part in ("distances", "variances", "squared_biases", "standard_errors"):
+    some = slice(pairs // 5)
+    part = kernel_distance(x[some], y[some], **arguments)
+    for name in ("distances", "variances", "squared_biases", "standard_errors"):
         torch.testing.assert_close(
-            getattr(tiled, part), getattr(whole, part), rtol=1e-10, atol=1e-14
+            getattr(part, name), getattr(whole, name)[some], rtol=1e-10, atol=1e-14
         )
 
 
-def test_no_tile_holds_more_than_its_bound(monkeypatch):
-    # Every product of masks and pairs, the only matrices that could grow with both, is a tile.
-    sizes = []
-    original = mask_moments_file.arc_cosine
+class LargestTensor(TorchDispatchMode):
+    """Watches how many numbers the largest tensor that is made within it has."""
 
-    def watched(*sums):
-        sizes.append(sums[0].numel())
-        return original(*sums)
+    numbers = 0
 
-    monkeypatch.setattr(mask_moments_file, "arc_cosine", watched)
-    monkeypatch.setattr(mask_moments_file, "TILE_ROWS", 16)
-    x, y = pairs_of(100, 20)
-    kernel_distance(x, y, width=9, connectivity=0.3, num_masks=500)
-    assert max(sizes) == 16**2
-    assert sum(sizes) == 100 * 500 + 100
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+def test_memory_does_not_grow_with_masks_times_pairs():
+    x, y = pairs_of(1500, 20)
+    with LargestTensor() as largest:
+        kernel_distance(x, y, width=9, connectivity=0.3, num_masks=1500)
+    assert largest.numbers <= 1500**2 / 8
 
 
 def test_masks_of_one_seed_are_nested_so_that_curves_are_smooth():

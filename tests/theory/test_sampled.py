@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from wider.errors import InputError
-from wider.theory import _sampled as sampled_file
 from wider.theory import kernel_distance, sampled_kernel_distance
 
 F64 = torch.float64
@@ -92,13 +91,15 @@ def test_more_networks_keep_the_first_ones():
     assert total(6) == pytest.approx(total(2) + sum(singles))
 
 
-def test_blocks_of_pairs_give_the_same_numbers(monkeypatch):
-    x, y = pairs_of(11, 8)
+def test_pairs_in_one_call_or_in_several_give_the_same_numbers():
+    x, y = pairs_of(1100, 8)  # more than are worked on at once
     settings: dict[str, Any] = {"width": 3, "connectivity": 0.5, "num_networks": 3}
-    whole = sampled_kernel_distance(x, y, **settings)
-    monkeypatch.setattr(sampled_file, "TILE_ROWS", 4)
-    blocks = sampled_kernel_distance(x, y, **settings)
-    torch.testing.assert_close(blocks.distances, whole.distances, rtol=1e-12, atol=0)
+    whole = sampled_kernel_distance(x, y, **settings).distances
+    parts = [
+        sampled_kernel_distance(x[rows], y[rows], **settings).distances
+        for rows in (slice(300), slice(300, None))
+    ]
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-12, atol=0)
 
 
 def test_zero_vectors_have_no_distance():
