@@ -196,7 +196,15 @@ def test_the_row_of_a_run_changes_with_its_version_alone(tmp_path: Path):
     store = Store(tmp_path / "store")
     run = execute(spec, store)
     (row,) = runs_table([run]).to_dict("records")
-    left = {"best_test_epoch", "seconds", "peak_memory_mb", "engine", "threads", "machine"}
+    left = {
+        "best_test_epoch",
+        "seconds",
+        "peak_memory_mb",
+        "engine",
+        "executor",
+        "threads",
+        "machine",
+    }
     left |= {"commit", "started", "python", "wider", "torch", "numpy"}
     kept = {
         str(name): value
@@ -204,7 +212,7 @@ def test_the_row_of_a_run_changes_with_its_version_alone(tmp_path: Path):
         if name not in left and "accuracy" not in str(name)
     }
     digest = hashlib.sha256(repr(kept).encode()).hexdigest()
-    assert (ROW_VERSION, digest[:16]) == (2, "a7527c796857af90")
+    assert (ROW_VERSION, digest[:16]) == (3, "a7527c796857af90")
     for _ in range(2):
         found = table_of_store(store, pytest.fail)
         pd.testing.assert_frame_equal(found, runs_table([run]))

@@ -233,6 +233,7 @@ def _origin(run: Run) -> dict[str, object]:
     provenance = run.result.provenance
     return {
         "engine": provenance.engine,
+        "executor": provenance.executor,
         "device": provenance.device,
         "threads": provenance.threads,
         "machine": provenance.machine,

@@ -16,7 +16,7 @@ from wider.runs._run_files import Run
 from wider.runs._store import Store
 
 # Raise this when a run comes to have another row: stores keep them.
-ROW_VERSION = 2
+ROW_VERSION = 3
 
 METRIC, ACCURACY, MEASURED = "metric", "accuracy", "measured"
 # What names the data of a run.
