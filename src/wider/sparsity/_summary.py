@@ -56,7 +56,9 @@ def count_weights(module: nn.Module) -> int:
 
 
 def connectivity(module: nn.Module) -> dict[str, float]:
-    """The part of its weights that each layer keeps.
+    """The part of its weights that each layer keeps: the paper's word for what others call density.
+
+    Sparsity is what is left to 1.
 
     Args:
         module: any module with at least one weight layer.
