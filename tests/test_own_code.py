@@ -13,7 +13,7 @@ import torch
 from wider.cli import main
 from wider.errors import InputError
 from wider.files import read_whole
-from wider.own_code import look_in
+from wider.own_code import look_in, source_digest, source_files
 from wider.randomness import stream
 from wider.runs import Run, RunSpec, Store, execute, read_study, table_of_store, train_missing
 
@@ -336,3 +336,17 @@ def test_to_read_a_store_runs_no_code(folder: Path):
     assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
     assert spec.own_code == ["trap:net", "trap:rule"]
     assert "trap" not in sys.modules
+
+
+def test_of_a_package_that_another_environment_has_only_its_own_file_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    package = tmp_path / "lib" / "site-packages" / "of_another_environment"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from of_another_environment.part import net\n")
+    (package / "part.py").write_text("net = 1\n")
+    monkeypatch.syspath_prepend(str(package.parent))
+    before = source_digest(["of_another_environment:net"])
+    (package / "part.py").write_text("net = 2\n")
+    assert source_digest(["of_another_environment:net"]) == before
+    assert source_files(["of_another_environment:net"]) == {}

@@ -15,7 +15,8 @@ from typing import Any
 from wider.errors import InputError
 
 SEPARATOR = ":"
-INSTALLED = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")]
+STANDARD = Path(sysconfig.get_path("stdlib"))
+INSTALLED = {"site-packages", "dist-packages"}  # folders, those of other environments too
 
 
 def is_own(name: str) -> bool:
@@ -134,7 +135,7 @@ def _sources(module: str) -> dict[str, Path]:
     file = Path(spec.origin)
     is_package = spec.submodule_search_locations is not None
     root = file.parents[module.count(".") + is_package]
-    if any(file.is_relative_to(place) for place in INSTALLED):
+    if file.is_relative_to(STANDARD) or not INSTALLED.isdisjoint(file.parts):
         return {module: file}  # the versions of packages are kept beside, and theirs are many
     waiting, found = [file], {}
     while waiting:
