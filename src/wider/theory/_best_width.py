@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Num
-from scipy.special import stdtrit
 from torch import Tensor
 
 from wider.errors import InputError
+from wider.intervals import t_margin
 from wider.sparsity import Allocation
 from wider.theory._check import check_at_least, check_connectivity
 from wider.theory._mean_distance import (
@@ -23,7 +23,6 @@ from wider.theory._mean_distance import (
     standard_error,
 )
 
-CONFIDENCE = 0.95
 NEAR = 1.05
 
 
@@ -176,9 +175,10 @@ def _advice(estimates: list[MeanDistance]) -> Advice:
     table = Distances([estimate.row for estimate in estimates])
     best = int(table["distance"].argmin())
     # One degree of freedom less than batches, for all the error: more than enough.
-    quantile = stdtrit(MASK_BATCHES - 1, (1 + CONFIDENCE) / 2)
     excesses = [estimate.samples - estimates[best].samples for estimate in estimates]
-    close = [excess.mean() <= quantile * standard_error(excess) for excess in excesses]
+    close = [
+        excess.mean() <= t_margin(standard_error(excess), MASK_BATCHES - 1) for excess in excesses
+    ]
     near = table["distance"] <= NEAR * table["distance"].min()
     return Advice(
         width=int(table["width"][best]),
