@@ -7,7 +7,7 @@ import tyro
 
 from wider import executors
 from wider.bench import SUITES, read_table
-from wider.cli._bench import bench
+from wider.cli import COMMANDS
 from wider.errors import InputError
 
 from .tiny import TINY, in_this_process
@@ -21,7 +21,7 @@ def tiny_suites(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def call(*arguments: object) -> None:
-    tyro.cli(bench, args=list(map(str, arguments)))
+    tyro.cli(COMMANDS["bench"], args=list(map(str, arguments)))
 
 
 def test_table_to_output_messages_to_errors_and_files(
