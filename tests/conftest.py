@@ -6,6 +6,9 @@ from pathlib import Path
 
 # The nets are tiny and pytest-xdist has the other cores; processes that tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+# The library of line editing, which pytest loads, sets them for the workers that it starts.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 import datasets
 import numpy as np

@@ -159,7 +159,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run figure-99", "unknown experiment 'figure-99'; use one of: demo, figure-1"),
+        ("run figure-99", "unknown experiment 'figure-99'; use 'demo', 'figure-1'"),
         ("run figure-4 --scale huge", "no scale 'huge'; use one of: smoke, laptop, paper"),
         ("results demo", "there is no store 'runs': name one with --store"),
         ("results demo --store .", "holds no finished run: train some"),
