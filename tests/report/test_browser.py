@@ -186,6 +186,9 @@ def test_it_fits_screens_of_any_size_in_light_and_dark(browser: Browser, report:
                 ".chart .role-title-text text", "it => +getComputedStyle(it).fill.match(/\\d+/)[0]"
             )
             assert ink > 200 if is_dark else ink < 60
+    for width in (1023, 1024, 1100, 1200, 1300):  # beside the contents, and below them
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     # Drawn again for the wider screen.
     page.wait_for_function("document.querySelector('[data-chart=answer] svg').clientWidth > 600")
     assert opened.problems == []
