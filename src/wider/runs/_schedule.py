@@ -20,7 +20,7 @@ from wider.runs._progress import Progress
 from wider.runs._run_files import Run
 from wider.runs._spec import RunSpec
 from wider.runs._store import Store
-from wider.training import Precision, Processes, joined_processes
+from wider.training import Precision, joined_processes
 
 TRIES = 3  # at training runs that vanish or are damaged meanwhile
 
@@ -80,18 +80,29 @@ def train_missing(
         console = console or messages()
         shown = console if processes.is_first else Console(stderr=True, quiet=True)
         conditions = Conditions(data_dir, device, precision, processes, name)
-        wanted = _unique(specs)
-        found, tries = _there(wanted, store, data_dir, processes), 0
-        while missing := [spec for spec in wanted if spec.key not in found]:
-            if tries == TRIES:
-                raise InputError(
-                    f"{len(missing)} runs, such as {missing[0].title}, were trained {TRIES} times "
-                    f"and are not in the store {store.path}: something removes or damages them, or "
-                    "changes their data or code. Stop that and run the same command again"
-                )
-            _train_all(missing, store, conditions, runner, console=shown, present=len(found))
-            found, tries = _there(wanted, store, data_dir, processes), tries + 1
+        found = _until_there(_unique(specs), store, conditions, runner, shown)
     return [found[spec.key] for spec in specs]
+
+
+def _until_there(
+    specs: Sequence[RunSpec],
+    store: Store,
+    conditions: Conditions,
+    executor: Executor,
+    console: Console,
+) -> dict[str, Run]:
+    """Trains what is missing, and what vanishes meanwhile, until all is there; by key."""
+    found, tries = _there(specs, store, conditions), 0
+    while missing := [spec for spec in specs if spec.key not in found]:
+        if tries == TRIES:
+            raise InputError(
+                f"{len(missing)} runs, such as {missing[0].title}, were trained {TRIES} times and "
+                f"are not in the store {store.path}: something removes or damages them, or changes "
+                "their data or code. Stop that and run the same command again"
+            )
+        _train_all(missing, store, conditions, executor, console=console, present=len(found))
+        found, tries = _there(specs, store, conditions), tries + 1
+    return found
 
 
 def digests_now(
@@ -111,17 +122,15 @@ def digests_now(
     return digests
 
 
-def _there(
-    specs: Sequence[RunSpec], store: Store, data_dir: Path | None, processes: Processes
-) -> dict[str, Run]:
+def _there(specs: Sequence[RunSpec], store: Store, conditions: Conditions) -> dict[str, Run]:
     """Which runs are finished, whole, and of the data and code as they are now; by key."""
-    digests = digests_now(specs, data_dir=data_dir)
+    digests = digests_now(specs, data_dir=conditions.data_dir)
     found, _ = store.survey(spec.key for spec in specs)
     for spec in specs:
         run = found.get(spec.key)
         is_there = run is not None and not run.digests.changes(digests[spec], spec)
         # The first process's answer: another command may finish a run at any moment.
-        if not processes.told_by_first(is_there):
+        if not conditions.processes.told_by_first(is_there):
             found.pop(spec.key, None)
         elif run is None:
             found[spec.key] = cast(Run, store.read(spec))

@@ -56,7 +56,7 @@ def as_lines(table: pd.DataFrame) -> pd.DataFrame:
         those of linear bottlenecks, and for itself where there is no such line.
     """
     groups = _plain(table).groupby([*FAMILY, *TRAINING], sort=False, dropna=False)
-    parts = [part for _, group in groups for part in _with_baselines(group)]
+    parts = [part for _, group in groups for part in _lines_of(group)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -120,7 +120,7 @@ def _is_baseline(table: pd.DataFrame) -> pd.Series:
     return (table["width"] == table["base_width"]) & (table["method"] != "linear_bottleneck")
 
 
-def _with_baselines(group: pd.DataFrame) -> list[pd.DataFrame]:
+def _lines_of(group: pd.DataFrame) -> list[pd.DataFrame]:
     is_baseline = _is_baseline(group)
     members = group[~is_baseline]
     # One seed's baseline may have been trained by several names.
