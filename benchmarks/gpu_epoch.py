@@ -74,7 +74,7 @@ class Settings:
     sharing: tuple[int, ...] = (1, 2, 4, 8)
 
 
-class MovedImages(Dataset[tuple[Tensor, int]]):
+class AugmentedImages(Dataset[tuple[Tensor, int]]):
     """Training images that are moved one at a time, as Pillow images."""
 
     def __init__(self, split: Images) -> None:
@@ -120,7 +120,7 @@ def common_way(images: ImageData, settings: Settings) -> Callable[[], float]:
         weight_decay=RECIPE.weight_decay,
     )
     loader = DataLoader(
-        MovedImages(images.train),
+        AugmentedImages(images.train),
         batch_size=RECIPE.batch_size,
         shuffle=True,
         num_workers=settings.workers,
@@ -230,7 +230,7 @@ def _for_training_only(data: PreparedData) -> PreparedData:
 def _seed_worker(_: int) -> None:
     worker = get_worker_info()
     assert worker is not None
-    cast(MovedImages, worker.dataset).random.seed(worker.seed)
+    cast(AugmentedImages, worker.dataset).random.seed(worker.seed)
 
 
 def _random_images(count: int) -> ImageData:
