@@ -262,4 +262,4 @@ def _within(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-PART = Part("fuzz", tries=9500, share=18, prepare=prepare, case_tries=BATCH)
+PART = Part("fuzz", tries=9500, share=24, prepare=prepare, case_tries=BATCH)

@@ -102,4 +102,4 @@ def wait_until_ready(child: Child) -> None:
     child.watch(time.monotonic() + 10, lambda: child.is_ready)
 
 
-PART = Part("kills", tries=1000, share=12, prepare=prepare, case_tries=4)
+PART = Part("kills", tries=1100, share=12, prepare=prepare, case_tries=4)

@@ -165,4 +165,4 @@ def _interrupt_after_two(row: object) -> None:
         raise KeyboardInterrupt
 
 
-PART = Part("mutations", tries=1000, share=22, prepare=prepare)
+PART = Part("mutations", tries=1000, share=24, prepare=prepare)

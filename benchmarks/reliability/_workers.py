@@ -190,4 +190,4 @@ def _send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-PART = Part("workers", tries=260, share=26, prepare=prepare, case_tries=3)
+PART = Part("workers", tries=310, share=26, prepare=prepare, case_tries=3)
