@@ -1,3 +1,4 @@
+import csv
 import hashlib
 import math
 from pathlib import Path
@@ -13,12 +14,14 @@ from wider.runs import (
     RunSpec,
     Store,
     Widening,
+    asked,
     execute,
     of_the_same_images,
     read_table,
     runs_table,
     table_of_store,
 )
+from wider.study import EXPERIMENTS
 from wider.study.kernel.runs import with_equation_6
 from wider.training import Recipe
 
@@ -228,6 +231,48 @@ def test_an_accuracy_that_is_none_is_refused_by_its_line(kept, tmp_path, column,
     path.write_text("\n".join([header, *lines[:2], ",".join(cells), *lines[3:]]))
     with pytest.raises(InputError, match=f"line 4 has the {column} '{cell}': write the table"):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("dataset", "mnist"),
+        ("method", "nonlinear_bottleneck"),
+        ("base_width", "7"),
+        ("width", "1000"),
+        ("seed", "3"),
+        ("num_train", "10"),
+        ("learning_rate", ""),
+        ("stem", "imagenet"),
+        ("kernel_pairs", "5"),
+    ],
+)
+def test_a_row_that_is_not_that_of_its_key_is_refused_by_its_line(kept, tmp_path, column, cell):
+    header, *lines = kept.splitlines()
+    cells = next(csv.reader([lines[2]]))
+    cells[header.split(",").index(column)] = cell
+    path = tmp_path / "demo-laptop.csv"
+    with path.open("w") as file:
+        csv.writer(file).writerows([*csv.reader([header, *lines[:2]]), cells])
+    scale = EXPERIMENTS["demo"].scale("laptop")
+    with pytest.raises(InputError, match=rf"line 4 has the {column} .* by its key .*write the"):
+        read_table(path, scale.by_key)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_rows_of_every_kind_of_run_are_those_of_their_keys(name, tmp_path):
+    known = {
+        key: spec
+        for scale in EXPERIMENTS[name].scales.values()
+        for key, spec in scale.by_key.items()
+    }
+    if not known:  # nothing is trained for it
+        return
+    came_out = {"status": "finished", "final_test_accuracy": 0.5}
+    rows = [asked(spec) | came_out | {"key": key} for key, spec in known.items()]
+    path = tmp_path / "table.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    assert len(read_table(path, known)) == len(rows)
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*-laptop.csv")), ids=lambda path: path.stem)

@@ -21,9 +21,9 @@ from wider.cli._bench import bench
 from wider.cli._output import print_data, print_experiments, print_summary, said_of_diverged
 from wider.cli._runs import runs
 from wider.cli._sweep import sweep
+from wider.cli._where import WITHOUT_PREFIX, Anywhere, TrainsAnywhere, TrainsHere
 from wider.console import console, say
 from wider.errors import InputError
-from wider.fields import Precision
 from wider.own_code import look_in
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def demo(
         output: the page to write.
         jobs: worker processes; to start one takes as long as to train the nets.
     """
-    section = _run("demo", "laptop", store, data_dir=None, device="cpu", jobs=jobs)
+    section = _run("demo", "laptop", store, where=Anywhere(jobs=jobs))
     print_summary(section.summary)
     found = wider.report.runs_in_store(store)
     wider.report.write_page(found, output, experiments=[wider.study.EXPERIMENTS["demo"]])
@@ -72,14 +72,9 @@ def experiments() -> None:
 def run(
     experiment: ExperimentName,
     *,
+    where: TrainsAnywhere,
     scale: str | None = None,
     store: Path = Path("runs"),
-    data_dir: Path | None = None,
-    device: Literal["cpu", "cuda"] = "cpu",
-    precision: Precision = "float32",
-    jobs: int = 1,
-    executor: str | None = None,
-    address: str | None = None,
     datasets: tuple[str, ...] = (),
     known: Path | None = None,
     picture: Path | None = None,
@@ -89,17 +84,9 @@ def run(
     Args:
         experiment: its name; `wider experiments` lists them. MODULE:NAME for one of your own, which
             is found in the working folder, too.
+        where: the runs are trained.
         scale: smoke, laptop, gpu or paper; laptop by default, or the only one that there is.
         store: folder of the runs; the same one can serve all experiments.
-        data_dir: folder of datasets, each in the Hugging Face layout (mnist/train.parquet);
-            without it they are fetched from the Hugging Face hub.
-        device: where to train.
-        precision: of products; bfloat16 is faster on a GPU, and the weights stay float32.
-        jobs: runs at a time; with more than one, each computes on one thread. Under torchrun, 1.
-        executor: that runs them: serial (this process), processes (of this machine), ray, slurm; by
-            default processes where there are several jobs, else serial.
-        address: of Ray, HOST:PORT of its head, or auto; without it a Ray is started here. Of SLURM,
-            the partition.
         datasets: those of the experiment to train on, if not all.
         known: folder of tables that `wider results --format csv` wrote; runs that they have are not
             trained again.
@@ -110,15 +97,7 @@ def run(
     _check_asked(experiment, scale, datasets)
     if picture is not None:
         wider.report.check_picture_file(picture)  # before anything is trained: that takes a while
-    where = {
-        "data_dir": data_dir,
-        "device": device,
-        "precision": precision,
-        "jobs": jobs,
-        "executor": executor,
-        "address": address,
-    }
-    section = _run(experiment, scale, store, datasets, known, **where)
+    section = _run(experiment, scale, store, where=where, datasets=datasets, known=known)
     if wider.training.is_first_process():
         print_summary(section.summary)
         for drawn in section.pictures:
@@ -197,27 +176,22 @@ def report(
 
 
 def train(
-    spec: Annotated["wider.runs.RunSpec", tyro.conf.arg(name="")],
+    spec: Annotated["wider.runs.RunSpec", WITHOUT_PREFIX],
+    *,
+    where: TrainsHere,
     store: Path = Path("runs"),
-    data_dir: Path | None = None,
-    device: Literal["cpu", "cuda"] = "cpu",
-    precision: Precision = "float32",
 ) -> str | None:
     """Trains one net, or finds it in the store; every field of its spec is a flag. Code of your own
     (MODULE:NAME) is found in the working folder, too.
 
     Args:
         spec: the run.
+        where: the run is trained.
         store: folder of the runs.
-        data_dir: folder of datasets; see `wider run --help`.
-        device: where to train.
-        precision: of products; see `wider run --help`.
     """
     look_in(Path())
     opened = wider.runs.Store(store)
-    (run,) = wider.runs.train_missing(
-        [spec], opened, data_dir=data_dir, device=device, precision=precision
-    )
+    (run,) = wider.runs.train_missing([spec], opened, **where.keywords)
     if wider.training.is_first_process():
         _print_run(run, opened.folder(spec))
     return said_of_diverged(
@@ -285,17 +259,18 @@ def _run(
     name: str,
     scale_name: str | None,
     store: Path,
+    *,
+    where: Anywhere,
     datasets: Sequence[str] = (),
     known: Path | None = None,
-    **where: Any,
 ) -> "Section":
     opened = wider.runs.Store(store)
     experiment = wider.study.EXPERIMENTS.find(name)
     scale = experiment.scale(scale_name)
     wanted = [spec for spec in scale.specs() if spec.data.dataset in (datasets or scale.datasets)]
-    there = _of_data_now(_known_runs(known), wanted, where["data_dir"])
+    there = _of_data_now(_known_runs(known), wanted, where.data_dir)
     missing = [spec for spec in wanted if spec.key not in set(there.get("key", []))]
-    trained = wider.runs.runs_table(wider.runs.train_missing(missing, opened, **where))
+    trained = wider.runs.runs_table(wider.runs.train_missing(missing, opened, **where.keywords))
     return wider.report.section_of(experiment, scale, wider.report.merged(there, trained, say=say))
 
 

@@ -2,14 +2,14 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 import wider
 from wider.cli._output import print_summary, said_of_diverged
+from wider.cli._where import TrainsAnywhere
 from wider.console import console, say
-from wider.fields import Precision
 from wider.own_code import look_in
 
 if TYPE_CHECKING:
@@ -19,40 +19,21 @@ if TYPE_CHECKING:
 def sweep(
     study: Annotated[Path, tyro.conf.Positional],
     *,
+    where: TrainsAnywhere,
     store: Path = Path("runs"),
-    data_dir: Path | None = None,
-    device: Literal["cpu", "cuda"] = "cpu",
-    precision: Precision = "float32",
-    jobs: int = 1,
-    executor: str | None = None,
-    address: str | None = None,
 ) -> str | None:
     """Trains what the store lacks of a study of your own, and prints its means over seeds.
 
     Args:
         study: a TOML file with the fields of a run, and lists of values under [grid]. Code of your
             own (MODULE:NAME) is found beside it, too.
+        where: the runs are trained.
         store: folder of the runs; `wider report` makes a page of it.
-        data_dir: folder of datasets; see `wider run --help`.
-        device: where to train.
-        precision: of products; see `wider run --help`.
-        jobs: runs at a time; see `wider run --help`.
-        executor: that runs them; see `wider run --help`.
-        address: of the cluster; see `wider run --help`.
     """
     look_in(study.parent)
     asked = wider.runs.read_study(study)
-    wider.runs.check_nets(asked.specs, data_dir=data_dir)
-    runs = wider.runs.train_missing(
-        asked.specs,
-        wider.runs.Store(store),
-        data_dir=data_dir,
-        device=device,
-        precision=precision,
-        jobs=jobs,
-        executor=executor,
-        address=address,
-    )
+    wider.runs.check_nets(asked.specs, data_dir=where.data_dir)
+    runs = wider.runs.train_missing(asked.specs, wider.runs.Store(store), **where.keywords)
     if wider.training.is_first_process():
         console().print(asked.title)
         for words in dict.fromkeys(_metric_of(run) for run in runs):

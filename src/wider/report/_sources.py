@@ -58,16 +58,16 @@ def runs_in_results(folder: Path, say: Callable[[str], None] = lambda _: None) -
     Raises:
         InputError: there is no such table, or one that cannot be read.
     """
-    names = {
-        f"{experiment.name}-{scale}.csv"
+    scales = {
+        f"{experiment.name}-{scale.name}.csv": scale
         for experiment in EXPERIMENTS.values()
-        for scale in experiment.scales
+        for scale in experiment.scales.values()
     }
-    paths = sorted(path for path in folder.glob("*.csv") if path.name in names)
+    paths = sorted(path for path in folder.glob("*.csv") if path.name in scales)
     if not paths:
         raise InputError(
             f"{str(folder)!r} holds no table of an experiment, such as demo-laptop.csv: write one "
             "with `wider results demo --format csv`"
         )
     # A run that belongs to several experiments is in the table of each.
-    return merged(*(read_table(path) for path in paths), say=say)
+    return merged(*(read_table(path, scales[path.name].by_key) for path in paths), say=say)

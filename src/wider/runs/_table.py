@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ import pandas as pd
 
 from wider.errors import InputError
 from wider.files import read_whole
-from wider.runs._columns import OUTCOMES, asked_columns, row_of
+from wider.runs._columns import OUTCOMES, asked, asked_columns, row_of
 from wider.runs._run_files import Run
+from wider.runs._spec import RunSpec
 from wider.runs._store import Store
 
 # Raise this when a run comes to have another row: stores keep them.
@@ -22,6 +23,7 @@ METRIC, ACCURACY, MEASURED = "metric", "accuracy", "measured"
 # What names the data of a run.
 DATA = ["dataset", "image_size", "classes", "grey", "shrunk_to", "tokenizer", "target"]
 KEY = re.compile(r"[0-9a-f]{64}")
+REMEDY = "write the table again with `wider results EXPERIMENT --format csv`"
 
 
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -46,14 +48,16 @@ def table_of_store(store: Store, say: Callable[[str], None] = lambda _: None) ->
     return _with_plain_text(pd.DataFrame(store.rows(row_of, version=ROW_VERSION, say=say)))
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, known: Mapping[str, RunSpec] | None = None) -> pd.DataFrame:
     """A table of runs that `wider results --format csv` wrote.
 
     Args:
         path: of the CSV file. Columns that it lacks, since it is older than they are, are empty.
+        known: by key, runs that may be in it: their rows have to say what these ask for.
 
     Raises:
-        InputError: it cannot be read, or is no table of runs.
+        InputError: it cannot be read, is no table of runs, or has a row that is not that of its
+            key.
     """
     texts = {column.name for column in asked_columns() if column.is_text} | {METRIC, MEASURED}
     try:
@@ -61,6 +65,7 @@ def read_table(path: Path) -> pd.DataFrame:
         _check_rows(content, path)
         table = pd.read_csv(io.StringIO(content), dtype=dict.fromkeys(texts, str))
         _check_numbers(table, path, texts)
+        columns = set(table.columns)
     except (OSError, ValueError, csv.Error) as error:  # pandas' parsing errors are ValueErrors
         if isinstance(error, InputError):
             raise
@@ -72,7 +77,9 @@ def read_table(path: Path) -> pd.DataFrame:
     table = table.assign(**{name: None for name in empty if name not in table})
     # Empty in a file is NaN in a table.
     filled = {name: value for name, value in empty.items() if value is not None}
-    return _with_plain_text(table.fillna(filled))
+    table = _with_plain_text(table.fillna(filled))
+    _check_asked(table, columns, known or {}, path)
+    return table
 
 
 def of_the_same_images(table: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
@@ -122,11 +129,10 @@ def _check_rows(text: str, path: Path) -> None:
         )
     for row in rows:
         place = f"{path}, line {rows.line_num}"
-        remedy = "write the table again with `wider results EXPERIMENT --format csv`"
         if len(row) != len(header):
-            raise InputError(f"{place} has {len(row)} fields instead of {len(header)}: {remedy}")
+            raise InputError(f"{place} has {len(row)} fields instead of {len(header)}: {REMEDY}")
         if not KEY.fullmatch(key := row[header.index("key")]):
-            raise InputError(f"{place} has the key {key!r}, no 64 hexadecimal digits: {remedy}")
+            raise InputError(f"{place} has the key {key!r}, no 64 hexadecimal digits: {REMEDY}")
 
 
 def _check_numbers(table: pd.DataFrame, path: Path, texts: set[str]) -> None:
@@ -143,9 +149,36 @@ def _check_numbers(table: pd.DataFrame, path: Path, texts: set[str]) -> None:
             place = int(np.flatnonzero(wrong)[0])
             line = int(cells.index.to_numpy()[place]) + 2
             raise InputError(
-                f"{path}, line {line} has the {name} {str(cells.iloc[place])!r}: write the table "
-                "again with `wider results EXPERIMENT --format csv`"
+                f"{path}, line {line} has the {name} {str(cells.iloc[place])!r}: {REMEDY}"
             )
+
+
+def _check_asked(
+    table: pd.DataFrame, columns: Collection[str], known: Mapping[str, RunSpec], path: Path
+) -> None:
+    """Finds cells that say something else than the key of their row, so that a run would stand in
+    another place of a figure.
+
+    Args:
+        table: as it is read.
+        columns: those of the file.
+        known: runs by key.
+        path: of the file.
+    """
+    told = set(columns) - set(OUTCOMES)  # a metric is what came of the one that was asked for
+    for line, row in enumerate(table.to_dict("records"), start=2):
+        if row["key"] not in known:
+            continue
+        for name, value in asked(known[row["key"]]).items():
+            if name in told and not _is_same(row[name], value):
+                raise InputError(
+                    f"{path}, line {line} has the {name} {row[name]!r}, and by its key it is "
+                    f"{value!r}: {REMEDY}"
+                )
+
+
+def _is_same(cell: object, value: object) -> bool:
+    return bool(pd.isna(cell)) or cell == "" if value in (None, "") else cell == value
 
 
 def _with_plain_text(table: pd.DataFrame) -> pd.DataFrame:

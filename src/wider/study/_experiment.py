@@ -32,18 +32,19 @@ class Scale:
         return f"scale {self.name}: {self.description}"
 
     @cached_property
+    def by_key(self) -> Mapping[str, RunSpec]:
+        """Its runs, each once."""
+        return {spec.key: spec for spec in self.specs()}
+
+    @property
     def keys(self) -> tuple[str, ...]:
-        """Of its runs, each once."""
-        return tuple(dict.fromkeys(spec.key for spec in self._made))
+        """Of its runs."""
+        return tuple(self.by_key)
 
     @cached_property
     def datasets(self) -> list[str]:
         """What the runs train on."""
-        return sorted({spec.data.dataset for spec in self._made})
-
-    @cached_property
-    def _made(self) -> Sequence[RunSpec]:
-        return self.specs()
+        return sorted({spec.data.dataset for spec in self.by_key.values()})
 
 
 @dataclass(frozen=True)
