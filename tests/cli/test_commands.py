@@ -157,6 +157,26 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("run", "MODULE:NAME for one of your own, which is found in the working folder, too."),
+        ("sweep", "each in the Hugging Face layout (mnist/train.parquet); without it they are"),
+        ("train", "distance of the untrained net's kernel from its infinitely wide limit is"),
+    ],
+)
+def test_help_flows_over_the_lines_of_its_source(
+    command: str,
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("COLUMNS", "500")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert text in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("run figure-99", "unknown experiment 'figure-99'; use 'demo', 'figure-1'"),

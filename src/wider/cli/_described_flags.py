@@ -1,12 +1,16 @@
-"""Flags for what a name and options describe: models, optimisers, schedules, transformations."""
+"""Flags for specs, and for what a name and options describe: models, optimisers, schedules.
+
+Help is what stands under each field, as flowing text: tyro would keep its lines.
+"""
 
 import ast
 import inspect
 import textwrap
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
+from pydantic import BaseModel
 from tyro.constructors import (
     ConstructorRegistry,
     PrimitiveConstructorSpec,
@@ -22,6 +26,26 @@ from wider.registry import Described, SpecRegistry
 
 RULES = ConstructorRegistry()
 """To be given to tyro, which has rules of its own for all else."""
+
+
+@RULES.struct_rule
+def _flag_for_each_field(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """Of wider's specs, and its classes of flags: each field has a default."""
+    kind = info.type
+    if not isinstance(kind, type) or not kind.__module__.startswith("wider."):
+        return None
+    if not is_dataclass(kind) and not issubclass(kind, BaseModel):
+        return None
+    names = [each.name for each in fields(kind)] if is_dataclass(kind) else kind.model_fields
+    default = info.default if isinstance(info.default, kind) else kind()
+    kinds, texts = get_type_hints(kind, include_extras=True), _texts(kind)
+    return StructConstructorSpec(
+        kind,
+        tuple(
+            StructFieldSpec(name, kinds[name], getattr(default, name), texts.get(name))
+            for name in names
+        ),
+    )
 
 
 @RULES.struct_rule
@@ -113,12 +137,19 @@ def _options(registry: SpecRegistry[Any]) -> dict[str, StructFieldSpec]:
     return found
 
 
-def _texts(cls: type[Described]) -> dict[str, str]:
-    """What stands under each field of a class."""
+def _texts(cls: type) -> dict[str, str]:
+    """What stands under each field of a class and of those that it extends."""
+    texts: dict[str, str] = {}
+    for each in reversed(cls.__mro__[:-1]):
+        texts |= _own_texts(each)
+    return texts
+
+
+def _own_texts(cls: type) -> dict[str, str]:
     texts: dict[str, str] = {}
     try:
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    except OSError:  # of a package that comes without its source
+    except (OSError, TypeError):  # of a package that comes without its source, or in C
         return texts
     assert isinstance(definition, ast.ClassDef)
     for field, below in zip(definition.body, definition.body[1:], strict=False):

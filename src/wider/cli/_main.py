@@ -1,6 +1,7 @@
 """Where the command line starts, and what its exit codes mean."""
 
 import os
+import re
 import signal
 import sys
 import warnings
@@ -93,7 +94,7 @@ def _answer(arguments: Sequence[str]) -> int:
         return DONE
     diverged = tyro.extras.subcommand_cli_from_dict(
         {
-            name: command if name in arguments[:1] else _without_flags(command)
+            name: _with_flowing_text(command) if name in arguments[:1] else _without_flags(command)
             for name, command in COMMANDS.items()
         },
         prog="wider",
@@ -104,6 +105,12 @@ def _answer(arguments: Sequence[str]) -> int:
     if diverged:
         say(f"wider: {diverged}", style="red")
     return DIVERGED if diverged else DONE
+
+
+def _with_flowing_text(command: Callable[..., object]) -> Callable[..., object]:
+    """The same, with the text on each flag on one line of its docstring: tyro would keep lines."""
+    command.__doc__ = re.sub(r"\n {12}(?=\S)", " ", command.__doc__ or "")
+    return command
 
 
 def _without_flags(command: Callable[..., object]) -> Callable[[], None]:

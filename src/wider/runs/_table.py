@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -177,7 +178,7 @@ def _check_asked(
                 )
 
 
-def _is_same(cell: object, value: object) -> bool:
+def _is_same(cell: Any, value: object) -> bool:
     return bool(pd.isna(cell)) or cell == "" if value in (None, "") else cell == value
 
 
