@@ -1,4 +1,4 @@
-"""Compiles the native kernels when the package is built.
+"""Compiles the native kernels when the package is built, and puts the committed runs beside it.
 
 Once for each instruction set, into libraries of plain C functions that Python loads by itself: they
 depend on no version of Python or PyTorch. Where no compiler is found, the build asks for one that
@@ -22,6 +22,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import platform_tags
 
 KERNELS = Path("src/wider/native/kernels")
+RUNS = [f"results/*-{scale}.csv" for scale in ("laptop", "gpu", "paper")]
 X86_MACHINES = ("x86_64", "amd64")
 # As PyTorch calls what a processor can do: torch.backends.cpu.get_cpu_capability().
 X86 = {
@@ -34,15 +35,22 @@ SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
 ZIG = [sys.executable, "-m", "ziglang", "cc"]
 
 
-class KernelsHook(BuildHookInterface):
-    """Puts the compiled kernels into the wheel, or beside the sources of an editable install."""
+class PackageHook(BuildHookInterface):
+    """Puts the compiled kernels and the committed runs into the wheel.
+
+    Of an editable install the kernels lie beside the sources, and the runs stay where they are.
+    """
 
     def dependencies(self) -> list[str]:
         """A compiler, where the system has none."""
         return [] if next(_system_compilers(), None) else ["ziglang"]
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compiles, and names the platform in the wheel if that went well."""
+        if version == "standard":
+            found = [path for pattern in RUNS for path in Path(self.root).glob(pattern)]
+            names = {str(path): f"wider/results/{path.name}" for path in found}
+            build_data["force_include"] |= names
         folder = Path(self.root) / KERNELS
         for old in folder.glob(f"*{_suffix()}"):
             old.unlink()

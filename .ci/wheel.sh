@@ -22,3 +22,4 @@ venv/bin/wider demo >refused 2>&1 || status=$?
 "$python" -m pip install --quiet --constraint "$repository/constraints.txt" "$wheel[study]"
 venv/bin/wider demo
 [ -s demo-report.html ]
+"$python" -c 'import wider; assert len(wider.open_study("figure-4").table) == 514'

@@ -49,13 +49,13 @@ def hook(root: Path) -> Any:
     class App:
         display_warning = messages.append
 
-    made = hatch_build.KernelsHook(str(root), {}, None, None, str(root), "wheel", app=App())
+    made = hatch_build.PackageHook(str(root), {}, None, None, str(root), "wheel", app=App())
     made.messages = messages
     return made
 
 
 def build_data() -> dict:
-    return {"artifacts": [], "pure_python": True}
+    return {"artifacts": [], "force_include": {}, "pure_python": True}
 
 
 @needs_compiler
@@ -72,6 +72,20 @@ def test_the_wheel_has_kernels_and_names_the_platform_but_no_python(sources, tmp
     assert not list(sources.glob("*.unfinished"))
     own = ctypes.CDLL(str(sources / f"default{hatch_build._suffix()}"))
     assert own.lanes() == 4
+
+
+@needs_compiler
+@pytest.mark.parametrize("version", ["standard", "editable"])
+def test_the_wheel_has_the_committed_runs(sources, tmp_path, monkeypatch, version):
+    monkeypatch.setattr(hatch_build, "X86", {"default": []})
+    results = tmp_path / "results"
+    results.mkdir()
+    for name in ("figure-4-paper.csv", "demo-laptop.csv", "figure-4-paper.png", "bench-linear.csv"):
+        (results / name).touch()
+    data = build_data()
+    hook(tmp_path).initialize(version, data)
+    names = ["figure-4-paper.csv", "demo-laptop.csv"] if version == "standard" else []
+    assert data["force_include"] == {str(results / name): f"wider/results/{name}" for name in names}
 
 
 def test_without_a_compiler_the_build_asks_for_one_that_is_a_package(monkeypatch, tmp_path):

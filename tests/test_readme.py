@@ -35,6 +35,9 @@ def test_python_examples_run_and_give_the_numbers_they_show(
     )
     assert wider.count_weights(family.dense(width=80)) == 63_520
     assert net(torch.zeros(1, 784)).shape == (1, 10)
+    assert len(names["study"].table) == 514
+    assert len(names["study"].verdicts) == 9
+    assert "vega" in (tmp_path / "figure-4-cut.html").read_text()
     exec(serve, names)
     served = names["net"]
     assert isinstance(served.hidden[0], wider.native.SparseLinear)

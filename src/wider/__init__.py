@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from wider.errors import InputError
     from wider.families import Family
+    from wider.report import open_study
     from wider.sparsity import (
         connectivity,
         count_weights,
@@ -50,6 +51,7 @@ __all__ = [
     "models",
     "multiply_adds",
     "native",
+    "open_study",
     "report",
     "runs",
     "save",
@@ -68,7 +70,12 @@ _MODULES = (
     *("bottleneck", "models", "native", "sparsity", "theory"),
     *("bench", "data", "evidence", "report", "runs", "study", "training"),
 )
-_HOMES = {"Family": "families", "InputError": "errors", "__version__": "version"}
+_HOMES = {
+    "Family": "families",
+    "InputError": "errors",
+    "__version__": "version",
+    "open_study": "report",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -5,6 +5,7 @@ from wider.extras import need
 need("study")
 
 from wider.report._answer import GAINS, answer
+from wider.report._committed import CommittedStudy, open_study
 from wider.report._interactive import interactive_spec, javascript, shows_something
 from wider.report._page import limits, write_page
 from wider.report._pictures import (
@@ -20,6 +21,7 @@ from wider.report._verdicts import verdict_rows
 
 __all__ = [
     "GAINS",
+    "CommittedStudy",
     "Section",
     "answer",
     "beside_paper",
@@ -31,6 +33,7 @@ __all__ = [
     "javascript",
     "limits",
     "merged",
+    "open_study",
     "own_sections",
     "runs_in_results",
     "runs_in_store",
