@@ -30,5 +30,5 @@ def refusal(name: str) -> str:
     return f"wider.{name} is there"
 
 
-for name in ("runs", "study", "report"):
+for name in ("runs", "study", "report", "open_study"):
     assert refusal(name).endswith("is not installed: pip install 'wider[study]'"), refusal(name)
