@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import nullcontext
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -167,6 +168,19 @@ def test_a_damaged_checkpoint_is_told_of_and_the_run_starts_again(store, spec, c
     train_missing([spec], store, console=console)
     assert trained == all_epochs(0)
     assert "checkpoint.safetensors is not what this run wrote" in written(console)
+
+
+def test_what_a_kill_between_the_last_two_steps_of_a_run_left_is_removed(store, make_spec, console):
+    spec, other = make_spec(), make_spec(seed=1)
+    (run,) = train_missing([spec], store, console=console)
+    checkpoint = store.folder(spec) / "checkpoint.safetensors"
+    checkpoint.write_bytes(b"of an epoch that is behind us")
+    lock_file = Path(store.lock(spec).lock_file)
+    lock_file.touch()
+    train_missing([spec, other], store, console=console)
+    assert not checkpoint.exists()
+    assert not lock_file.exists()
+    assert store.read(spec) == run
 
 
 def with_bad_net(spec):

@@ -142,7 +142,13 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
         if name in contents:
             write_whole(folder / name, contents[name])
     if RESULT in contents:
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        discard_checkpoint(folder)
+
+
+def discard_checkpoint(folder: Path) -> None:
+    """Removes the checkpoint of a run, if there is one: it is finished."""
+    check_folder(folder)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def write_checkpoint(

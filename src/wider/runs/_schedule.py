@@ -148,7 +148,7 @@ def _train_all(
 ) -> None:
     if conditions.processes.is_first:
         store.ensure_writable()  # before anything is trained
-        store.discard_stale_locks()
+        store.discard_leftovers()
     costs = _costs(missing, conditions.data_dir, console)
     with Progress(costs, store, console=console, present=present) as progress:
         while missing := _train(missing, store, conditions, executor, progress):

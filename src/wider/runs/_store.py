@@ -103,12 +103,17 @@ class Store:
         """Whether a process is training a run at this moment."""
         return is_held(self._lock_file(key))
 
-    def discard_stale_locks(self) -> None:
-        """Removes the lock files of finished runs, left by killed processes and older versions."""
+    def discard_leftovers(self) -> None:
+        """Removes what killed processes left of runs that they had finished: locks, checkpoints."""
         for key in self.keys_of_claims():
-            if (self.path / key / run_files.RESULT).exists():
-                with suppress(Timeout), held(FileLock(self._lock_file(key)), wait=False):
-                    pass  # it is removed with the lock
+            folder = self.path / key
+            if (folder / run_files.RESULT).exists():
+                with (
+                    suppress(Timeout, DamagedRun, OSError),
+                    # Its file is removed with the lock.
+                    held(FileLock(self._lock_file(key)), wait=False),
+                ):
+                    run_files.discard_checkpoint(folder)
 
     def discard_unfinished_writes(self, spec: RunSpec) -> None:
         """Removes what a process that was killed in the middle of a write left of a file."""
