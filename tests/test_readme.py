@@ -82,6 +82,25 @@ def test_the_verdicts_are_those_of_the_committed_runs():
     assert f"{stand} of the {len(words)} stand when they are corrected" in text
 
 
+def test_the_campaign_is_the_committed_one():
+    counts = pd.read_csv(RESULTS / "reliability.csv")
+    assert not counts["failed"].any()
+    assert not counts["kind"].str.contains("campaign itself").any()
+    # What follows a fault undisturbed is a try, too.
+    at_peace = counts["kind"].isin(["goes on to the same end", "nothing is left to do"])
+    tries = counts[~at_peace].groupby("part")["tried"].sum()
+    text = " ".join(README.split())
+    for sentence in (
+        f"{tries['kills']} kills of one process and {tries['workers']} with workers",
+        f"of {tries['mutations']:,} damaged stores, {tries['full']} full disks, ",
+        f"{tries['fuzz']:,} made-up studies and command lines, {tries['datasets']} datasets, ",
+        f"{tries['together']} times four commands at once and {tries['hostile']} hostile stores",
+    ):
+        assert sentence in text
+    assert tries["kills"] + tries["workers"] >= 1000
+    assert tries["workers"] >= 200
+
+
 def test_the_hit_table_is_the_committed_one():
     runs = read_table(Path(__file__).parents[1] / "results" / "advice-laptop.csv")
     hits = advice.summarise(runs)

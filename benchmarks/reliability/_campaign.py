@@ -72,7 +72,7 @@ def campaign(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=45, help="bound on the time of all")
+    parser.add_argument("--minutes", type=float, default=95, help="bound on the time of all")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=[], help="these parts alone")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     parser.add_argument("--cases", type=int, help="so many cases of each part")
