@@ -21,7 +21,7 @@ class Here:
     """Where to train."""
 
     precision: Precision = "float32"
-    """Of products; bfloat16 is faster on a GPU, and the weights stay float32."""
+    """Of all products; bfloat16 is faster on a GPU, and the weights stay float32."""
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class Anywhere(Here):
     """Runs at a time; with more than one, each computes on one thread. Under torchrun, 1."""
 
     executor: str | None = None
-    """That runs them: serial (this process), processes (of this machine), ray, slurm; by default
+    """What runs them: serial (this process), processes (of this machine), ray, slurm; by default
     processes where there are several jobs, else serial."""
 
     address: str | None = None

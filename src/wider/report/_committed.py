@@ -86,7 +86,7 @@ def _opened(section: Section) -> CommittedStudy:
         question=section.question,
         scale=EXPERIMENTS[section.name].scales[section.scale_name],
         num_runs=section.num_runs,
-        table=section.table,
+        table=section.table.copy(),  # what is done to it does not reach the next one
         summary=section.summary,
         draw=section.draw,
         verdicts=[each for each in _verdicts() if each.experiment.name == section.name],
