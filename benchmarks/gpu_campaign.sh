@@ -31,7 +31,6 @@ export TORCHINDUCTOR_CACHE_DIR="$work/compiled" # what one run compiled serves t
 export TORCHINDUCTOR_COMPILE_THREADS=2 # of each of the runs that start at once
 exec > >(tee "$out/log.txt") 2>&1
 failed=() unfinished=()
-experiments=(figure-1 figure-3 figure-5 figure-6 figure-9 allocations)
 
 if [ $scale = gpu ]; then
     nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv || true
@@ -64,34 +63,22 @@ step() {
     esac
 }
 
-# table EXPERIMENT: all runs of it that are there, also where they were cut off; none is no failure.
-table() {
-    python3 -m wider.cli results "$1" --scale $scale --store "$work/store" --known results \
-        --format csv >"$work/$1.csv" 2>"$work/$1.txt" || {
-        cat "$work/$1.txt"
-        grep -q "holds no run" "$work/$1.txt"
-        return
-    }
-    cp "$work/$1.csv" "$out/$1-$scale.csv"
-}
-
 # Beside the first runs: it takes a minute of the processor, and hardly any of the card.
 if [ ! -e "$work/$scale-checks.done" ]; then
     { python3 -m pytest tests/test_gpu.py -n0 -q -p no:cacheprovider >"$out/checks.txt" 2>&1 &&
         touch "$work/$scale-checks.done"; } &
     checks=$!
 fi
-step runs python3 benchmarks/gpu_runs.py --scale $scale --jobs "$jobs" --data-dir "$data" \
-    --store "$work/store" --known results "${where[@]}"
+runs=(python3 benchmarks/gpu_runs.py --scale $scale --data-dir "$data" --store "$work/store"
+    --known results)
+step runs "${runs[@]}" --jobs "$jobs" "${where[@]}"
 if [ $scale = gpu ]; then
     step gpu-epoch python3 benchmarks/gpu_epoch.py --data-dir "$data" --output "$out/gpu-epoch.csv"
 else
     step gpu-epoch python3 benchmarks/gpu_epoch.py --device cpu --num-images 60 --base-width 1 \
         --width 2 --workers 1 --repetitions 1 --sharing 1 --output "$out/gpu-epoch.csv"
 fi
-tables=()
-for experiment in "${experiments[@]}"; do table "$experiment" & tables+=($!); done
-for i in "${!tables[@]}"; do wait "${tables[i]}" || failed+=("table ${experiments[i]}"); done
+"${runs[@]}" --tables "$out" || failed+=(tables) # also where the runs were cut off
 [ -z "${checks:-}" ] || wait "$checks" || failed+=(checks)
 
 for name in "${unfinished[@]}"; do echo "left for the next slice: $name"; done

@@ -3,7 +3,8 @@
     python benchmarks/gpu_runs.py --data-dir DIR --store STORE --known results --jobs 12
 
 What `wider run` does for one experiment after another, without workers that wait for an
-experiment's last run.
+experiment's last run. With `--tables DIR` nothing is trained: what there is of each experiment is
+written there, as `wider results EXPERIMENT --format csv` prints it.
 """
 
 import sys
@@ -14,8 +15,9 @@ from typing import Literal
 import tyro
 
 from wider.errors import InputError
-from wider.report import runs_in_results
-from wider.runs import RunSpec, Store, train_missing
+from wider.files import write_whole
+from wider.report import merged, runs_in_results, section_of
+from wider.runs import RunSpec, Store, table_of_store, train_missing
 from wider.study import EXPERIMENTS
 from wider.training import Precision
 
@@ -36,6 +38,7 @@ ORDER = (
     ("figure-6", "cifar100", 8, None),
     ("figure-6", "cifar10", 8, None),
 )
+NAMES = tuple(dict.fromkeys(name for name, *_ in ORDER))
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Settings:
         device: where to train.
         precision: of products.
         jobs: worker processes.
+        tables: a folder for the tables of what there is, in place of training.
     """
 
     data_dir: Path
@@ -59,12 +63,12 @@ class Settings:
     device: Literal["cuda", "cpu"] = "cuda"
     precision: Precision = "bfloat16"
     jobs: int = 8
+    tables: Path | None = None
 
 
 def wanted(scale: str) -> list[RunSpec]:
     """All runs of the experiments in `ORDER`, each once, in that order."""
-    names = dict.fromkeys(name for name, *_ in ORDER)
-    specs = {name: EXPERIMENTS.find(name).scale(scale).specs() for name in names}
+    specs = {name: EXPERIMENTS.find(name).scale(scale).specs() for name in NAMES}
     first = [
         spec
         for name, dataset, base_width, method in ORDER
@@ -72,11 +76,28 @@ def wanted(scale: str) -> list[RunSpec]:
         if (spec.data.dataset, spec.widening.base_width) == (dataset, base_width)
         and method in (None, spec.widening.method)
     ]
-    return list(dict.fromkeys([*first, *(spec for name in names for spec in specs[name])]))
+    return list(dict.fromkeys([*first, *(spec for name in NAMES for spec in specs[name])]))
+
+
+def write_tables(settings: Settings, folder: Path) -> int:
+    """Writes EXPERIMENT-SCALE.csv of each experiment that has runs."""
+    found = merged(
+        runs_in_results(settings.known, print), table_of_store(Store(settings.store), print)
+    )
+    for name in NAMES:
+        experiment = EXPERIMENTS.find(name)
+        section = section_of(experiment, experiment.scale(settings.scale), found)
+        print(f"{name}: {len(section.table)} of {section.num_runs} runs are there", flush=True)
+        if len(section.table):
+            content = section.table.to_csv(index=False, lineterminator="\n")
+            write_whole(folder / f"{name}-{settings.scale}.csv", content.encode())
+    return 0
 
 
 def main(settings: Settings) -> int:
     """Trains what is missing; 2 for bad input, 3 where data were missing, 130 if interrupted."""
+    if settings.tables is not None:
+        return write_tables(settings, settings.tables)
     known = set(runs_in_results(settings.known)["key"])
     missing = [spec for spec in wanted(settings.scale) if spec.key not in known]
     there = [spec for spec in missing if (settings.data_dir / spec.data.dataset).is_dir()]
