@@ -74,10 +74,9 @@ def test_the_wheel_has_kernels_and_names_the_platform_but_no_python(sources, tmp
     assert own.lanes() == 4
 
 
-@needs_compiler
 @pytest.mark.parametrize("version", ["standard", "editable"])
-def test_the_wheel_has_the_committed_runs(sources, tmp_path, monkeypatch, version):
-    monkeypatch.setattr(hatch_build, "X86", {"default": []})
+def test_the_wheel_has_the_committed_runs(tmp_path, monkeypatch, version):
+    monkeypatch.setattr(hatch_build, "_compilers", lambda: iter(()))
     results = tmp_path / "results"
     results.mkdir()
     for name in ("figure-4-paper.csv", "demo-laptop.csv", "figure-4-paper.png", "bench-linear.csv"):

@@ -1,4 +1,4 @@
-"""The command line as a user calls it: in a process of its own."""
+"""The command line as a user calls it, in a process of its own or, sooner, in this one."""
 
 import os
 import subprocess
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from wider.cli import main
 
 
 @pytest.fixture
@@ -38,5 +40,30 @@ def wider(
             timeout=300,
             check=False,
         )
+
+    return call
+
+
+@pytest.fixture
+def here(
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same in this process, which need not import everything first."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WIDER_CACHE_DIR", "NO_COLOR", "COLUMNS"):
+        monkeypatch.setenv(name, environment[name])
+
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = list(map(str, arguments))
+        capfd.readouterr()
+        try:
+            code = main(words)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        told = capfd.readouterr()
+        return subprocess.CompletedProcess(words, code, told.out, told.err)
 
     return call

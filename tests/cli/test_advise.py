@@ -37,17 +37,17 @@ def test_the_advice_is_that_of_the_library(wider, tmp_path: Path):
     assert "The best width before training" in (tmp_path / "advice.svg").read_text()
 
 
-def test_a_number_of_weights_will_do(wider):
+def test_a_number_of_weights_will_do(here):
     same = [
-        wider("advise", "--dataset", "digits", *budget, "--widths", "4", "16", "64").stdout
+        here("advise", "--dataset", "digits", *budget, "--widths", "4", "16", "64").stdout
         for budget in (("--base-width", "4"), ("--num-weights", "300"))
     ]
     assert same[0] == same[1]
     assert "Advised width" in same[0]
 
 
-def test_the_end_of_the_range_is_said_to_be_one(wider):
-    narrow = wider("advise", "--dataset", "digits", "--base-width", "4", "--widths", "4", "8")
+def test_the_end_of_the_range_is_said_to_be_one(here):
+    narrow = here("advise", "--dataset", "digits", "--base-width", "4", "--widths", "4", "8")
     assert "the best width may lie beyond; try other --widths" in narrow.stdout
 
 
@@ -64,7 +64,7 @@ def test_the_end_of_the_range_is_said_to_be_one(wider):
         ),
     ],
 )
-def test_bad_input_is_named(wider, arguments: str, message: str):
-    done = wider("advise", "--dataset", "digits", *arguments.split())
+def test_bad_input_is_named(here, arguments: str, message: str):
+    done = here("advise", "--dataset", "digits", *arguments.split())
     assert done.returncode == 2
     assert message in done.stderr

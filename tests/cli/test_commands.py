@@ -19,7 +19,7 @@ from wider.cli import COMMANDS, main
 from wider.runs import Run, Store, train_missing
 
 
-def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir: Path):
+def test_run_results_and_report_of_figure_4(wider, here, tmp_path: Path, data_dir: Path):
     command = ["run", "figure-4", "--scale", "smoke", "--data-dir", data_dir]
     first = wider(*command, "--jobs", 2)
     assert first.returncode == 0, first.stderr
@@ -30,21 +30,19 @@ def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir: Pat
     assert "identity" not in first.stdout + first.stderr
     assert "runs to train" not in first.stdout
 
-    second = wider(*command)
+    second = here(*command)
     assert second.returncode == 0
     assert "to train" not in second.stderr  # the store had them all
     assert second.stdout == first.stdout
 
-    as_csv = wider("results", "figure-4", "--scale", "smoke", "--format", "csv")
+    as_csv = here("results", "figure-4", "--scale", "smoke", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
     assert len(rows) == 8
     assert {row["num_weights"] for row in rows} == {"3970"}
     assert all(row["engine"] == "native" and row["torch"] for row in rows)
-    as_json = json.loads(
-        wider("results", "figure-4", "--scale", "smoke", "--format", "json").stdout
-    )
+    as_json = json.loads(here("results", "figure-4", "--scale", "smoke", "--format", "json").stdout)
     assert [row["key"] for row in as_json] == [row["key"] for row in rows]
-    assert wider("results", "figure-4", "--scale", "smoke").stdout == first.stdout
+    assert here("results", "figure-4", "--scale", "smoke").stdout == first.stdout
 
     page = wider("report", "--output", "page.html", "--pictures", "pictures")
     assert page.returncode == 0
@@ -57,7 +55,7 @@ def test_run_results_and_report_of_figure_4(wider, tmp_path: Path, data_dir: Pat
     ]
 
 
-def test_train_takes_every_field_as_a_flag_and_finds_its_run_again(wider, tmp_path: Path):
+def test_train_takes_every_field_as_a_flag_and_finds_its_run_again(wider, here, tmp_path: Path):
     flags = (
         "--data.dataset digits --data.num-validation 100 --widening.base-width 4 "
         "--widening.width 16 --widening.allocation output 0.5 --recipe.epochs 2 --seed 3"
@@ -71,13 +69,13 @@ def test_train_takes_every_field_as_a_flag_and_finds_its_run_again(wider, tmp_pa
     spec = json.loads(spec_file.read_text())
     assert spec["widening"]["allocation"] == {"output": 0.5}
     assert (spec["seed"], spec["recipe"]["epochs"]) == (3, 2)
-    second = wider(*command)
+    second = here(*command)
     assert second.stdout == first.stdout
     assert "to train" not in second.stderr
 
 
-def test_a_diverged_run_is_recorded_and_has_its_own_exit_code(wider, tmp_path: Path):
-    done = wider("train", "--data.dataset", "digits", "--recipe.learning-rate", "1e30")
+def test_a_diverged_run_is_recorded_and_has_its_own_exit_code(here, tmp_path: Path):
+    done = here("train", "--data.dataset", "digits", "--recipe.learning-rate", "1e30")
     assert done.returncode == 3
     assert "diverged" in done.stdout
     assert "diverged in epoch 1" in done.stderr
@@ -222,8 +220,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
         ("--recipe.learning-rate nan", "finite number"),
     ],
 )
-def test_a_bad_field_of_a_spec_is_named(arguments: str, message: str, wider, tmp_path: Path):
-    done = wider("train", "--data.dataset", "digits", *arguments.split())
+def test_a_bad_field_of_a_spec_is_named(arguments: str, message: str, here, tmp_path: Path):
+    done = here("train", "--data.dataset", "digits", *arguments.split())
     assert done.returncode == 2
     words = " ".join(done.stderr.replace("│", " ").split())
     assert message in words
@@ -305,42 +303,42 @@ def test_large_images_are_prepared_and_need_a_size(
     assert "Traceback" not in refused
 
 
-def test_known_runs_are_not_trained_again(wider, tmp_path: Path, data_dir: Path):
+def test_known_runs_are_not_trained_again(here, tmp_path: Path, data_dir: Path):
     flags = ["figure-1", "--scale", "smoke", "--data-dir", data_dir]
-    assert wider("run", *flags).returncode == 0
+    assert here("run", *flags).returncode == 0
     flags[-1] = tmp_path / "nowhere"
     (tmp_path / "kept").mkdir()
-    whole = wider("results", *flags[:3], "--format", "csv").stdout
+    whole = here("results", *flags[:3], "--format", "csv").stdout
     lines = whole.splitlines()
     (tmp_path / "kept" / "figure-1-smoke.csv").write_text("\n".join(lines[:2]) + "\n")
     other = ["--store", tmp_path / "other", "--known", tmp_path / "kept"]
     # One run is known; the others need the data, which are not there.
-    missing = wider("run", *flags, *other)
+    missing = here("run", *flags, *other)
     assert missing.returncode == 2
     assert "is missing" in missing.stderr
     flags[-1] = data_dir
-    again = wider("run", *flags, *other)
+    again = here("run", *flags, *other)
     assert again.returncode == 0, again.stderr
     assert f"{len(lines) - 2} runs to train, 0 in the store already" in again.stderr
-    merged = wider("results", *flags[:3], *other, "--format", "csv").stdout
+    merged = here("results", *flags[:3], *other, "--format", "csv").stdout
     rows = list(csv.DictReader(io.StringIO(merged)))
     assert [row["key"] for row in rows] == [
         row["key"] for row in csv.DictReader(io.StringIO(whole))
     ]
 
 
-def test_known_runs_alone_are_results_too(wider, tmp_path: Path):
+def test_known_runs_alone_are_results_too(here, tmp_path: Path):
     results = Path(__file__).parents[2] / "results"
-    shown = wider("results", "figure-7", "--scale", "paper", "--known", results)
+    shown = here("results", "figure-7", "--scale", "paper", "--known", results)
     assert shown.returncode == 0, shown.stderr
     assert "dense" in shown.stdout
 
 
-def test_a_part_of_the_datasets_can_be_asked_for(wider, data_dir: Path):
+def test_a_part_of_the_datasets_can_be_asked_for(here, data_dir: Path):
     flags = ["--scale", "smoke", "--data-dir", data_dir]
-    done = wider("run", "figure-1", *flags, "--datasets", "cifar10")
+    done = here("run", "figure-1", *flags, "--datasets", "cifar10")
     assert done.returncode == 0, done.stderr
-    wrong = wider("run", "figure-1", *flags, "--datasets", "cifar100")
+    wrong = here("run", "figure-1", *flags, "--datasets", "cifar100")
     assert wrong.returncode == 2
     assert "figure-1 at scale smoke has no dataset cifar100; it has: cifar10" in wrong.stderr
 
