@@ -1,6 +1,8 @@
 """Counting arithmetic, against numbers worked out by hand."""
 
 import copy
+import subprocess
+import sys
 from collections import OrderedDict
 from typing import Any
 
@@ -229,3 +231,29 @@ def test_inputs_that_do_not_fit_are_refused(inputs):
 def test_a_shape_for_a_net_of_tokens_is_refused():
     with pytest.raises(InputError, match=r"shape \(4,\): give other inputs themselves"):
         multiply_adds(nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 2)), (4,))
+
+
+def test_a_compiled_net_counts_as_it_was_written_and_is_not_compiled_for_it():
+    def never(*_: Any) -> Any:
+        raise AssertionError
+
+    net = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    compiled = torch.compile(net, backend=never)
+    assert multiply_adds(compiled, (6,)) == {"_orig_mod.0": 24, "_orig_mod.2": 8, "": 32}
+
+
+COUNTS = """
+import sys, torch, wider
+
+assert wider.multiply_adds(torch.nn.Linear(4, 3), (4,))[""] == 12
+specs = wider.study.EXPERIMENTS["demo"].scale("smoke").specs()
+assert wider.study.estimated_core_seconds(specs) > 0
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+def test_to_count_takes_no_compiler():
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -127,13 +127,17 @@ def _built(model: ModelSpec, member: _Member, task: Task) -> _Net:
 def _uses(model: ModelSpec, method: Method, exclude: tuple[str, ...], task: Task) -> dict[str, int]:
     """How often one example uses each weight of a layer.
 
-    The same at every width, so a narrow net is asked: a forward pass without numbers takes a
-    quarter of a second.
+    The same at every width, so a narrow net is asked, and one of zeros: a forward pass without
+    numbers would import PyTorch's compiler, which takes seconds.
     """
     family = model.family(replace(task, num_outputs=1), base_width=NARROW, exclude=exclude)
     with torch.device("meta"):
         net = getattr(family, method)(NARROW)
-        counts = multiply_adds(net, task.zeros())
+    net.to_empty(device="cpu")
+    with torch.no_grad():
+        for tensor in (*net.parameters(), *net.buffers()):
+            tensor.zero_()
+    counts = multiply_adds(net, task.zeros())
     return {name: counts[name] // size for name, size in _sizes(net).items()}
 
 

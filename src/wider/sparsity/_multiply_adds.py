@@ -1,8 +1,9 @@
 """How much arithmetic a net does for its inputs."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from numbers import Integral
 from typing import Any
 
@@ -86,7 +87,13 @@ def arithmetic(module: nn.Module, inputs: Sequence[int] | Inputs) -> Counter[Own
     Raises:
         InputError: the net does not take such inputs.
     """
-    with _in_eval_mode(module), torch.no_grad(), parametrize.cached(), attention_by_modules():
+    with (
+        _in_eval_mode(module),
+        _uncompiled(),
+        torch.no_grad(),
+        parametrize.cached(),
+        attention_by_modules(),
+    ):
         products = _Products(WeightsInMemory(module))
         handles = list(_hooks(module, products))
         try:
@@ -116,6 +123,11 @@ class _Products(TorchDispatchMode):
         self._running: list[str] = []
         self._muted = 0
         self._weights = weights
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: PyTorch would import its compiler for it. `_uncompiled` is enough."""
+        return False
 
     def enter(self, name: str, *, is_whole: bool) -> None:
         """A module starts.
@@ -222,6 +234,16 @@ def _in_eval_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes.items():
             part.training = training
+
+
+def _uncompiled() -> AbstractContextManager[None]:
+    """In which compiled modules run as they were written.
+
+    The compiler takes seconds to import; as long as nobody has, nothing is compiled.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")
 
 
 def _run(module: nn.Module, inputs: Any, products: _Products) -> None:
