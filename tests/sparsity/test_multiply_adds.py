@@ -4,7 +4,7 @@ import copy
 import subprocess
 import sys
 from collections import OrderedDict
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -238,7 +238,7 @@ def test_a_compiled_net_counts_as_it_was_written_and_is_not_compiled_for_it():
         raise AssertionError
 
     net = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
-    compiled = torch.compile(net, backend=never)
+    compiled = cast(nn.Module, torch.compile(net, backend=never))
     assert multiply_adds(compiled, (6,)) == {"_orig_mod.0": 24, "_orig_mod.2": 8, "": 32}
 
 
