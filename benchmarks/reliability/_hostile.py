@@ -153,14 +153,14 @@ def _output(finished: Path, random: Random, here: Path) -> None:
     """A file that is no page of wider's stays as it is."""
     output = here / "output.html"
     what = _put(output, here / "decoy", random) if random.random() < 0.6 else "a file of text"
+    if "zero" in what:  # what is written there is gone, and nobody's loss
+        output.unlink()
+        what = "a file of text"
     if what == "a file of text":
         output.write_text("somebody's thesis\n")
-    if "zero" in what:  # what is written there is gone, and nobody's loss
-        return
     words = ["report", "--store", finished, "--output", output]
-    if random.random() < 0.2:
-        if output.is_dir():  # through a link or not, pictures go into the folder that was named
-            return
+    # Through a link or not, pictures go into the folder that was named.
+    if random.random() < 0.2 and not output.is_dir():
         words[3:] = ["--output", here / "page.html", "--pictures", output]
     # What draws pictures takes more addresses than memory.
     ended = start(words, room=False).end()
