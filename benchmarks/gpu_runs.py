@@ -79,7 +79,7 @@ def wanted(scale: str) -> list[RunSpec]:
     return list(dict.fromkeys([*first, *(spec for name in NAMES for spec in specs[name])]))
 
 
-def write_tables(settings: Settings, folder: Path) -> int:
+def write_tables(settings: Settings, folder: Path) -> None:
     """Writes EXPERIMENT-SCALE.csv of each experiment that has runs."""
     found = merged(
         runs_in_results(settings.known, print), table_of_store(Store(settings.store), print)
@@ -91,13 +91,13 @@ def write_tables(settings: Settings, folder: Path) -> int:
         if len(section.table):
             content = section.table.to_csv(index=False, lineterminator="\n")
             write_whole(folder / f"{name}-{settings.scale}.csv", content.encode())
-    return 0
 
 
 def main(settings: Settings) -> int:
     """Trains what is missing; 2 for bad input, 3 where data were missing, 130 if interrupted."""
     if settings.tables is not None:
-        return write_tables(settings, settings.tables)
+        write_tables(settings, settings.tables)
+        return 0
     known = set(runs_in_results(settings.known)["key"])
     missing = [spec for spec in wanted(settings.scale) if spec.key not in known]
     there = [spec for spec in missing if (settings.data_dir / spec.data.dataset).is_dir()]

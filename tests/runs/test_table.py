@@ -266,8 +266,8 @@ def test_rows_of_every_kind_of_run_are_those_of_their_keys(name, tmp_path):
         for scale in EXPERIMENTS[name].scales.values()
         for key, spec in scale.by_key.items()
     }
-    if not known:  # nothing is trained for it
-        return
+    if not known:
+        pytest.skip("nothing is trained for it")
     came_out = {"status": "finished", "final_test_accuracy": 0.5}
     rows = [asked(spec) | came_out | {"key": key} for key, spec in known.items()]
     path = tmp_path / "table.csv"

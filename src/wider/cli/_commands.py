@@ -267,7 +267,8 @@ def _run(
     opened = wider.runs.Store(store)
     experiment = wider.study.EXPERIMENTS.find(name)
     scale = experiment.scale(scale_name)
-    wanted = [spec for spec in scale.specs() if spec.data.dataset in (datasets or scale.datasets)]
+    datasets = datasets or scale.datasets
+    wanted = [spec for spec in scale.by_key.values() if spec.data.dataset in datasets]
     there = _of_data_now(_known_runs(known), wanted, where.data_dir)
     missing = [spec for spec in wanted if spec.key not in set(there.get("key", []))]
     trained = wider.runs.runs_table(wider.runs.train_missing(missing, opened, **where.keywords))
@@ -297,7 +298,7 @@ def _of_data_now(
 def _finished(name: str, scale_name: str | None, store: Path, known: Path | None) -> "Section":
     experiment = wider.study.EXPERIMENTS.find(name)
     scale = experiment.scale(scale_name)
-    if not scale.specs():
+    if not scale.by_key:
         return wider.report.section_of(experiment, scale, wider.runs.runs_table([]))
     if known is None:
         found = wider.report.runs_in_store(store, say)
@@ -325,7 +326,7 @@ def _diverged(section: "Section", store: Path, name: str) -> str | None:
     keys = set(section.table.loc[section.table["status"] == "diverged", "key"])
     scale = wider.study.EXPERIMENTS.find(name).scale(section.scale_name)
     return said_of_diverged(
-        [spec.title for spec in scale.specs() if spec.key in keys],
+        [spec.title for key, spec in scale.by_key.items() if key in keys],
         num_runs=len(section.table),
         listed_by=f"wider results {name} --scale {scale.name} --store {shlex.quote(str(store))} "
         "--format csv",

@@ -30,7 +30,8 @@ class CommittedStudy:
         table: its runs, one row each, with what was asked for, what came out, and where it comes
             from (see `wider.runs.runs_table`). Accuracies are fractions.
         summary: one row per point of the figure, means over seeds.
-        draw: gives its pictures, each with its `chart` (of Altair) and its `caption`.
+        draw: gives its pictures, each with its `chart` and its `caption`; those that too few runs
+            leave empty are left out.
         verdicts: on the claims of the paper that its runs check, corrected for all that are
             checked by all experiments.
     """
@@ -86,9 +87,10 @@ def _opened(section: Section) -> CommittedStudy:
         question=section.question,
         scale=EXPERIMENTS[section.name].scales[section.scale_name],
         num_runs=section.num_runs,
-        table=section.table.copy(),  # what is done to it does not reach the next one
-        summary=section.summary,
-        draw=section.draw,
+        # Copies, since sections are kept: what is done to one does not reach the next.
+        table=section.table.copy(),
+        summary=section.summary.copy(),
+        draw=lambda: list(section.pictures),
         verdicts=[each for each in _verdicts() if each.experiment.name == section.name],
     )
 

@@ -109,9 +109,9 @@ class Store:
             folder = self.path / key
             if (folder / run_files.RESULT).exists():
                 with (
-                    suppress(Timeout, DamagedRun, OSError),
-                    # Its file is removed with the lock.
-                    held(FileLock(self._lock_file(key)), wait=False),
+                    suppress(Timeout),
+                    held(FileLock(self._lock_file(key)), wait=False),  # and removed
+                    suppress(DamagedRun, OSError),  # what is no checkpoint of ours stays
                 ):
                     run_files.discard_checkpoint(folder)
 
